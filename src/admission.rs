@@ -1,0 +1,11 @@
+//! The wire format: `admission.k8s.io/v1` AdmissionReview, in and out.
+
+/// The body of an answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub body: Vec<u8>,
+}
+
+/// No AdmissionReview with a uid: there is nobody to answer, and the caller gets HTTP 400 with this text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed(pub String);

@@ -1,0 +1,3 @@
+//! The answer: a pure function of plan, facts and time. The only room that can make a [`verdict::Permit`].
+
+pub mod verdict;

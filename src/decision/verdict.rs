@@ -1,0 +1,233 @@
+//! What can be answered: [`Verdict`], [`Permit`], [`Basis`], [`Denial`], and the one table of reason codes.
+
+use std::sync::Arc;
+
+use crate::image::Digest;
+use crate::policy::{Mode, PolicyName, RuleName};
+use crate::request::ContainerPath;
+
+/// The answer to one review.
+#[derive(Debug)]
+#[must_use]
+pub struct Verdict {
+    pub answer: Answer,
+    /// Refusals that the user is told of and that refuse nothing, worst first.
+    pub warnings: Vec<Denial>,
+    /// Refusals for the record alone, worst first.
+    pub audit: Vec<Denial>,
+    /// What became of each container, in the order of the request.
+    pub images: Vec<ImageVerdict>,
+    /// Some facts were still [`crate::fact::Fact::Pending`].
+    pub unfinished: bool,
+    /// What is worth remembering of the answer; empty unless admitted and no dry run.
+    pub records: Vec<Record>,
+}
+
+#[derive(Debug)]
+pub enum Answer {
+    Admit(Permit),
+    /// Never empty; worst first.
+    Deny(Vec<Denial>),
+}
+
+/// The right to write `allowed: true`. Only this room can make one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permit {
+    basis: Basis,
+}
+
+impl Permit {
+    pub(super) fn new(basis: Basis) -> Self {
+        Self { basis }
+    }
+
+    /// Why it was granted; of several images the weakest.
+    #[must_use]
+    pub fn basis(self) -> Basis {
+        self.basis
+    }
+}
+
+/// Why an image was admitted, strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Basis {
+    EveryDemandMet,
+    NothingDemanded,
+    Unchanged,
+    Exempt,
+    SoftenedToWarning,
+    LastKnownGood,
+    UndeterminedButTolerated,
+    DryRun,
+}
+
+impl Basis {
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::EveryDemandMet => "EveryDemandMet",
+            Self::NothingDemanded => "NothingDemanded",
+            Self::Unchanged => "Unchanged",
+            Self::Exempt => "Exempt",
+            Self::SoftenedToWarning => "SoftenedToWarning",
+            Self::LastKnownGood => "LastKnownGood",
+            Self::UndeterminedButTolerated => "UndeterminedButTolerated",
+            Self::DryRun => "DryRun",
+        }
+    }
+}
+
+/// What became of one container.
+#[derive(Debug)]
+pub struct ImageVerdict {
+    /// Index in the request's containers.
+    pub container: usize,
+    /// Policy and rule of the enforcing policy, else of warn, else of audit.
+    pub policy: Option<PolicyName>,
+    pub rule: Option<RuleName>,
+    /// None: refused.
+    pub basis: Option<Basis>,
+}
+
+/// One demand that one image does not meet.
+#[derive(Debug, Clone)]
+pub struct Denial {
+    pub mode: Mode,
+    /// None: the review itself, whatever the policies.
+    pub policy: Option<PolicyName>,
+    pub rule: Option<RuleName>,
+    /// None: the whole object.
+    pub subject: Option<DeniedImage>,
+    pub reason: Reason,
+    /// What is wrong and what to do, in one sentence without the image's name.
+    pub message: String,
+}
+
+/// Which image a denial is about.
+#[derive(Debug, Clone)]
+pub struct DeniedImage {
+    /// Index in the request's containers.
+    pub container: usize,
+    pub path: ContainerPath,
+    /// `containers[web]`
+    pub title: String,
+    pub written: Arc<str>,
+    /// The digest to pin, where it is known without asking anybody.
+    pub digest: Option<Digest>,
+}
+
+/// The stable code of a refusal: in messages, annotations, JSON, logs and the metric label `reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    TagMutable,
+    TagNotAllowed,
+    DigestMissing,
+    ImageInvalid,
+    ImageUnmatched,
+    RefusedByRule,
+    PolicyUnknown,
+    PodSpecMissing,
+    ReviewUnreadable,
+    InternalError,
+}
+
+impl Reason {
+    /// Every reason, worst first: the order in which refusals are told.
+    pub const ALL: [Self; 10] = [
+        Self::InternalError,
+        Self::ReviewUnreadable,
+        Self::PodSpecMissing,
+        Self::PolicyUnknown,
+        Self::RefusedByRule,
+        Self::ImageInvalid,
+        Self::ImageUnmatched,
+        Self::TagMutable,
+        Self::TagNotAllowed,
+        Self::DigestMissing,
+    ];
+
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TagMutable => "tag-mutable",
+            Self::TagNotAllowed => "tag-not-allowed",
+            Self::DigestMissing => "digest-missing",
+            Self::ImageInvalid => "image-invalid",
+            Self::ImageUnmatched => "image-unmatched",
+            Self::RefusedByRule => "refused-by-rule",
+            Self::PolicyUnknown => "policy-unknown",
+            Self::PodSpecMissing => "pod-spec-missing",
+            Self::ReviewUnreadable => "review-unreadable",
+            Self::InternalError => "internal-error",
+        }
+    }
+
+    /// Which demand it belongs to: `check` of the JSON.
+    #[must_use]
+    pub fn check(self) -> &'static str {
+        match self {
+            Self::TagMutable | Self::TagNotAllowed => "tag",
+            Self::DigestMissing => "digest",
+            Self::ImageInvalid => "image",
+            Self::ImageUnmatched | Self::RefusedByRule => "rule",
+            Self::PolicyUnknown => "policy",
+            Self::PodSpecMissing | Self::ReviewUnreadable | Self::InternalError => "review",
+        }
+    }
+
+    /// Whether trying again, with nothing changed, may help.
+    #[must_use]
+    pub fn retriable(self) -> bool {
+        match self {
+            Self::InternalError
+            | Self::TagMutable
+            | Self::TagNotAllowed
+            | Self::DigestMissing
+            | Self::ImageInvalid
+            | Self::ImageUnmatched
+            | Self::RefusedByRule
+            | Self::PolicyUnknown
+            | Self::PodSpecMissing
+            | Self::ReviewUnreadable => false,
+        }
+    }
+
+    /// Whether it says "we could not tell" rather than "no".
+    #[must_use]
+    pub fn undetermined(self) -> bool {
+        match self {
+            Self::InternalError | Self::PodSpecMissing | Self::ReviewUnreadable => true,
+            Self::TagMutable
+            | Self::TagNotAllowed
+            | Self::DigestMissing
+            | Self::ImageInvalid
+            | Self::ImageUnmatched
+            | Self::RefusedByRule
+            | Self::PolicyUnknown => false,
+        }
+    }
+
+    /// What it means and what to do, for the README.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::TagMutable => "the tag is on the policy's `tags.deny` list (no tag counts as `latest`): pin a digest or use a release tag",
+            Self::TagNotAllowed => "the tag is not on the policy's `tags.allow` list: use one that is, or pin a digest",
+            Self::DigestMissing => "the policy asks for `name@sha256:...`: pin the digest",
+            Self::ImageInvalid => "the image is no valid reference, or missing: correct the name",
+            Self::ImageUnmatched => "no rule of the policy matches the image, and the policy denies those: add a rule or use an image that one matches",
+            Self::RefusedByRule => "a rule refuses the image outright; the message is the operator's",
+            Self::PolicyUnknown => "a namespace label or a default names a policy that does not exist or is invalid: correct the label or add the policy",
+            Self::PodSpecMissing => "the kind must have a pod spec with containers and has none: correct the object, or the path in `workloads`",
+            Self::ReviewUnreadable => "the review could not be understood (version, type, depth, count): look at who sent it",
+            Self::InternalError => "a fault of Pratique itself; the log has the details: please report it",
+        }
+    }
+}
+
+/// What is worth remembering of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// This namespace was let have this digest.
+    Admitted { namespace: String, digest: Digest },
+}

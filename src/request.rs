@@ -1,0 +1,183 @@
+//! What is asked: plain data, so that every room can read a review without knowing the wire.
+//!
+//! [`Request`] is made by `admission::decode` alone. Whatever has a uid becomes one, readable or not: what could not
+//! be read is [`Subject::Unreadable`], and it is the decision that says what follows.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::image::{InvalidReference, Reference};
+
+/// A decoded `AdmissionReview` that we have to answer.
+#[derive(Debug)]
+pub struct Request {
+    /// `request.uid`, echoed in the answer; the API server rejects any other.
+    pub uid: String,
+    pub operation: Operation,
+    /// `request.kind.kind`, for the log and for people.
+    pub kind: String,
+    /// `request.namespace`; empty for what has none.
+    pub namespace: String,
+    /// `request.name`, or the object's `generateName` where there is no name yet; may be empty.
+    pub name: String,
+    /// `request.dryRun`: judged as always, but nothing is remembered of it.
+    pub dry_run: bool,
+    pub role: Role,
+    pub subject: Subject,
+}
+
+/// `request.operation`; a word that is none of these is a [`Flaw`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Create,
+    Update,
+    Delete,
+    Connect,
+    /// The review is unreadable and the operation with it.
+    Unknown,
+}
+
+impl Operation {
+    /// The metric label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Connect => "connect",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Whether an answer about the object is final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// A Pod: the authoritative place.
+    Pod,
+    /// Something that makes Pods: early feedback.
+    Controller,
+}
+
+/// What the review is about.
+#[derive(Debug)]
+pub enum Subject {
+    /// The images that the object would run.
+    Images {
+        /// Those of `object`, in the order of the pod spec: init, regular, ephemeral, image volumes. Never empty.
+        containers: Vec<Container>,
+        /// Those of `oldObject`; empty where there is none or it has no pod spec.
+        old: Vec<Container>,
+    },
+    /// Nothing in it can bring a new image to a node.
+    Nothing(NoImages),
+    /// It could bring images, and we cannot tell which.
+    Unreadable(Flaw),
+}
+
+/// Why a review has no image to judge. Each is a statement about Kubernetes, not a failure of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoImages {
+    /// DELETE and CONNECT start no container.
+    Operation,
+    /// `pods/resize` and subresources whose objects carry no pod spec.
+    Subresource,
+    /// A kind that is neither a Pod, nor a built-in controller, nor named by `workloads`.
+    Kind,
+}
+
+/// Why a review with a uid could not be understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flaw {
+    /// The JSON after the uid, or the type of a field that we read.
+    Syntax(String),
+    /// `apiVersion` or `kind` of the review itself; the value as sent.
+    Version(String),
+    /// An operation that admission.k8s.io/v1 does not have.
+    Operation(String),
+    /// Nested more deeply than the bound.
+    Depth { limit: usize },
+    /// More containers than the bound.
+    Count { found: usize, limit: usize },
+    /// The kind must have a pod spec with containers at this path, and has not.
+    NoPodSpec { path: Arc<str> },
+    /// `kind`, `resource` and the object do not name the same thing.
+    Contradiction(String),
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(what) => write!(f, "the review is malformed: {what}"),
+            Self::Version(found) => write!(f, "the review is {found:?}, and only admission.k8s.io/v1 AdmissionReview is understood"),
+            Self::Operation(found) => write!(f, "operation {found:?} is unknown"),
+            Self::Depth { limit } => write!(f, "the review is nested more than {limit} levels deep"),
+            Self::Count { found, limit } => write!(f, "{found} containers, and at most {limit} are judged"),
+            Self::NoPodSpec { path } => write!(f, "no pod spec with containers at {path}, where this kind must have one"),
+            Self::Contradiction(what) => write!(f, "the review contradicts itself: {what}"),
+        }
+    }
+}
+
+/// One use of an image in an object.
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub path: ContainerPath,
+    /// The container's name; for an image volume the volume's.
+    pub name: String,
+    /// The image as written, byte for byte; empty where the field is missing.
+    pub written: String,
+    pub reference: Result<Reference, InvalidReference>,
+}
+
+impl Container {
+    /// As kubectl users name it: `containers[web]`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{}[{}]", self.path.kind.field(), self.name)
+    }
+}
+
+/// The four places of a pod spec that name images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ContainerKind {
+    Init,
+    Regular,
+    Ephemeral,
+    /// `volumes[].image` (KEP-4639).
+    ImageVolume,
+}
+
+impl ContainerKind {
+    /// The field of the pod spec.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Init => "initContainers",
+            Self::Regular => "containers",
+            Self::Ephemeral => "ephemeralContainers",
+            Self::ImageVolume => "volumes",
+        }
+    }
+}
+
+/// Where in the object the image stands; printed as `spec.template.spec.initContainers[2].image`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerPath {
+    /// Path of the pod spec in its object, such as `spec.template.spec`.
+    pub pod_spec: Arc<str>,
+    pub kind: ContainerKind,
+    /// Index in the list that `kind` names.
+    pub index: usize,
+}
+
+impl fmt::Display for ContainerPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let leaf = match self.kind {
+            ContainerKind::Init | ContainerKind::Regular | ContainerKind::Ephemeral => "image",
+            ContainerKind::ImageVolume => "image.reference",
+        };
+        write!(f, "{}.{}[{}].{leaf}", self.pod_spec, self.kind.field(), self.index)
+    }
+}
