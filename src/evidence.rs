@@ -16,6 +16,7 @@ use scope::Namespaces;
 use store::Store;
 
 pub mod budget;
+pub mod cluster;
 
 pub mod scope;
 pub mod store;
