@@ -303,8 +303,8 @@ fn adversarial_patterns_take_no_longer_than_their_length_times_the_names() {
     let tag = TagPattern::parse(&format!("{}b", "*a".repeat(127))).unwrap();
     assert!(!tag.matches(&"a".repeat(128)));
 
-    let identity = "a/".repeat(50_000);
-    let glob = Glob::parse(&format!("{}b", "**a*".repeat(250))).unwrap();
+    let identity = "a".repeat(100_000);
+    let glob = Glob::parse(&format!("{}b", "**a*a".repeat(250))).unwrap();
     assert!(!glob.matches(&identity));
     assert!(glob.matches(&format!("{identity}b")));
     let elapsed = begun.elapsed();
