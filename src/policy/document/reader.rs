@@ -24,15 +24,24 @@ impl Place {
     /// The document as a whole.
     #[must_use]
     pub fn root(node: &Node) -> Self {
-        Self { path: String::new(), line: node.line }
+        Self {
+            path: String::new(),
+            line: node.line,
+        }
     }
 
     fn entry(&self, entry: &Entry) -> Self {
-        Self { path: self.path_of(&entry.key), line: entry.line }
+        Self {
+            path: self.path_of(&entry.key),
+            line: entry.line,
+        }
     }
 
     fn item(&self, index: usize, node: &Node) -> Self {
-        Self { path: format!("{}[{index}]", self.path), line: node.line.or(self.line) }
+        Self {
+            path: format!("{}[{index}]", self.path),
+            line: node.line.or(self.line),
+        }
     }
 
     /// The path of a field: `spec.rules`, or `labels["app.example/x"]` where the key is no plain word.
@@ -41,7 +50,11 @@ impl Place {
         if key.is_empty() || !key.chars().all(plain) {
             return format!("{}[\"{}\"]", self.path, excerpt(key));
         }
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 }
 
@@ -100,12 +113,20 @@ pub struct Mistakes {
 impl Mistakes {
     #[must_use]
     pub fn of(source: &str) -> Self {
-        Self { source: source.to_owned(), found: Vec::new() }
+        Self {
+            source: source.to_owned(),
+            found: Vec::new(),
+        }
     }
 
     pub fn add(&mut self, place: &Place, message: impl Into<String>) {
         let Place { path, line } = place.clone();
-        self.found.push(Mistake { source: self.source.clone(), line, path, message: message.into() });
+        self.found.push(Mistake {
+            source: self.source.clone(),
+            line,
+            path,
+            message: message.into(),
+        });
     }
 
     #[must_use]
@@ -141,7 +162,11 @@ impl<'a> Fields<'a> {
             mistakes.add(place, expected("a map of fields", node));
             return None;
         };
-        Some(Self { entries, place, known: Vec::new() })
+        Some(Self {
+            entries,
+            place,
+            known: Vec::new(),
+        })
     }
 
     pub fn optional<T: Read>(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Field<T> {
@@ -155,7 +180,10 @@ impl<'a> Fields<'a> {
     pub fn required<T: Read>(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Field<T> {
         match self.optional(key, mistakes) {
             Field::Absent => {
-                let place = Place { path: self.place.path_of(key), line: self.place.line };
+                let place = Place {
+                    path: self.place.path_of(key),
+                    line: self.place.line,
+                };
                 mistakes.add(&place, "is missing");
                 Field::Unusable
             }
@@ -166,7 +194,11 @@ impl<'a> Fields<'a> {
 
     /// What nobody asked for is a mistake.
     pub fn close(self, mistakes: &mut Mistakes) {
-        for entry in self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
+        for entry in self
+            .entries
+            .iter()
+            .filter(|entry| !self.known.contains(&entry.key.as_str()))
+        {
             let advice = match nearest(&entry.key, &self.known) {
                 Some(key) => format!("unknown field; did you mean `{key}`?"),
                 None => format!("unknown field; known here: {}", self.known.join(", ")),
@@ -226,7 +258,9 @@ pub(crate) use words;
 /// One of these words.
 pub fn word<T: Copy>(node: &Node, place: &Place, mistakes: &mut Mistakes, words: &[(&'static str, T)]) -> Option<T> {
     let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    let found = node.text().and_then(|text| words.iter().find(|(word, _)| *word == text));
+    let found = node
+        .text()
+        .and_then(|text| words.iter().find(|(word, _)| *word == text));
     if found.is_none() {
         let mut message = expected(&format!("one of {}", known.join(", ")), node);
         if let Some(near) = node.text().and_then(|text| nearest(text, &known)) {
@@ -239,7 +273,10 @@ pub fn word<T: Copy>(node: &Node, place: &Place, mistakes: &mut Mistakes, words:
 
 impl<T: Read> Read for Placed<T> {
     fn read(node: &Node, place: &Place, mistakes: &mut Mistakes) -> Option<Self> {
-        T::read(node, place, mistakes).map(|value| Self { value, place: place.clone() })
+        T::read(node, place, mistakes).map(|value| Self {
+            value,
+            place: place.clone(),
+        })
     }
 }
 
@@ -290,17 +327,24 @@ impl<T: Read> Read for Vec<T> {
     }
 }
 
-/// A list that would mean nothing if it were empty.
+/// A list or map that would mean nothing if it were empty.
 #[derive(Debug, Clone, PartialEq)]
-pub struct NonEmpty<T>(pub Vec<T>);
+pub struct NonEmpty<T>(pub T);
 
 impl<T: Read> Read for NonEmpty<T> {
     fn read(node: &Node, place: &Place, mistakes: &mut Mistakes) -> Option<Self> {
-        if node.items().is_some_and(<[Node]>::is_empty) {
-            mistakes.add(place, "is an empty list: name something, or remove the field");
-            return None;
-        }
-        Vec::read(node, place, mistakes).map(Self)
+        let empty = match &node.value {
+            Value::List(items) if items.is_empty() => "list",
+            Value::Map(entries) if entries.is_empty() => "map",
+            Value::List(_) | Value::Map(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {
+                return T::read(node, place, mistakes).map(Self);
+            }
+        };
+        mistakes.add(
+            place,
+            format!("is an empty {empty}: name something, or remove the field"),
+        );
+        None
     }
 }
 
@@ -314,7 +358,13 @@ impl<T: Read> Read for Table<T> {
         let read = |entry: &Entry| {
             let place = place.entry(entry);
             let value = T::read(&entry.node, &place, mistakes)?;
-            Some((Text { value: entry.key.clone(), place }, value))
+            Some((
+                Text {
+                    value: entry.key.clone(),
+                    place,
+                },
+                value,
+            ))
         };
         Some(Self(fields.entries.iter().filter_map(read).collect()))
     }
@@ -323,7 +373,11 @@ impl<T: Read> Read for Table<T> {
 /// A field where `null` says "none".
 impl<T: Read> Read for Option<T> {
     fn read(node: &Node, place: &Place, mistakes: &mut Mistakes) -> Option<Self> {
-        if node.is_null() { Some(None) } else { T::read(node, place, mistakes).map(Some) }
+        if node.is_null() {
+            Some(None)
+        } else {
+            T::read(node, place, mistakes).map(Some)
+        }
     }
 }
 
@@ -368,9 +422,18 @@ fn excerpt(text: &str) -> String {
 pub fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { printable.extend(c.escape_default()) } else { printable.push(c) }
+        if c.is_control() || is_invisible(c) {
+            printable.extend(c.escape_default())
+        } else {
+            printable.push(c)
+        }
     }
     printable
+}
+
+/// Separators of lines and marks of direction: with them a text shows as what it is not.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The known word that was probably meant.
@@ -380,8 +443,12 @@ pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
         return None;
     }
     let written = written.to_ascii_lowercase();
-    let near = known.iter().map(|word| (distance(&written, &word.to_ascii_lowercase()), *word));
-    near.filter(|(distance, word)| *distance <= word.len().div_ceil(3).min(3)).min().map(|(_, word)| word)
+    let near = known
+        .iter()
+        .map(|word| (distance(&written, &word.to_ascii_lowercase()), *word));
+    near.filter(|(distance, word)| *distance <= word.len().div_ceil(3).min(3))
+        .min()
+        .map(|(_, word)| word)
 }
 
 /// Levenshtein's: how many letters must be typed, removed or replaced.
@@ -424,7 +491,7 @@ mod tests {
             required name "name": Text,
             optional max_age "maxAge": u32,
             optional on "on": bool,
-            optional list "list": NonEmpty<Inner>,
+            optional list "list": NonEmpty<Vec<Inner>>,
             optional free "free": Table<bool>,
             optional none "none": Option<u32>,
         }
@@ -450,7 +517,8 @@ mod tests {
 
     #[test]
     fn a_right_document_is_read_in_full() {
-        let (outer, mistakes) = read("{name: a, maxAge: 3, on: true, list: [{mode: deny}], free: {x: false}, none: null}");
+        let (outer, mistakes) =
+            read("{name: a, maxAge: 3, on: true, list: [{mode: deny}], free: {x: false}, none: null}");
         assert_eq!(mistakes, Vec::<String>::new());
         let outer = outer.unwrap();
         assert_eq!(outer.max_age, Field::Given(3));
@@ -490,7 +558,10 @@ mod tests {
             ("[a]", "expected text, found a list"),
             ("' '", "is empty"),
         ] {
-            assert_eq!(read(&format!("name: {written}\n")).1, [format!("line 1: name: {message}")]);
+            assert_eq!(
+                read(&format!("name: {written}\n")).1,
+                [format!("line 1: name: {message}")]
+            );
         }
     }
 

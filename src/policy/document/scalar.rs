@@ -49,7 +49,10 @@ fn duration(text: &str) -> Option<Duration> {
 /// A day: `2027-01-31`.
 impl Read for Date {
     fn read(node: &Node, place: &Place, mistakes: &mut Mistakes) -> Option<Self> {
-        let read = node.text().filter(|text| text.len() == 10).and_then(|text| text.parse().ok());
+        let read = node
+            .text()
+            .filter(|text| text.len() == 10)
+            .and_then(|text| text.parse().ok());
         if read.is_none() {
             mistakes.add(place, expected("a date such as 2027-01-31", node));
         }
@@ -117,11 +120,35 @@ mod tests {
 
     #[test]
     fn durations_are_numbers_with_units_and_the_greater_first() {
-        let cases = [("90s", 90), ("10m", 600), ("72h", 259_200), ("7d", 604_800), ("1d12h", 129_600), ("36500d", 3_153_600_000)];
+        let cases = [
+            ("90s", 90),
+            ("10m", 600),
+            ("72h", 259_200),
+            ("7d", 604_800),
+            ("1d12h", 129_600),
+            ("36500d", 3_153_600_000),
+        ];
         for (text, seconds) in cases {
             assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
         }
-        let wrong = ["", "0s", "72", "h", "1.5h", "-1h", "+1h", "7 d", "7D", "1h1d", "1h1h", "1w", "36501d", "99999999999999999999d", "1é", "7d "];
+        let wrong = [
+            "",
+            "0s",
+            "72",
+            "h",
+            "1.5h",
+            "-1h",
+            "+1h",
+            "7 d",
+            "7D",
+            "1h1d",
+            "1h1h",
+            "1w",
+            "36501d",
+            "99999999999999999999d",
+            "1é",
+            "7d ",
+        ];
         for text in wrong {
             assert_eq!(duration(text), None, "{text}");
         }
@@ -129,7 +156,13 @@ mod tests {
 
     #[test]
     fn sizes_have_the_suffixes_of_kubernetes() {
-        for (text, bytes) in [("64Mi", 64 << 20), ("1Gi", 1 << 30), ("500M", 500_000_000), ("12", 12), ("0", 0)] {
+        for (text, bytes) in [
+            ("64Mi", 64 << 20),
+            ("1Gi", 1 << 30),
+            ("500M", 500_000_000),
+            ("12", 12),
+            ("0", 0),
+        ] {
             assert_eq!(size(text), Some(bytes), "{text}");
         }
         for text in ["", "Mi", "64 Mi", "64mi", "-1", "1.5Gi", "64MiB", "99999999999Ti"] {
