@@ -1,1 +1,225 @@
-//! compile
+//! `ImagePolicy` as written -> [`Policy`], or all its mistakes.
+//!
+//! Promises: what compiles demands something of every image that it matches, unless it says `admit: true` or
+//! `unmatched: allow` in so many words; an empty list, a missing field or a demand that this build cannot check never
+//! becomes "nothing demanded". Refuses a document as a whole: half of a policy is none.
+
+use std::collections::BTreeSet;
+
+use super::document::reader::{Field, Mistakes, Place, Read, Text, nearest, quoted, refuse_repeated};
+use super::document::scalar::{DNS_LABEL, is_dns_label};
+use super::document::{Mistake, Node, parse_documents};
+use super::file::{API_VERSION, Authority, Document, KIND, Spec};
+use super::{Inaccessible, Policy, PolicyName, Unavailable, Unmatched};
+
+mod authority;
+mod demand;
+mod rule;
+
+/// What became of a document without mistakes.
+#[derive(Debug)]
+pub struct Compiled {
+    pub policy: Policy,
+    /// What is allowed and yet surely not meant.
+    pub warnings: Vec<Mistake>,
+}
+
+/// Compiles one `ImagePolicy`. `source` is the file, or the object in the cluster, that the mistakes name.
+pub fn compile(node: &Node, source: &str) -> Result<Compiled, Vec<Mistake>> {
+    let mut findings = Findings {
+        mistakes: Mistakes::of(source),
+        warnings: Mistakes::of(source),
+    };
+    let policy = Document::read(node, &Place::root(node), &mut findings.mistakes)
+        .and_then(|document| policy(document, Origin::of(node), &mut findings));
+    let Findings { mut mistakes, warnings } = findings;
+    match policy {
+        Some(policy) if mistakes.is_empty() => Ok(Compiled {
+            policy,
+            warnings: warnings.in_order(),
+        }),
+        Some(_) => Err(mistakes.in_order()),
+        None => {
+            if mistakes.is_empty() {
+                mistakes.add(&Place::root(node), "was refused without a reason: please report this");
+            }
+            Err(mistakes.in_order())
+        }
+    }
+}
+
+/// `baseline` and `restricted`; a policy of the operator's with the same name replaces one.
+#[must_use]
+pub fn built_in() -> Vec<Policy> {
+    let files = [
+        ("baseline.yaml", include_str!("../../manifests/policies/baseline.yaml")),
+        (
+            "restricted.yaml",
+            include_str!("../../manifests/policies/restricted.yaml"),
+        ),
+    ];
+    let compiled = files.iter().flat_map(|(source, text)| {
+        let documents = parse_documents(text).expect("the text is part of the program, and a test reads it");
+        documents
+            .into_iter()
+            .map(|node| compile(&node, source).expect("as above").policy)
+    });
+    compiled.collect()
+}
+
+/// What is found while compiling.
+struct Findings {
+    mistakes: Mistakes,
+    warnings: Mistakes,
+}
+
+/// Where a policy was written: a cluster's has no files beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    File,
+    Cluster,
+}
+
+impl Origin {
+    /// Text has lines; what the API server says has none.
+    fn of(node: &Node) -> Self {
+        if node.line.is_some() { Self::File } else { Self::Cluster }
+    }
+}
+
+fn policy(document: Document, origin: Origin, findings: &mut Findings) -> Option<Policy> {
+    let Document {
+        place: _,
+        api_version,
+        kind,
+        metadata,
+        spec,
+        status: _,
+    } = document;
+    must_be(&api_version, API_VERSION, &mut findings.mistakes);
+    must_be(&kind, KIND, &mut findings.mistakes);
+    let name = metadata
+        .given()
+        .and_then(|metadata| policy_name(&metadata.name, &mut findings.mistakes));
+    let Field::Given(Spec {
+        place: _,
+        unmatched,
+        unavailable,
+        inaccessible,
+        rules,
+        authorities,
+    }) = spec
+    else {
+        return None;
+    };
+    let trusted = Trusted::of(&authorities, &mut findings.mistakes);
+    for authority in authorities.given().into_iter().flatten() {
+        authority::check(authority, origin, findings);
+    }
+    let rules = rules
+        .given()
+        .and_then(|rules| rule::compile_all(&rules.0, &trusted, findings));
+    Some(Policy {
+        name: name?,
+        unmatched: unmatched.or(Unmatched::Deny),
+        unavailable: unavailable.or(Unavailable::Running),
+        inaccessible: inaccessible.or(Inaccessible::Deny),
+        rules: rules?,
+    })
+}
+
+fn must_be(field: &Field<Text>, expected: &str, mistakes: &mut Mistakes) {
+    if let Some(text) = field.given().filter(|text| text.value != expected) {
+        mistakes.add(
+            &text.place,
+            format!("must be {expected}, found {}", quoted(&text.value)),
+        );
+    }
+}
+
+fn policy_name(name: &Field<Text>, mistakes: &mut Mistakes) -> Option<PolicyName> {
+    let name = name.given()?;
+    check_label(name, "a policy's name", mistakes);
+    Some(PolicyName::from(name.value.as_str()))
+}
+
+/// Names that stand in labels, log lines and metrics.
+fn check_label(name: &Text, what: &str, mistakes: &mut Mistakes) {
+    if !is_dns_label(&name.value) {
+        mistakes.add(
+            &name.place,
+            format!("{what} has {DNS_LABEL}; found {}", quoted(&name.value)),
+        );
+    }
+}
+
+/// The names of `spec.authorities`; `None` where one could not be read, and no reference can be called wrong.
+struct Trusted<'a>(Option<BTreeSet<&'a str>>);
+
+impl<'a> Trusted<'a> {
+    fn of(authorities: &'a Field<Vec<Authority>>, mistakes: &mut Mistakes) -> Self {
+        let list = match authorities {
+            Field::Absent => return Self(Some(BTreeSet::new())),
+            Field::Unusable => return Self(None),
+            Field::Given(list) => list,
+        };
+        let names: Vec<&Text> = list.iter().filter_map(|authority| authority.name.given()).collect();
+        refuse_repeated(names.iter().copied(), mistakes);
+        let all_read = names.len() == list.len();
+        Self(all_read.then(|| names.iter().map(|name| name.value.as_str()).collect()))
+    }
+
+    /// Each name exists, and none stands twice.
+    fn check(&self, names: &[Text], mistakes: &mut Mistakes) {
+        refuse_repeated(names, mistakes);
+        let Some(known) = &self.0 else { return };
+        for name in names.iter().filter(|name| !known.contains(name.value.as_str())) {
+            let known: Vec<&str> = known.iter().copied().collect();
+            let advice = match (nearest(&name.value, &known), known.is_empty()) {
+                (Some(near), _) => format!("did you mean `{near}`?"),
+                (None, true) => "spec.authorities has none".to_owned(),
+                (None, false) => format!("there are {}", known.join(", ")),
+            };
+            mistakes.add(
+                &name.place,
+                format!("no authority is named {}; {advice}", quoted(&name.value)),
+            );
+        }
+    }
+}
+
+/// Exactly one of these fields must be there: a mistake for none and for several.
+fn exactly_one(place: &Place, fields: &[(&str, bool)], mistakes: &mut Mistakes) {
+    let written: Vec<&str> = fields
+        .iter()
+        .filter(|(_, written)| *written)
+        .map(|(name, _)| *name)
+        .collect();
+    if written.len() != 1 {
+        let all: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+        let found = if written.is_empty() {
+            "none".to_owned()
+        } else {
+            written.join(" and ")
+        };
+        mistakes.add(place, format!("needs exactly one of {}; found {found}", all.join(", ")));
+    }
+}
+
+/// A pattern of any kind, as its parser sees it.
+fn pattern<T, E: std::fmt::Display>(
+    text: &Text,
+    parse: fn(&str) -> Result<T, E>,
+    mistakes: &mut Mistakes,
+) -> Option<T> {
+    match parse(&text.value) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            mistakes.add(&text.place, format!("{} is no pattern: {error}", quoted(&text.value)));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! `spec.rules`: what a rule matches, and the one thing that it says about it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::super::document::reader::{Field, Mistakes, NonEmpty, Place, Text, quoted, refuse_repeated};
+use super::super::file;
+use super::super::file::Repointed;
+use super::super::{Action, Demands, Rule, RuleName, TagDemands};
+use super::{Findings, Trusted, check_label, demand, pattern};
+use crate::image::{Pattern, TagPattern};
+
+/// `None` only where there are mistakes.
+pub(super) fn compile_all(rules: &[file::Rule], trusted: &Trusted<'_>, findings: &mut Findings) -> Option<Vec<Rule>> {
+    refuse_repeated(
+        rules.iter().filter_map(|rule| rule.name.given()),
+        &mut findings.mistakes,
+    );
+    warn_of_unreachable(rules, &mut findings.warnings);
+    let compiled: Vec<Option<Rule>> = rules.iter().map(|rule| compile(rule, trusted, findings)).collect();
+    compiled.into_iter().collect()
+}
+
+fn compile(rule: &file::Rule, trusted: &Trusted<'_>, findings: &mut Findings) -> Option<Rule> {
+    let file::Rule {
+        place,
+        name,
+        images,
+        admit,
+        refuse,
+        tags,
+        vulnerabilities,
+        signatures,
+        attestations,
+    } = rule;
+    if let Field::Given(name) = name {
+        check_label(name, "a rule's name", &mut findings.mistakes);
+    }
+    let images = images
+        .given()
+        .and_then(|images| patterns(images, Pattern::parse, &mut findings.mistakes));
+    let tags = tags.given().and_then(|tags| compile_tags(tags, findings));
+    if let Field::Given(vulnerabilities) = vulnerabilities {
+        demand::check_vulnerabilities(vulnerabilities, trusted, findings);
+    }
+    if let Field::Given(signatures) = signatures {
+        demand::check_signatures(signatures, trusted, findings);
+    }
+    for attestation in attestations.given().into_iter().flat_map(|list| &list.value.0) {
+        demand::check_attestation(attestation, trusted, findings);
+    }
+    if let Some(why) = refuse
+        .given()
+        .filter(|why| why.value.trim_end().contains(char::is_control))
+    {
+        findings
+            .mistakes
+            .add(&why.place, "is shown to people in one line: write it in one");
+    }
+    refuse_unchecked(rule, &mut findings.mistakes);
+    check_one_action(rule, place, &mut findings.mistakes);
+    let action = match (admit, refuse) {
+        (Field::Given(_), _) => Action::Admit,
+        (_, Field::Given(why)) => Action::Refuse(Arc::from(why.value.trim())),
+        (Field::Absent | Field::Unusable, Field::Absent | Field::Unusable) => {
+            Action::Require(Arc::new(Demands { tags: Some(tags?) }))
+        }
+    };
+    Some(Rule {
+        name: RuleName::from(name.given()?.value.as_str()),
+        images: images?,
+        action,
+    })
+}
+
+/// Demands whose evidence no room gathers: a policy that has one is not loaded. The issue that brings the evidence
+/// takes its line away.
+fn refuse_unchecked(rule: &file::Rule, mistakes: &mut Mistakes) {
+    let repointed = rule.tags.given().and_then(|tags| tags.repointed.given());
+    let repointed = repointed.filter(|repointed| match repointed.value {
+        Repointed::Deny | Repointed::Warn => true,
+        Repointed::Allow => false,
+    });
+    let unchecked = [
+        ("repointed", repointed.map(|repointed| &repointed.place)),
+        (
+            "vulnerabilities",
+            rule.vulnerabilities.given().map(|demand| &demand.place),
+        ),
+        ("signatures", rule.signatures.given().map(|demand| &demand.place)),
+        ("attestations", rule.attestations.given().map(|demand| &demand.place)),
+    ];
+    for (name, place) in unchecked {
+        if let Some(place) = place {
+            let why = "and a demand that is not checked would admit everything; remove it";
+            mistakes.add(place, format!("this build cannot check `{name}` yet, {why}"));
+        }
+    }
+}
+
+/// Demands, or `admit: true`, or `refuse: "why"`: neither nothing nor two things.
+fn check_one_action(rule: &file::Rule, place: &Place, mistakes: &mut Mistakes) {
+    if let Some(admit) = rule.admit.given().filter(|admit| !admit.value) {
+        mistakes.add(
+            &admit.place,
+            "may only be true; to refuse what the rule matches write `refuse: \"why\"`",
+        );
+    }
+    let demands = [
+        ("tags", rule.tags.is_absent()),
+        ("vulnerabilities", rule.vulnerabilities.is_absent()),
+        ("signatures", rule.signatures.is_absent()),
+        ("attestations", rule.attestations.is_absent()),
+    ];
+    let demand = demands.iter().find(|(_, absent)| !absent).map(|(name, _)| *name);
+    let admit = (!rule.admit.is_absent()).then_some("admit");
+    let refuse = (!rule.refuse.is_absent()).then_some("refuse");
+    let said: Vec<&str> = [admit, refuse, demand].into_iter().flatten().collect();
+    match said.as_slice() {
+        [_] => {}
+        [] => mistakes.add(
+            place,
+            "demands nothing: write a demand (tags, vulnerabilities, signatures, attestations), `admit: true`, \
+             or `refuse: \"why\"`",
+        ),
+        several => mistakes.add(
+            place,
+            format!("says {} at once: keep one of them", several.join(" and ")),
+        ),
+    }
+}
+
+fn compile_tags(tags: &file::Tags, findings: &mut Findings) -> Option<TagDemands> {
+    let file::Tags {
+        place,
+        deny,
+        allow,
+        require_digest,
+        repointed,
+    } = tags;
+    let demands_digest = match require_digest {
+        Field::Absent | Field::Given(false) => false,
+        Field::Given(true) | Field::Unusable => true,
+    };
+    let compares = match repointed {
+        Field::Absent => false,
+        Field::Given(repointed) => repointed.value != Repointed::Allow,
+        Field::Unusable => true,
+    };
+    if deny.is_absent() && allow.is_absent() && !demands_digest && !compares {
+        findings
+            .mistakes
+            .add(place, "demands nothing: write deny, allow or `requireDigest: true`");
+        return None;
+    }
+    warn_of_contradiction(deny, allow, &mut findings.warnings);
+    let deny = tag_patterns(deny, &mut findings.mistakes);
+    let allow = tag_patterns(allow, &mut findings.mistakes);
+    Some(TagDemands {
+        deny: deny?,
+        allow: allow?,
+        require_digest: demands_digest,
+    })
+}
+
+/// What is not written is no pattern at all; what is unusable is `None`.
+fn tag_patterns(field: &Field<NonEmpty<Vec<Text>>>, mistakes: &mut Mistakes) -> Option<Vec<TagPattern>> {
+    match field {
+        Field::Absent => Some(Vec::new()),
+        Field::Unusable => None,
+        Field::Given(texts) => patterns(texts, TagPattern::parse, mistakes),
+    }
+}
+
+/// All of them, or `None` after the mistakes of each that is none.
+pub(super) fn patterns<T, E: std::fmt::Display>(
+    texts: &NonEmpty<Vec<Text>>,
+    parse: fn(&str) -> Result<T, E>,
+    mistakes: &mut Mistakes,
+) -> Option<Vec<T>> {
+    let parsed: Vec<Option<T>> = texts.0.iter().map(|text| pattern(text, parse, mistakes)).collect();
+    parsed.into_iter().collect()
+}
+
+fn warn_of_contradiction(
+    deny: &Field<NonEmpty<Vec<Text>>>,
+    allow: &Field<NonEmpty<Vec<Text>>>,
+    warnings: &mut Mistakes,
+) {
+    let denied: BTreeSet<&str> = texts(deny).map(|text| text.value.as_str()).collect();
+    for text in texts(allow).filter(|text| denied.contains(text.value.as_str())) {
+        let message = format!(
+            "{} is denied as well, and what is denied is never allowed",
+            quoted(&text.value)
+        );
+        warnings.add(&text.place, message);
+    }
+}
+
+fn texts(field: &Field<NonEmpty<Vec<Text>>>) -> impl Iterator<Item = &Text> {
+    field.given().into_iter().flat_map(|texts| &texts.0)
+}
+
+/// The first rule that matches decides, so a rule whose every pattern stands in earlier rules never does.
+fn warn_of_unreachable(rules: &[file::Rule], warnings: &mut Mistakes) {
+    let mut taken: BTreeSet<&str> = BTreeSet::new();
+    for rule in rules {
+        let images: Vec<&str> = texts(&rule.images).map(|text| text.value.as_str()).collect();
+        let all_taken = taken.contains("**") || images.iter().all(|image| taken.contains(image));
+        if all_taken && !images.is_empty() {
+            warnings.add(
+                &rule.place,
+                "never decides: an earlier rule matches all of its images; move it up or remove it",
+            );
+        }
+        taken.extend(images);
+    }
+}
