@@ -7,7 +7,7 @@ fn known(value: &str, at: Timestamp) -> Fact<String> {
 }
 
 fn cache() -> Arc<FactCache<&'static str, String>> {
-    Arc::new(FactCache::new(1 << 20, Duration::from_mins(5), |key, _| key.len()))
+    Arc::new(FactCache::new(1 << 20, Duration::from_mins(5), |key: &&'static str, _| key.len()))
 }
 
 /// A look-up that counts itself, takes its time and says what it is told to.
@@ -78,7 +78,10 @@ async fn there_is_none_is_believed_for_a_minute_and_a_known_fact_while_it_is_fre
 #[tokio::test]
 async fn memory_is_bounded_in_bytes() {
     let cache: FactCache<usize, String> =
-        FactCache::new(100_000, Duration::from_mins(5), |_, fact| if let Fact::Known(seen) = fact { seen.value.len() } else { 0 });
+        FactCache::new(100_000, Duration::from_mins(5), |_, fact: &Fact<String>| match fact {
+            Fact::Known(seen) => seen.value.len(),
+            Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => 0,
+        });
     let now = Timestamp::now();
     for key in 0..1_000 {
         let _fact = cache.get(key, now, || async move { known(&"x".repeat(1_000), now) }).await;
