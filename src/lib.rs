@@ -13,6 +13,9 @@
 //! which is held by `tests/layering.rs`.
 
 pub mod admission;
+pub mod args;
+pub mod command;
+pub mod config;
 pub mod decision;
 pub mod evidence;
 pub mod fact;
@@ -21,3 +24,4 @@ pub mod observe;
 pub mod policy;
 pub mod request;
 pub mod review;
+pub mod server;

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::args::Serve;
-use crate::config::{Config, LogFormat};
+use crate::config::{self, Config};
 use crate::evidence::cluster::{self, Manifests};
 use crate::observe::logging;
 use crate::observe::metrics::Metrics;
@@ -74,8 +74,8 @@ pub(super) fn run(serve: Serve) -> ExitCode {
         }
     };
     let format = match settings.config.log.format {
-        LogFormat::Json => logging::Format::Json,
-        LogFormat::Text => logging::Format::Text,
+        config::Format::Json => logging::Format::Json,
+        config::Format::Text => logging::Format::Text,
     };
     logging::start(settings.config.log.level.label(), format);
     for warning in &warnings {
@@ -316,6 +316,10 @@ fn said(source: &str, message: String) -> Mistake {
 
 /// An error with its causes.
 fn failed(source: &str, error: &dyn Error) -> Mistake {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    said(source, causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    let (mut message, mut cause) = (error.to_string(), error.source());
+    while let Some(next) = cause {
+        message = format!("{message}: {next}");
+        cause = next.source();
+    }
+    said(source, message)
 }
