@@ -265,7 +265,8 @@ impl fmt::Display for InvalidPattern {
             Self::Scheme(scheme) => write!(f, "an image name has no scheme: remove {:?}", format!("{scheme}://")),
             Self::DoubleStar(part) => write!(
                 f,
-                "{part:?}: \"**\" stands alone between slashes; within a component or a tag write a single \"*\""
+                "{part:?}: \"**\" stands alone between slashes; \
+                 within a component or a tag write a single \"*\", and nowhere three in a row"
             ),
             Self::LoneStar => f.write_str(
                 "\"*\" alone is one component: \
