@@ -251,47 +251,71 @@ impl fmt::Display for InvalidPattern {
         match self {
             Self::Empty => f.write_str("the pattern is empty and would match nothing: write one or remove the entry"),
             Self::TooLong { found, limit } => {
-                write!(f, "the pattern has {found} bytes and at most {limit} are possible: shorten it")
+                write!(
+                    f,
+                    "the pattern has {found} bytes and at most {limit} are possible: shorten it"
+                )
             }
             Self::Character(character) => {
-                write!(f, "the pattern contains {character:?}: remove it, there are no blanks and only plain ASCII in it")
+                write!(
+                    f,
+                    "the pattern contains {character:?}: remove it, patterns are plain ASCII without blanks"
+                )
             }
             Self::Scheme(scheme) => write!(f, "an image name has no scheme: remove {:?}", format!("{scheme}://")),
             Self::DoubleStar(part) => write!(
                 f,
-                "{part:?}: \"**\" stands alone between slashes; within a component or a tag write a single \"*\""
+                "{part:?}: \"**\" stands alone between slashes; \
+                 within a component or a tag write a single \"*\", and nowhere three in a row"
             ),
-            Self::LoneStar => f.write_str("\"*\" alone is one component: write \"**\" for every image, \"library/*\" for the official ones"),
+            Self::LoneStar => f.write_str(
+                "\"*\" alone is one component: \
+                write \"**\" for every image, \"library/*\" for the official ones",
+            ),
             Self::LoneRegistry(registry) => write!(
                 f,
-                "{registry:?} looks like a registry and would be read as an image of Docker Hub: write \"{registry}/**\", or \"library/{registry}\""
+                "{registry:?} looks like a registry and would be read as an image of Docker Hub: \
+                write \"{registry}/**\", or \"library/{registry}\""
             ),
             Self::TagOrDigest => f.write_str(
-                "a pattern has no tag and no digest: write the repository alone, and tags under `tags.deny` or `tags.allow`",
+                "a pattern has no tag and no digest: \
+                write the repository alone, and tags under `tags.deny` or `tags.allow`",
             ),
             Self::UpperCase(component) => {
-                write!(f, "{component:?} has capital letters and no repository has any: write it in lower case")
+                write!(
+                    f,
+                    "{component:?} has capital letters and no repository has any: write it in lower case"
+                )
             }
             Self::EmptyComponent => {
                 f.write_str("a part of the pattern is empty: look for a leading, trailing or doubled \"/\"")
             }
             Self::Component(component) => write!(
                 f,
-                "{component:?} can match no part of a repository: use a-z and 0-9, with one \".\", one or two \"_\" or any \"-\" between, and \"*\" as the only wildcard"
+                "{component:?} can match no part of a repository: use a-z and 0-9, \
+                 with one \".\", one or two \"_\" or any \"-\" between, and \"*\" as the only wildcard"
             ),
             Self::Registry(registry) => write!(
                 f,
-                "{registry:?} can match no registry: a host has letters, digits, \"-\" and single dots, an IPv6 address brackets, and \"*\" is the only wildcard"
+                "{registry:?} can match no registry: a host has letters, digits, \"-\" and single dots, \
+                 an IPv6 address brackets, and \"*\" is the only wildcard"
             ),
             Self::Port(port) => {
-                write!(f, "{port:?} is no port: write a number from 1 to 65535 without leading zeros, or \"*\" for any")
+                write!(
+                    f,
+                    "{port:?} is no port: write a number from 1 to 65535 without leading zeros, or \"*\" for any"
+                )
             }
             Self::DockerHubAlias(registry) => {
-                write!(f, "{registry:?} would miss Docker Hub, whose hosts are all read as docker.io: write \"docker.io\"")
+                write!(
+                    f,
+                    "{registry:?} would miss Docker Hub, whose hosts are all read as docker.io: write that"
+                )
             }
             Self::Tag(tag) => write!(
                 f,
-                "{tag:?} can match no tag: use letters, digits, \".\", \"-\" and \"_\", neither \".\" nor \"-\" first, no \":\" before it, and \"*\" as the only wildcard"
+                "{tag:?} can match no tag: use letters, digits, \".\", \"-\" and \"_\", \
+                 neither \".\" nor \"-\" first, no \":\" before it, and \"*\" as the only wildcard"
             ),
         }
     }

@@ -261,7 +261,8 @@ impl fmt::Display for InvalidReference {
             Self::NoName => f.write_str("nothing stands before the tag or digest: write registry/repository in front"),
             Self::Registry(registry) => write!(
                 f,
-                "{registry:?} is no registry: a host has letters, digits, \"-\" and single dots, an IPv6 address brackets"
+                "{registry:?} is no registry: a host has letters, digits, \"-\" and single dots, \
+                 an IPv6 address brackets"
             ),
             Self::Port(port) => {
                 write!(
@@ -280,7 +281,8 @@ impl fmt::Display for InvalidReference {
             }
             Self::Component(component) => write!(
                 f,
-                "{component:?} is no part of a repository: use a-z and 0-9, with one \".\", one or two \"_\" or any \"-\" between"
+                "{component:?} is no part of a repository: use a-z and 0-9, \
+                 with one \".\", one or two \"_\" or any \"-\" between"
             ),
             Self::RepositoryTooLong { found, limit } => {
                 write!(

@@ -75,18 +75,22 @@ impl Glob {
 
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
+        // No bit is ever set beyond the last place, and few patterns need all words.
         let mut places = [0; WORDS];
-        set(&mut places, 0);
+        let places = &mut places[..=self.end / 64];
+        set(places, 0);
         for byte in text.bytes() {
             let reached = &self.reached[usize::from(self.kinds[usize::from(byte)])];
             let kept = if byte == b'/' { &self.across } else { &self.within };
             let mut carry = 0;
-            for ((places, reached), kept) in places.iter_mut().zip(reached).zip(kept) {
-                let before = *places;
-                *places = (((before << 1) | carry) & reached) | (before & kept);
+            let mut alive = 0;
+            for ((word, reached), kept) in places.iter_mut().zip(reached).zip(kept) {
+                let before = *word;
+                *word = (((before << 1) | carry) & reached) | (before & kept);
                 carry = before >> 63;
+                alive |= *word;
             }
-            if places == [0; WORDS] {
+            if alive == 0 {
                 return false;
             }
         }
@@ -112,7 +116,7 @@ fn runs(text: &str) -> impl Iterator<Item = (&str, usize)> {
     })
 }
 
-fn set(places: &mut Places, place: usize) {
+fn set(places: &mut [u64], place: usize) {
     places[place / 64] |= 1 << (place % 64);
 }
 

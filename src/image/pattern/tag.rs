@@ -22,7 +22,9 @@ impl TagPattern {
         }
         // Every `*` may be nothing at all; a leading one may also be the character that a tag must begin with.
         let literals = text.replace('*', "");
-        if !grammar::is_tag(&literals) && !(text.starts_with('*') && grammar::is_tag(&format!("a{literals}"))) {
+        let possible =
+            grammar::is_tag(&literals) || (text.starts_with('*') && grammar::is_tag(&format!("a{literals}")));
+        if !possible {
             return Err(InvalidPattern::Tag(text.into()));
         }
         Ok(Self {

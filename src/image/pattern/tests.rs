@@ -94,6 +94,8 @@ const ATTACKERS: &[(&str, &str, bool)] = &[
     ("ghcr.io/acme/foo-*", "ghcr.io/acme/foo-bar", true),
     ("ghcr.io/acme/foo-*", "ghcr.io/acme/foo-bar/evil", false),
     ("ghcr.io/acme/foo-*", "ghcr.io/acme/evil-foo-bar", false),
+    ("ghcr.io/acme/*-public", "ghcr.io/acme/x-public", true),
+    ("ghcr.io/acme/*-public", "ghcr.io/acme/x-public-evil", false),
     ("ghcr.io/*/app", "ghcr.io/acme/evil/app", false),
     ("ghcr.io/**/app", "ghcr.io/app", true),
     ("ghcr.io/**/app", "ghcr.io/a/b/app", true),
