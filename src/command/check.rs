@@ -50,10 +50,10 @@ pub(super) fn run(check: &Check) -> ExitCode {
     match judge_all(check) {
         Ok((judged, unreadable)) => {
             super::complain(&unreadable);
-            match check.output {
-                Output::Text => report::print_text(&judged, std::io::stdout().is_terminal()),
-                Output::Json => report::print_json(&judged, !unreadable.is_empty()),
-            }
+            super::print(&match check.output {
+                Output::Text => report::as_text(&judged, std::io::stdout().is_terminal()),
+                Output::Json => report::as_json(&judged, !unreadable.is_empty()),
+            });
             exit_code(&judged, !unreadable.is_empty())
         }
         Err(mistakes) => {
