@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::document::reader::{Field, Mistakes, Place, Read, Text, nearest, quoted, refuse_repeated};
+use super::document::reader::{Field, Mistakes, Place, Placed, Read, Text, nearest, quoted, refuse_repeated};
 use super::document::scalar::{DNS_LABEL, is_dns_label};
 use super::document::{Mistake, Node, parse_documents};
 use super::file::{API_VERSION, Authority, Document, KIND, Spec};
@@ -89,7 +89,6 @@ impl Origin {
 
 fn policy(document: Document, origin: Origin, findings: &mut Findings) -> Option<Policy> {
     let Document {
-        place: _,
         api_version,
         kind,
         metadata,
@@ -102,7 +101,6 @@ fn policy(document: Document, origin: Origin, findings: &mut Findings) -> Option
         .given()
         .and_then(|metadata| policy_name(&metadata.name, &mut findings.mistakes));
     let Field::Given(Spec {
-        place: _,
         unmatched,
         unavailable,
         inaccessible,
@@ -157,13 +155,16 @@ fn check_label(name: &Text, what: &str, mistakes: &mut Mistakes) {
 struct Trusted<'a>(Option<BTreeSet<&'a str>>);
 
 impl<'a> Trusted<'a> {
-    fn of(authorities: &'a Field<Vec<Authority>>, mistakes: &mut Mistakes) -> Self {
+    fn of(authorities: &'a Field<Vec<Placed<Authority>>>, mistakes: &mut Mistakes) -> Self {
         let list = match authorities {
             Field::Absent => return Self(Some(BTreeSet::new())),
             Field::Unusable => return Self(None),
             Field::Given(list) => list,
         };
-        let names: Vec<&Text> = list.iter().filter_map(|authority| authority.name.given()).collect();
+        let names: Vec<&Text> = list
+            .iter()
+            .filter_map(|authority| authority.value.name.given())
+            .collect();
         refuse_repeated(names.iter().copied(), mistakes);
         let all_read = names.len() == list.len();
         Self(all_read.then(|| names.iter().map(|name| name.value.as_str()).collect()))

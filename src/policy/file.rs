@@ -60,9 +60,9 @@ schema! {
         /// The registry answers 401 or 403 to us. Default: deny.
         optional inaccessible "inaccessible": Inaccessible,
         /// The first rule whose images match decides.
-        required rules "rules": NonEmpty<Vec<Rule>>,
+        required rules "rules": NonEmpty<Vec<Placed<Rule>>>,
         /// Whom rules may trust, by name. Default: nobody.
-        optional authorities "authorities": Vec<Authority>,
+        optional authorities "authorities": Vec<Placed<Authority>>,
     }
 }
 
@@ -77,9 +77,9 @@ schema! {
         optional admit "admit": Placed<bool>,
         /// What the rule matches is refused, in these words.
         optional refuse "refuse": Text,
-        optional tags "tags": Tags,
-        optional vulnerabilities "vulnerabilities": Vulnerabilities,
-        optional signatures "signatures": Signatures,
+        optional tags "tags": Placed<Tags>,
+        optional vulnerabilities "vulnerabilities": Placed<Vulnerabilities>,
+        optional signatures "signatures": Placed<Signatures>,
         /// Each must be there.
         optional attestations "attestations": Placed<NonEmpty<Vec<Attestation>>>,
     }
@@ -249,7 +249,7 @@ schema! {
         /// Names from `spec.authorities`, one of which must have signed it.
         required authorities "authorities": NonEmpty<Vec<Text>>,
         /// What its fields must hold. Default: anything.
-        optional conditions "where": NonEmpty<Vec<Condition>>,
+        optional conditions "where": NonEmpty<Vec<Placed<Condition>>>,
     }
 }
 
@@ -271,9 +271,9 @@ schema! {
         /// Unique within the policy; a DNS label.
         required name "name": Text,
         /// By certificates that say who signed.
-        optional keyless "keyless": Keyless,
+        optional keyless "keyless": Placed<Keyless>,
         /// By public keys, several for rotation.
-        optional keys "keys": NonEmpty<Vec<Key>>,
+        optional keys "keys": NonEmpty<Vec<Placed<Key>>>,
         /// The trusted root, by its name in the settings. Default: public.
         optional trust "trust": Text,
         /// Whether a transparency log must prove the signature. Default: required for keyless, optional for keys.

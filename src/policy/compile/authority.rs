@@ -2,7 +2,7 @@
 
 use regex::RegexBuilder;
 
-use super::super::document::reader::{Field, Text, quoted};
+use super::super::document::reader::{Field, Placed, Text, quoted};
 use super::super::document::scalar::is_dns_name;
 use super::super::file::{Authority, Key, Keyless, SecretKey};
 use super::{Findings, Origin, check_label, exactly_one, pattern};
@@ -13,9 +13,12 @@ const MOST_EXPRESSION_BYTES: usize = 1 << 20;
 /// The shortest public key in use, Ed25519, is 44 bytes, 60 characters of base64.
 const LEAST_KEY_CHARACTERS: usize = 60;
 
-pub(super) fn check(authority: &Authority, origin: Origin, findings: &mut Findings) {
-    let Authority {
+pub(super) fn check(authority: &Placed<Authority>, origin: Origin, findings: &mut Findings) {
+    let Placed {
+        value: authority,
         place,
+    } = authority;
+    let Authority {
         name,
         keyless,
         keys,
@@ -36,9 +39,9 @@ pub(super) fn check(authority: &Authority, origin: Origin, findings: &mut Findin
 }
 
 /// Issuer and subject are both mandatory: either alone lets strangers in.
-fn check_keyless(keyless: &Keyless, findings: &mut Findings) {
+fn check_keyless(keyless: &Placed<Keyless>, findings: &mut Findings) {
+    let Placed { value: keyless, place } = keyless;
     let Keyless {
-        place,
         issuer,
         issuer_expression,
         subject,
@@ -98,9 +101,9 @@ pub(super) fn check_expression(expression: &Text, findings: &mut Findings) {
     }
 }
 
-fn check_key(key: &Key, origin: Origin, findings: &mut Findings) {
+fn check_key(key: &Placed<Key>, origin: Origin, findings: &mut Findings) {
+    let Placed { value: key, place } = key;
     let Key {
-        place,
         pem,
         secret_ref,
         file,

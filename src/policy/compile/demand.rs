@@ -38,7 +38,6 @@ pub(super) fn check_vulnerabilities(demand: &Vulnerabilities, trusted: &Trusted<
 /// A number for a severity that never counts would mislead whoever reads the policy.
 fn check_tolerated(allow: &Tolerated, threshold: Severity, findings: &mut Findings) {
     let Tolerated {
-        place: _,
         negligible,
         low,
         medium,
@@ -166,9 +165,12 @@ pub(super) fn check_attestation(demand: &Attestation, trusted: &Trusted<'_>, fin
     }
 }
 
-fn check_condition(condition: &Condition, findings: &mut Findings) {
-    let Condition {
+fn check_condition(condition: &Placed<Condition>, findings: &mut Findings) {
+    let Placed {
+        value: condition,
         place,
+    } = condition;
+    let Condition {
         path,
         equals,
         matches,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::document::reader::{Field, Mistakes, NonEmpty, Place, Text, quoted, refuse_repeated};
+use super::super::document::reader::{Field, Mistakes, NonEmpty, Place, Placed, Text, quoted, refuse_repeated};
 use super::super::file;
 use super::super::file::Repointed;
 use super::super::{Action, Demands, Rule, RuleName, TagDemands};
@@ -11,9 +11,13 @@ use super::{Findings, Trusted, check_label, demand, pattern};
 use crate::image::{Pattern, TagPattern};
 
 /// `None` only where there are mistakes.
-pub(super) fn compile_all(rules: &[file::Rule], trusted: &Trusted<'_>, findings: &mut Findings) -> Option<Vec<Rule>> {
+pub(super) fn compile_all(
+    rules: &[Placed<file::Rule>],
+    trusted: &Trusted<'_>,
+    findings: &mut Findings,
+) -> Option<Vec<Rule>> {
     refuse_repeated(
-        rules.iter().filter_map(|rule| rule.name.given()),
+        rules.iter().filter_map(|rule| rule.value.name.given()),
         &mut findings.mistakes,
     );
     warn_of_unreachable(rules, &mut findings.warnings);
@@ -21,9 +25,9 @@ pub(super) fn compile_all(rules: &[file::Rule], trusted: &Trusted<'_>, findings:
     compiled.into_iter().collect()
 }
 
-fn compile(rule: &file::Rule, trusted: &Trusted<'_>, findings: &mut Findings) -> Option<Rule> {
+fn compile(rule: &Placed<file::Rule>, trusted: &Trusted<'_>, findings: &mut Findings) -> Option<Rule> {
+    let Placed { value: rule, place } = rule;
     let file::Rule {
-        place,
         name,
         images,
         admit,
@@ -41,10 +45,10 @@ fn compile(rule: &file::Rule, trusted: &Trusted<'_>, findings: &mut Findings) ->
         .and_then(|images| patterns(images, Pattern::parse, &mut findings.mistakes));
     let tags = tags.given().and_then(|tags| compile_tags(tags, findings));
     if let Field::Given(vulnerabilities) = vulnerabilities {
-        demand::check_vulnerabilities(vulnerabilities, trusted, findings);
+        demand::check_vulnerabilities(&vulnerabilities.value, trusted, findings);
     }
     if let Field::Given(signatures) = signatures {
-        demand::check_signatures(signatures, trusted, findings);
+        demand::check_signatures(&signatures.value, trusted, findings);
     }
     for attestation in attestations.given().into_iter().flat_map(|list| &list.value.0) {
         demand::check_attestation(attestation, trusted, findings);
@@ -76,7 +80,7 @@ fn compile(rule: &file::Rule, trusted: &Trusted<'_>, findings: &mut Findings) ->
 /// Demands whose evidence no room gathers: a policy that has one is not loaded. The issue that brings the evidence
 /// takes its line away.
 fn refuse_unchecked(rule: &file::Rule, mistakes: &mut Mistakes) {
-    let repointed = rule.tags.given().and_then(|tags| tags.repointed.given());
+    let repointed = rule.tags.given().and_then(|tags| tags.value.repointed.given());
     let repointed = repointed.filter(|repointed| match repointed.value {
         Repointed::Deny | Repointed::Warn => true,
         Repointed::Allow => false,
@@ -130,9 +134,9 @@ fn check_one_action(rule: &file::Rule, place: &Place, mistakes: &mut Mistakes) {
     }
 }
 
-fn compile_tags(tags: &file::Tags, findings: &mut Findings) -> Option<TagDemands> {
+fn compile_tags(tags: &Placed<file::Tags>, findings: &mut Findings) -> Option<TagDemands> {
+    let Placed { value: tags, place } = tags;
     let file::Tags {
-        place,
         deny,
         allow,
         require_digest,
@@ -202,10 +206,10 @@ fn texts(field: &Field<NonEmpty<Vec<Text>>>) -> impl Iterator<Item = &Text> {
 }
 
 /// The first rule that matches decides, so a rule whose every pattern stands in earlier rules never does.
-fn warn_of_unreachable(rules: &[file::Rule], warnings: &mut Mistakes) {
+fn warn_of_unreachable(rules: &[Placed<file::Rule>], warnings: &mut Mistakes) {
     let mut taken: BTreeSet<&str> = BTreeSet::new();
     for rule in rules {
-        let images: Vec<&str> = texts(&rule.images).map(|text| text.value.as_str()).collect();
+        let images: Vec<&str> = texts(&rule.value.images).map(|text| text.value.as_str()).collect();
         let all_taken = taken.contains("**") || images.iter().all(|image| taken.contains(image));
         if all_taken && !images.is_empty() {
             warnings.add(

@@ -215,8 +215,6 @@ macro_rules! schema {
         $(#[$outer])*
         #[derive(Debug)]
         pub struct $name {
-            /// Where the map stands.
-            pub place: $crate::policy::document::reader::Place,
             $($(#[$inner])* pub $field: $crate::policy::document::reader::Field<$type>,)*
         }
 
@@ -227,10 +225,7 @@ macro_rules! schema {
                 mistakes: &mut $crate::policy::document::reader::Mistakes,
             ) -> Option<Self> {
                 let mut fields = $crate::policy::document::reader::Fields::open(node, place, mistakes)?;
-                let read = Self {
-                    place: place.clone(),
-                    $($field: fields.$presence($key, mistakes),)*
-                };
+                let read = Self { $($field: fields.$presence($key, mistakes),)* };
                 fields.close(mistakes);
                 Some(read)
             }
@@ -445,10 +440,22 @@ pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let written = written.to_ascii_lowercase();
     let near = known
         .iter()
-        .map(|word| (distance(&written, &word.to_ascii_lowercase()), *word));
-    near.filter(|(distance, word)| *distance <= word.len().div_ceil(3).min(3))
+        .map(|word| (strangeness(&written, &word.to_ascii_lowercase()), *word));
+    near.filter(|(strangeness, word)| *strangeness <= (word.len() / 3).clamp(1, 3))
         .min()
         .map(|(_, word)| word)
+}
+
+/// Letters in the wrong order, and a word cut short or continued, are one mistake each.
+fn strangeness(written: &str, word: &str) -> usize {
+    let sorted = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let continued = written.len().min(word.len()) >= 3 && (written.starts_with(word) || word.starts_with(written));
+    let related = written != word && (continued || sorted(written) == sorted(word));
+    if related { 1 } else { distance(written, word) }
 }
 
 /// Levenshtein's: how many letters must be typed, removed or replaced.
@@ -586,7 +593,10 @@ mod tests {
         let known = ["unmatched", "unavailable", "rules", "id"];
         assert_eq!(nearest("unmatch", &known), Some("unmatched"));
         assert_eq!(nearest("Rule", &known), Some("rules"));
+        assert_eq!(nearest("rulse", &known), Some("rules"));
+        assert_eq!(nearest("unavail", &known), Some("unavailable"));
         assert_eq!(nearest("name", &known), None);
+        assert_eq!(nearest("some", &["none", "named"]), None);
         assert_eq!(nearest(&"r".repeat(10_000), &known), None);
         assert_eq!(distance("kitten", "sitting"), 3);
     }

@@ -1,0 +1,256 @@
+//! The settings file: what the program is told once, when it starts.
+//!
+//! Read like a policy: unknown fields are refused, all mistakes are told at once with their paths and lines. What is
+//! not written has the default of [`Config::default`]. A setting of a room that this build does not have is read and
+//! checked, and earns a warning, since its writer believes that it does something.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::policy::document::Mistake;
+use crate::policy::{Controllers, PolicyName};
+
+pub mod file;
+mod read;
+
+/// Every setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where admission reviews are answered, over HTTPS.
+    pub listen: SocketAddr,
+    /// Where health and metrics are told, over HTTP.
+    pub admin: SocketAddr,
+    pub tls: Tls,
+    pub defaults: Defaults,
+    /// Enforced everywhere on top of what namespaces say.
+    pub floor: Option<PolicyName>,
+    pub exempt_namespaces: BTreeSet<String>,
+    /// Candidates when there are no nodes to ask; never empty.
+    pub platforms: Vec<Platform>,
+    /// Every refusal becomes an audit record.
+    pub dry_run: bool,
+    pub controllers: Controllers,
+    /// Kinds that make Pods, beside the built-in ones.
+    pub workloads: Vec<Workload>,
+    pub registries: Registries,
+    /// Trusted roots beside the built-in `public`.
+    pub trust: Vec<TrustedRoot>,
+    pub scans: Scans,
+    pub cache: Cache,
+    pub log: Log,
+}
+
+/// How callers are met. Without `certificate` and `key`, which come together, the program makes its own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// Only callers with a certificate of this authority, and one of `client_names`, may ask for reviews.
+    pub client_ca: Option<PathBuf>,
+    /// Empty exactly where there is no `client_ca`.
+    pub client_names: Vec<String>,
+}
+
+/// The policies of namespaces without a label, per mode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defaults {
+    pub enforce: Option<PolicyName>,
+    pub warn: Option<PolicyName>,
+    pub audit: Option<PolicyName>,
+}
+
+/// What an image may be built for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Platform {
+    pub os: String,
+    pub architecture: String,
+    pub variant: Option<String>,
+}
+
+/// A kind that makes Pods, and where its pod spec stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    pub group: String,
+    pub kind: String,
+    /// `spec.template.spec`
+    pub pod_spec: String,
+}
+
+/// How registries are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registries {
+    /// The folder of containerd's `hosts.toml` files.
+    pub hosts: Option<PathBuf>,
+    pub docker_config: Option<PathBuf>,
+    pub credential_providers: Option<CredentialProviders>,
+    pub pull_secrets: PullSecrets,
+    /// Hosts of token services beyond the registry's own domain, by registry.
+    pub realms: BTreeMap<String, String>,
+    /// Requests at once to one registry; at least 1.
+    pub concurrency: u32,
+}
+
+/// The kubelet's plugins for credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialProviders {
+    /// A CredentialProviderConfig.
+    pub config: PathBuf,
+    /// The folder of the plugins.
+    pub binaries: PathBuf,
+}
+
+/// Whose pull secrets are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullSecrets {
+    None,
+    /// Those that pods and service accounts refer to, one by one.
+    Named,
+    All,
+}
+
+/// A trusted root of Sigstore, by the name that policies use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedRoot {
+    pub name: String,
+    pub trusted_root: PathBuf,
+}
+
+/// Where scan reports come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scans {
+    pub directories: Vec<PathBuf>,
+    /// Who can write a VulnerabilityReport there can clear an image.
+    pub namespaces: Vec<String>,
+}
+
+/// What is kept of the answers of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    /// Bytes; at least 1 MiB.
+    pub memory: u64,
+    /// How long an answer is used while its source is out.
+    pub last_known_good: Duration,
+    /// A folder that survives a restart.
+    pub state: Option<PathBuf>,
+    /// Without one nothing that admits is read back from `state`.
+    pub seal_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    pub level: Level,
+    pub format: Format,
+}
+
+/// The least important lines that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+impl Level {
+    /// As in the settings.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Text,
+}
+
+impl Config {
+    /// The settings of a file, with warnings about those that have no effect; or everything that is wrong with it.
+    pub fn parse(text: &str, source: &str) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
+        read::parse(text, source)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8443)),
+            admin: SocketAddr::from(([0, 0, 0, 0], 9090)),
+            tls: Tls::default(),
+            defaults: Defaults::default(),
+            floor: None,
+            exempt_namespaces: ["kube-system", "pratique-system"].map(str::to_owned).into(),
+            platforms: vec![Platform::default()],
+            dry_run: false,
+            controllers: Controllers::Warn,
+            workloads: Vec::new(),
+            registries: Registries::default(),
+            trust: Vec::new(),
+            scans: Scans::default(),
+            cache: Cache::default(),
+            log: Log {
+                level: Level::Info,
+                format: Format::Json,
+            },
+        }
+    }
+}
+
+/// Nothing is refused until someone says so.
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            enforce: None,
+            warn: Some("baseline".into()),
+            audit: Some("restricted".into()),
+        }
+    }
+}
+
+/// What most nodes are.
+impl Default for Platform {
+    fn default() -> Self {
+        Self {
+            os: "linux".to_owned(),
+            architecture: "amd64".to_owned(),
+            variant: None,
+        }
+    }
+}
+
+impl Default for Registries {
+    fn default() -> Self {
+        Self {
+            hosts: None,
+            docker_config: None,
+            credential_providers: None,
+            pull_secrets: PullSecrets::Named,
+            realms: BTreeMap::new(),
+            concurrency: 16,
+        }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            last_known_good: Duration::from_secs(7 * 86_400),
+            state: None,
+            seal_key: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
