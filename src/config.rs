@@ -95,7 +95,7 @@ pub struct Registries {
 /// The kubelet's plugins for credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialProviders {
-    /// A CredentialProviderConfig.
+    /// A `CredentialProviderConfig`.
     pub config: PathBuf,
     /// The folder of the plugins.
     pub binaries: PathBuf,
@@ -121,7 +121,7 @@ pub struct TrustedRoot {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scans {
     pub directories: Vec<PathBuf>,
-    /// Who can write a VulnerabilityReport there can clear an image.
+    /// Who can write a `VulnerabilityReport` there can clear an image.
     pub namespaces: Vec<String>,
 }
 

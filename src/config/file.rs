@@ -91,7 +91,7 @@ schema! {
 schema! {
     /// `registries.credentialProviders`.
     CredentialProviders {
-        /// A CredentialProviderConfig.
+        /// A `CredentialProviderConfig`.
         required config "config": Text,
         /// The folder of the plugins.
         required binaries "binaries": Text,
@@ -112,7 +112,7 @@ schema! {
     Scans {
         /// Folders of scan reports, watched.
         optional directories "directories": Placed<Vec<Text>>,
-        /// Namespaces whose VulnerabilityReports count.
+        /// Namespaces whose `VulnerabilityReport`s count.
         optional namespaces "namespaces": Placed<Vec<Text>>,
     }
 }

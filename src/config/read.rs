@@ -122,8 +122,8 @@ fn without_effect(settings: &Settings) -> Vec<Place> {
     let default = Config::default();
     if let Field::Given(registries) = &settings.registries {
         let default = &default.registries;
-        add(differs(&registries.hosts, |hosts| hosts.is_some()));
-        add(differs(&registries.docker_config, |config| config.is_some()));
+        add(differs(&registries.hosts, Option::is_some));
+        add(differs(&registries.docker_config, Option::is_some));
         add(differs(&registries.credential_providers, |providers| {
             providers.is_some()
         }));
@@ -143,8 +143,8 @@ fn without_effect(settings: &Settings) -> Vec<Place> {
         add(differs(&cache.last_known_good, |period| {
             *period != default.cache.last_known_good
         }));
-        add(differs(&cache.state, |state| state.is_some()));
-        add(differs(&cache.seal_key, |key| key.is_some()));
+        add(differs(&cache.state, Option::is_some));
+        add(differs(&cache.seal_key, Option::is_some));
     }
     add(differs(&settings.trust, |roots| !roots.is_empty()));
     add(differs(&settings.platforms, |platforms| {

@@ -84,15 +84,16 @@ pub(super) fn check_expression(expression: &Text, findings: &mut Findings) {
     let whole = format!(r"\A(?:{})\z", expression.value);
     for text in [expression.value.as_str(), &whole] {
         if let Err(error) = RegexBuilder::new(text).size_limit(MOST_EXPRESSION_BYTES).build() {
-            let why = match error {
-                regex::Error::CompiledTooBig(_) => "it is too large when compiled".to_owned(),
+            let why = if let regex::Error::CompiledTooBig(_) = error {
+                "it is too large when compiled".to_owned()
+            } else {
                 // The crate's text is a drawing over several lines; its last one is the reason.
-                error => error
+                error
                     .to_string()
                     .lines()
                     .last()
                     .unwrap_or_default()
-                    .replace("error: ", ""),
+                    .replace("error: ", "")
             };
             let message = format!("{} is no regular expression: {why}", quoted(&expression.value));
             findings.mistakes.add(&expression.place, message);

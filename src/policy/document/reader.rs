@@ -418,9 +418,9 @@ pub fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() || is_invisible(c) {
-            printable.extend(c.escape_default())
+            printable.extend(c.escape_default());
         } else {
-            printable.push(c)
+            printable.push(c);
         }
     }
     printable
@@ -509,7 +509,7 @@ mod tests {
         }
     }
     #[derive(Debug, Clone, Copy, PartialEq)]
-    enum Mode {
+    pub enum Mode {
         Deny,
         Allow,
     }
