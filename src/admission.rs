@@ -1,4 +1,10 @@
-//! The wire format: `admission.k8s.io/v1` AdmissionReview, in and out.
+//! The wire format: `admission.k8s.io/v1` AdmissionReview in and out, and the objects that `check` reads.
+
+pub mod decode;
+pub mod encode;
+pub mod manifest;
+mod object;
+pub mod workload;
 
 /// The body of an answer.
 #[derive(Debug)]

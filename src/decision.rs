@@ -1,3 +1,287 @@
 //! The answer: a pure function of plan, facts and time. The only room that can make a [`verdict::Permit`].
+//!
+//! A demand that cannot be told from the facts is refused or tolerated in the words of the policy, never overlooked.
 
+use jiff::Timestamp;
+
+use crate::fact::{Admitted, Fact, Facts, Record};
+use crate::image::Digest;
+use crate::policy::plan::{Judgement, Plan, Ruling, Standing};
+use crate::policy::{Action, Controllers, Mode, PolicyName, RuleName, Unmatched};
+use crate::request::{Container, Flaw, Role};
+
+use verdict::{Answer, Basis, Denial, DeniedImage, ImageVerdict, Permit, Reason, Verdict};
+
+mod tag;
 pub mod verdict;
+
+/// Decides one review. `now` is read once per review, so that time-dependent demands agree with each other.
+pub fn decide(plan: &Plan<'_>, facts: &Facts, _now: Timestamp) -> Verdict {
+    match plan.standing {
+        Standing::Exempt => passed(Basis::Exempt),
+        Standing::Nothing(_) | Standing::IgnoredController => passed(Basis::NothingDemanded),
+        Standing::Unchanged => passed(Basis::Unchanged),
+        Standing::Unreadable(flaw) => unreadable(plan, flaw),
+        Standing::Judged(containers) => judged(plan, containers, facts),
+    }
+}
+
+/// The answer where judging itself failed: a panic denies, and under `--dry-run` says what it would have done.
+pub fn failed(dry_run: bool) -> Verdict {
+    let message = "a fault inside Pratique, see its log; nothing was judged".to_owned();
+    settle(vec![whole_object(Mode::Enforce, None, Reason::InternalError, message)], dry_run)
+}
+
+fn passed(basis: Basis) -> Verdict {
+    Verdict {
+        answer: Answer::Admit(Permit::new(basis)),
+        warnings: Vec::new(),
+        audit: Vec::new(),
+        images: Vec::new(),
+        unfinished: false,
+        records: Vec::new(),
+    }
+}
+
+/// What could not be read is refused, whatever the policies: a review that we do not understand may bring any image.
+/// A controller whose pod spec is not where it should be is early feedback like all of them.
+fn unreadable(plan: &Plan<'_>, flaw: &Flaw) -> Verdict {
+    let reason = match flaw {
+        Flaw::NoPodSpec { .. } => Reason::PodSpecMissing,
+        Flaw::Syntax(_)
+        | Flaw::Version(_)
+        | Flaw::Operation(_)
+        | Flaw::Depth { .. }
+        | Flaw::Count { .. }
+        | Flaw::Contradiction(_) => Reason::ReviewUnreadable,
+    };
+    let softened = reason == Reason::PodSpecMissing
+        && plan.request.role == Role::Controller
+        && plan.controllers == Controllers::Warn;
+    let mode = if softened { Mode::Warn } else { Mode::Enforce };
+    settle(vec![whole_object(mode, None, reason, printable(&flaw.to_string(), 400))], plan.dry_run)
+}
+
+/// The verdict on an object of which only denials are known.
+fn settle(denials: Vec<Denial>, dry_run: bool) -> Verdict {
+    let mut verdict = passed(Basis::UndeterminedButTolerated);
+    sort_into(&mut verdict, denials, dry_run);
+    verdict
+}
+
+fn whole_object(mode: Mode, policy: Option<PolicyName>, reason: Reason, message: String) -> Denial {
+    Denial { mode, policy, rule: None, subject: None, reason, message }
+}
+
+fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts) -> Verdict {
+    let outcomes: Vec<Outcome<'_>> =
+        plan.judgements.iter().map(|judgement| judge(judgement, containers)).collect();
+    let mut verdict = passed(Basis::EveryDemandMet);
+    verdict.images = image_verdicts(plan, containers, &outcomes, facts);
+    let weakest = verdict.images.iter().filter_map(|image| image.basis).max();
+    verdict.answer = Answer::Admit(Permit::new(weakest.unwrap_or(Basis::NothingDemanded)));
+    verdict.unfinished = facts.images.iter().any(|image| matches!(image.admitted, Fact::Pending));
+    let unknown = plan.unknown.iter().map(unknown_policy);
+    let denials = unknown.chain(outcomes.into_iter().flat_map(|outcome| outcome.denials)).collect();
+    sort_into(&mut verdict, denials, plan.dry_run);
+    if matches!(verdict.answer, Answer::Admit(_)) && !plan.dry_run && !plan.request.dry_run {
+        verdict.records = records(plan, containers, &verdict.images);
+    }
+    verdict
+}
+
+fn unknown_policy((mode, name): &(Mode, String)) -> Denial {
+    let name = printable(name, 63);
+    let message = format!("policy \"{name}\" is named for {} here and does not exist; add it or correct the name", mode.label());
+    whole_object(*mode, None, Reason::PolicyUnknown, message)
+}
+
+/// What one judgement came to.
+struct Outcome<'p> {
+    judgement: &'p Judgement,
+    /// Meaningful where there is no denial.
+    basis: Basis,
+    denials: Vec<Denial>,
+}
+
+fn judge<'p>(judgement: &'p Judgement, containers: &[Container]) -> Outcome<'p> {
+    let Judgement { mode: _, policy: _, container, want: _, ruling } = judgement;
+    let Some(container) = containers.get(*container) else {
+        let message = "a container is missing from its own review".to_owned();
+        let denial = whole_object(judgement.mode, Some(judgement.policy.clone()), Reason::InternalError, message);
+        return Outcome { judgement, basis: Basis::NothingDemanded, denials: vec![denial] };
+    };
+    let (basis, rule, refusals) = match ruling {
+        Ruling::InvalidReference => (Basis::NothingDemanded, None, vec![(Reason::ImageInvalid, invalid(container))]),
+        Ruling::Unmatched(Unmatched::Allow) => (Basis::NothingDemanded, None, Vec::new()),
+        Ruling::Unmatched(Unmatched::Deny) => {
+            let message = format!("no rule of policy {} matches this image", judgement.policy);
+            (Basis::NothingDemanded, None, vec![(Reason::ImageUnmatched, message)])
+        }
+        Ruling::Rule { name, action } => {
+            let (basis, refusals) = act(action, container);
+            (basis, Some(name), refusals)
+        }
+    };
+    let denials = refusals
+        .into_iter()
+        .map(|(reason, message)| denial(judgement, container, rule.cloned(), reason, message))
+        .collect();
+    Outcome { judgement, basis, denials }
+}
+
+fn act(action: &Action, container: &Container) -> (Basis, Vec<(Reason, String)>) {
+    match action {
+        Action::Admit => (Basis::NothingDemanded, Vec::new()),
+        Action::Refuse(why) => (Basis::NothingDemanded, vec![(Reason::RefusedByRule, printable(why, 400))]),
+        Action::Require(demands) => (Basis::EveryDemandMet, tag::check(demands, container)),
+    }
+}
+
+fn invalid(container: &Container) -> String {
+    match &container.reference {
+        Err(error) => printable(&error.to_string(), 400),
+        Ok(_) => "the image is no valid reference".to_owned(),
+    }
+}
+
+fn denial(
+    judgement: &Judgement,
+    container: &Container,
+    rule: Option<RuleName>,
+    reason: Reason,
+    message: String,
+) -> Denial {
+    Denial {
+        mode: judgement.mode,
+        policy: Some(judgement.policy.clone()),
+        rule,
+        subject: Some(DeniedImage {
+            container: judgement.container,
+            path: container.path.clone(),
+            title: printable(&container.title(), 120),
+            written: printable(&container.written, 300).into(),
+            digest: None,
+        }),
+        reason,
+        message,
+    }
+}
+
+/// Per container: refused by the enforcing policies, or on what basis not.
+fn image_verdicts(
+    plan: &Plan<'_>,
+    containers: &[Container],
+    outcomes: &[Outcome<'_>],
+    facts: &Facts,
+) -> Vec<ImageVerdict> {
+    let nobody_to_ask = plan.unknown.iter().any(|(mode, _)| *mode == Mode::Enforce) && !plan.dry_run;
+    let judged = |index: usize| outcomes.iter().filter(move |outcome| outcome.judgement.container == index);
+    let verdict = |index: usize| {
+        let of_image: Vec<&Outcome<'_>> = judged(index).collect();
+        // The strongest mode that judges it speaks for it: outcomes come in the order enforce, warn, audit.
+        let mode = of_image.iter().map(|outcome| outcome.judgement.mode).min();
+        let speaking: Vec<_> = of_image.iter().filter(|outcome| Some(outcome.judgement.mode) == mode).collect();
+        let telling = speaking.iter().find(|outcome| !outcome.denials.is_empty()).or(speaking.first());
+        let basis = basis(mode, &speaking.iter().map(|outcome| (outcome.basis, outcome.denials.is_empty())).collect::<Vec<_>>(), plan.dry_run);
+        ImageVerdict {
+            container: index,
+            policy: telling.map(|outcome| outcome.judgement.policy.clone()),
+            rule: telling.and_then(|outcome| rule_name(&outcome.judgement.ruling)),
+            basis: if nobody_to_ask { None } else { basis },
+            admitted_since: telling.and_then(|outcome| admitted(facts, outcome.judgement.want)).map(|its| its.first),
+        }
+    };
+    (0..containers.len()).map(verdict).collect()
+}
+
+/// The weakest basis of the judgements that speak for an image; none where they refuse it.
+fn basis(mode: Option<Mode>, outcomes: &[(Basis, bool)], dry_run: bool) -> Option<Basis> {
+    let met = outcomes.iter().all(|(_, met)| *met);
+    let weakest = outcomes.iter().map(|(basis, _)| *basis).max().unwrap_or(Basis::Unchanged);
+    match mode {
+        // Not judged at all: it was there before.
+        None => Some(weakest),
+        Some(_) if met => Some(weakest),
+        Some(Mode::Enforce) => dry_run.then_some(Basis::DryRun),
+        Some(Mode::Warn) => Some(Basis::SoftenedToWarning),
+        Some(Mode::Audit) => Some(Basis::NothingDemanded),
+    }
+}
+
+fn rule_name(ruling: &Ruling) -> Option<RuleName> {
+    match ruling {
+        Ruling::Rule { name, action: _ } => Some(name.clone()),
+        Ruling::InvalidReference | Ruling::Unmatched(_) => None,
+    }
+}
+
+fn admitted(facts: &Facts, want: Option<usize>) -> Option<Admitted> {
+    match &facts.images.get(want?)?.admitted {
+        Fact::Known(seen) => Some(seen.value),
+        Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => None,
+    }
+}
+
+/// Puts each denial where its mode says, worst first. One that enforces takes the permit away.
+fn sort_into(verdict: &mut Verdict, mut denials: Vec<Denial>, dry_run: bool) {
+    denials.sort_by_key(|denial| (denial.reason, denial.subject.as_ref().map(|subject| subject.container)));
+    let mut refused = Vec::new();
+    for denial in denials {
+        match denial.mode {
+            Mode::Enforce if dry_run => {
+                verdict.audit.push(denial);
+                verdict.answer = Answer::Admit(Permit::new(Basis::DryRun));
+            }
+            Mode::Enforce => refused.push(denial),
+            Mode::Warn => verdict.warnings.push(denial),
+            Mode::Audit => verdict.audit.push(denial),
+        }
+    }
+    if !refused.is_empty() {
+        verdict.answer = Answer::Deny(refused);
+    }
+}
+
+/// What the namespace now has: digests that an enforcing policy asked something of, or that nothing was asked of.
+fn records(plan: &Plan<'_>, containers: &[Container], images: &[ImageVerdict]) -> Vec<Record> {
+    if plan.request.role == Role::Controller {
+        // A controller runs nothing itself; its pods are recorded when they come.
+        return Vec::new();
+    }
+    let digest = |image: &ImageVerdict| -> Option<Digest> {
+        image.basis?;
+        containers.get(image.container)?.reference.as_ref().ok()?.digest().cloned()
+    };
+    let namespace = &plan.request.namespace;
+    images
+        .iter()
+        .filter_map(digest)
+        .map(|digest| Record::Admitted { namespace: namespace.clone(), digest })
+        .collect()
+}
+
+/// Foreign text fit for a terminal and a log: bounded, and control characters shown as escapes.
+fn printable(text: &str, limit: usize) -> String {
+    let mut shown = String::new();
+    for character in text.chars() {
+        if shown.len() >= limit {
+            shown.push_str("...");
+            break;
+        }
+        if character.is_control() || is_direction(character) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// Marks that make a terminal show text in another order than it is read.
+fn is_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests;

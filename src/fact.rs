@@ -4,6 +4,8 @@
 
 use jiff::Timestamp;
 
+use crate::image::Digest;
+
 /// The outcome of a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
@@ -81,4 +83,11 @@ pub struct ImageFacts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Admitted {
     pub first: Timestamp,
+}
+
+/// What is worth remembering of an answer that admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// This namespace was let have this digest.
+    Admitted { namespace: String, digest: Digest },
 }

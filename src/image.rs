@@ -1,6 +1,10 @@
 //! Names of images: a name as written, a content address, an operator's matcher. Pure; names no other room.
+//!
+//! What a node would pull is what is judged: [`Reference`] reads a name as containerd and the kubelet do, and refuses
+//! what they could read in two ways. [`Pattern`] compares whole components of the normalised name, never a substring.
 
 mod digest;
+mod grammar;
 mod pattern;
 mod reference;
 

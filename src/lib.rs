@@ -14,8 +14,10 @@
 
 pub mod admission;
 pub mod decision;
+pub mod evidence;
 pub mod fact;
 pub mod image;
+pub mod observe;
 pub mod policy;
 pub mod request;
 pub mod review;

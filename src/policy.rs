@@ -169,3 +169,15 @@ pub struct Bindings {
     /// Every refusal becomes an audit record.
     pub dry_run: bool,
 }
+
+impl Policies {
+    /// The settings that name a policy which does not exist, each with the name.
+    #[must_use]
+    pub fn unknown_bindings(&self) -> Vec<(String, PolicyName)> {
+        let Bindings { enforce, warn, audit, floor, exempt_namespaces: _, controllers: _, dry_run: _ } = &self.bindings;
+        let named = [("defaults.enforce", enforce), ("defaults.warn", warn), ("defaults.audit", audit), ("floor", floor)];
+        let unknown = |name: &&PolicyName| !self.by_name.contains_key(name.as_str());
+        let named = named.into_iter().filter_map(|(setting, name)| Some((setting, name.as_ref().filter(unknown)?)));
+        named.map(|(setting, name)| (setting.to_owned(), name.clone())).collect()
+    }
+}

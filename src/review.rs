@@ -1,10 +1,142 @@
-//! The line.
+//! The line: everything else in the program exists to serve these eight statements.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
-use crate::admission::{Malformed, Reply};
-pub struct Review;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::admission::workload::Workloads;
+use crate::admission::{Malformed, Reply, decode, encode};
+use crate::decision;
+use crate::decision::verdict::Verdict;
+use crate::evidence::Evidence;
+use crate::evidence::budget::Deadline;
+use crate::observe::Observe;
+use crate::policy::Policies;
+use crate::policy::plan;
+use crate::request::Request;
+
+/// Reviews whose audit part may wait for its end at once: some megabytes of requests; beyond it they are dropped and
+/// counted, since nothing but the log misses them.
+const UNFINISHED: usize = 1_024;
+
+/// One process's way of answering.
+#[derive(Debug)]
+pub struct Review {
+    workloads: Workloads,
+    policies: ArcSwap<Policies>,
+    evidence: Evidence,
+    observe: Observe,
+    unfinished: mpsc::Sender<Request>,
+}
+
+/// The reviews that a reply left unfinished: whoever runs the program drives them with [`Review::finish`].
+#[derive(Debug)]
+pub struct Unfinished(mpsc::Receiver<Request>);
+
 impl Review {
-    /// Answers one review; never panics.
-    pub async fn answer(&self, _body: &[u8], _deadline: Instant) -> Result<Reply, Malformed> {
-        Err(Malformed("stub".into()))
+    #[must_use]
+    pub fn new(workloads: Workloads, policies: Policies, evidence: Evidence, observe: Observe) -> (Self, Unfinished) {
+        let (unfinished, receiver) = mpsc::channel(UNFINISHED);
+        let policies = ArcSwap::from_pointee(policies);
+        (Self { workloads, policies, evidence, observe, unfinished }, Unfinished(receiver))
+    }
+
+    /// Answers one review. [`Malformed`] where there is no uid to answer to; a panic is a refusal.
+    pub async fn answer(&self, body: &[u8], deadline: Instant) -> Result<Reply, Malformed> {
+        match unwinding(self.line(body, Deadline::at(deadline))).await {
+            Ok(answer) => answer,
+            Err(Panicked) => {
+                let uid = decode::uid(body).ok_or_else(|| Malformed("the review could not be read".to_owned()))?;
+                self.observe.record_panic(&uid);
+                Ok(encode::encode(&uid, &decision::failed(self.policies.load().bindings.dry_run)))
+            }
+        }
+    }
+
+    async fn line(&self, body: &[u8], deadline: Deadline) -> Result<Reply, Malformed> {
+        let (started, policies) = (Instant::now(), self.policies.load_full());
+        let request = decode::decode(body, &self.workloads)?;
+        let scope = self.evidence.scope(&request, deadline).await;
+        let plan = plan::plan(&policies, &scope, &request);
+        let facts = self.evidence.gather(&plan, deadline).await;
+        let verdict = decision::decide(&plan, &facts, Timestamp::now());
+        self.evidence.remember(&verdict.records);
+        self.observe.record(&plan, &verdict, started.elapsed());
+        let reply = encode::encode(&request.uid, &verdict);
+        if verdict.unfinished {
+            self.leave_unfinished(request);
+        }
+        Ok(reply)
+    }
+
+    /// The same judgement for a request that is no AdmissionReview: `check`. Nothing is remembered or recorded.
+    pub async fn judge(&self, request: &Request, deadline: Deadline) -> Verdict {
+        let policies = self.policies.load_full();
+        let scope = self.evidence.scope(request, deadline).await;
+        let plan = plan::plan(&policies, &scope, request);
+        let facts = self.evidence.gather(&plan, deadline).await;
+        decision::decide(&plan, &facts, Timestamp::now())
+    }
+
+    /// Puts policies in force, in one step: a review reads either all of the old ones or all of the new.
+    pub fn set_policies(&self, policies: Policies) {
+        self.policies.store(Arc::new(policies));
+    }
+
+    #[must_use]
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    fn leave_unfinished(&self, request: Request) {
+        if self.unfinished.try_send(request).is_err() {
+            self.observe.record_dropped();
+        }
+    }
+
+    /// Finishes what replies left open, one after the other, until the process ends. The outcome goes to log and
+    /// metrics alone.
+    pub async fn finish(&self, mut unfinished: Unfinished) {
+        while let Some(request) = unfinished.0.recv().await {
+            let one = unwinding(self.finish_one(&request)).await;
+            if one.is_err() {
+                self.observe.record_panic(&request.uid);
+            }
+        }
+    }
+
+    async fn finish_one(&self, request: &Request) {
+        let (policies, deadline) = (self.policies.load_full(), self.evidence.background_deadline());
+        let scope = self.evidence.scope(request, deadline).await;
+        let plan = plan::plan(&policies, &scope, request).patiently();
+        let facts = self.evidence.gather(&plan, deadline).await;
+        let verdict = decision::decide(&plan, &facts, Timestamp::now());
+        self.observe.record_finished(&plan, &verdict);
     }
 }
+
+/// The future panicked.
+#[derive(Debug, PartialEq, Eq)]
+struct Panicked;
+
+/// Runs a future to its end or its panic. What it shares with others is behind locks that do not poison and snapshots
+/// that are replaced whole, so nothing half-done is seen afterwards.
+async fn unwinding<T>(future: impl Future<Output = T>) -> Result<T, Panicked> {
+    let mut future = pin!(future);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+        Err(_panic) => Poll::Ready(Err(Panicked)),
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests;

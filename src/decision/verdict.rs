@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use crate::fact::Record;
 use crate::image::Digest;
 use crate::policy::{Mode, PolicyName, RuleName};
 use crate::request::ContainerPath;
@@ -87,6 +90,8 @@ pub struct ImageVerdict {
     pub rule: Option<RuleName>,
     /// None: refused.
     pub basis: Option<Basis>,
+    /// Since when the namespace has had this digest, where that is known; for the log.
+    pub admitted_since: Option<Timestamp>,
 }
 
 /// One demand that one image does not meet.
@@ -111,6 +116,7 @@ pub struct DeniedImage {
     pub path: ContainerPath,
     /// `containers[web]`
     pub title: String,
+    /// As written, made fit to print: bounded, and without control characters.
     pub written: Arc<str>,
     /// The digest to pin, where it is known without asking anybody.
     pub digest: Option<Digest>,
@@ -119,20 +125,20 @@ pub struct DeniedImage {
 /// The stable code of a refusal: in messages, annotations, JSON, logs and the metric label `reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
+    InternalError,
+    ReviewUnreadable,
+    PodSpecMissing,
+    PolicyUnknown,
+    RefusedByRule,
+    ImageInvalid,
+    ImageUnmatched,
     TagMutable,
     TagNotAllowed,
     DigestMissing,
-    ImageInvalid,
-    ImageUnmatched,
-    RefusedByRule,
-    PolicyUnknown,
-    PodSpecMissing,
-    ReviewUnreadable,
-    InternalError,
 }
 
 impl Reason {
-    /// Every reason, worst first: the order in which refusals are told.
+    /// Every reason, worst first: the order of the enum, and the one in which refusals are told.
     pub const ALL: [Self; 10] = [
         Self::InternalError,
         Self::ReviewUnreadable,
@@ -223,11 +229,4 @@ impl Reason {
             Self::InternalError => "a fault of Pratique itself; the log has the details: please report it",
         }
     }
-}
-
-/// What is worth remembering of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Record {
-    /// This namespace was let have this digest.
-    Admitted { namespace: String, digest: Digest },
 }

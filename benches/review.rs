@@ -1,0 +1,261 @@
+//! A warm review in the handler, and over HTTPS beside a handler that reads the body and answers a constant.
+//!
+//! `cargo bench --bench review`, with `-- --assert` to fail where a figure of the design is missed. Tag and digest
+//! demands, three images, log line included (written to /dev/null). The load comes from a second thread.
+
+#![expect(clippy::print_stdout, reason = "the bench's result")]
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::post;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use pratique::admission::workload::Workloads;
+use pratique::evidence::Evidence;
+use pratique::evidence::budget::Budget;
+use pratique::evidence::scope::{Namespaces, policy_labels};
+use pratique::observe::metrics::Metrics;
+use pratique::observe::{Observe, logging};
+use pratique::policy::{Bindings, Controllers, Policies, compile, document};
+use pratique::review::Review;
+use pratique::server::{Bounds, Drain, listen, router, tls};
+use pratique_testkit::measure::{Sample, asserting, figure, ratio};
+use prometheus::Registry;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+const POD: &str = include_str!("../tests/fixtures/reviews/captured-reviews/pod-create.json");
+/// As the API server sends it with `timeoutSeconds: 5`.
+const TARGET: &str = "/validate?timeout=5s";
+
+fn main() {
+    let log = || File::options().write(true).open("/dev/null").expect("there is a /dev/null");
+    tracing::subscriber::set_global_default(logging::subscriber("info", logging::Format::Json, log))
+        .expect("nobody else logs here");
+    let met = [in_handler(), growth(), over_https()];
+    assert!(met.iter().all(|met| *met) || !asserting(), "a figure was missed");
+}
+
+/// An 8 kB review of three images that every demand of this build lets pass.
+fn body() -> String {
+    let digest = "sha256:7e8bdd271312fd25fc5ff5a8f04727be84044eb3d7d8d03611972a6752e2e11e";
+    let mut review: serde_json::Value = serde_json::from_str(POD).expect("a captured review is JSON");
+    let pod = &mut review["request"]["object"];
+    pod["spec"]["initContainers"][0]["image"] = format!("ghcr.io/acme/migrate:v1.4.2@{digest}").into();
+    pod["spec"]["containers"] = serde_json::json!([
+        {"name": "web", "image": format!("ghcr.io/acme/shop:v1.4.2@{digest}")},
+        {"name": "proxy", "image": format!("docker.io/library/nginx:1.29@{digest}")},
+    ]);
+    if let Some(init) = pod["spec"]["initContainers"].as_array_mut() {
+        init.truncate(1);
+    }
+    let padding = 8_000_usize.saturating_sub(review.to_string().len() + 40);
+    review["request"]["object"]["metadata"]["annotations"]["padding"] = "x".repeat(padding).into();
+    review.to_string()
+}
+
+/// A review process with so many policies and namespaces; all three modes judge.
+fn review(policies: usize, namespaces: usize) -> Review {
+    let policy = |name: &str| {
+        let text = format!(
+            "apiVersion: pratique.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: {name}}}\nspec:\n  rules:\n  - name: acme\n    images: [\"ghcr.io/acme/**\", \"docker.io/library/**\"]\n    tags: {{deny: [latest, main, \"dev-*\"], allow: [\"v*\", \"1.*\"], requireDigest: true}}\n"
+        );
+        let documents = document::parse_documents(&text).expect("the policy is YAML");
+        let compiled = compile::compile(&documents[0], "bench").expect("the policy is valid");
+        (compiled.policy.name.clone(), Arc::new(compiled.policy))
+    };
+    let bindings = Bindings {
+        enforce: None,
+        warn: Some("p1".into()),
+        audit: Some("p2".into()),
+        floor: Some("p3".into()),
+        exempt_namespaces: BTreeSet::from(["kube-system".to_owned()]),
+        controllers: Controllers::Warn,
+        dry_run: false,
+    };
+    let by_name = (0..policies).map(|index| policy(&format!("p{index}"))).collect();
+    let registry = Registry::new();
+    let evidence = Evidence::new(Budget::default(), &registry).expect("fresh collectors");
+    let labels = || policy_labels([("pratique.dev/enforce", "p0")]);
+    let mut named: HashMap<_, _> = (0..namespaces).map(|index| (format!("namespace-{index}"), labels())).collect();
+    named.insert("shop".to_owned(), labels());
+    evidence.set_namespaces(Namespaces::new(named, Timestamp::now()));
+    let observe = Observe::new(Metrics::register(&registry).expect("fresh collectors"));
+    Review::new(Workloads::default(), Policies { by_name, bindings }, evidence, observe).0
+}
+
+fn timed(review: &Review, body: &str) -> Sample {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let deadline = || Instant::now() + Duration::from_secs(5);
+        let answer = review.answer(body.as_bytes(), deadline()).await.expect("the review has a uid");
+        assert!(String::from_utf8_lossy(&answer.body).contains("\"allowed\":true"), "the warm review is admitted");
+        let mut durations = Vec::new();
+        for _ in 0..20_000 {
+            let start = Instant::now();
+            std::hint::black_box(review.answer(body.as_bytes(), deadline()).await).expect("the review has a uid");
+            durations.push(start.elapsed());
+        }
+        Sample::new(durations.split_off(2_000))
+    })
+}
+
+fn in_handler() -> bool {
+    let (review, body) = (review(10, 10), body());
+    let sample = timed(&review, &body);
+    println!("in the handler, {} bytes, 3 images, 4 judgements each: {sample}", body.len());
+    let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
+    let p50 = figure("warm decision in the handler, p50", micros(sample.p50()), "us", 15.0, true);
+    figure("warm decision in the handler, p99", micros(sample.p99()), "us", 60.0, true) && p50
+}
+
+fn growth() -> bool {
+    let body = body();
+    let (few, many) = (review(10, 10), review(1_000, 10_000));
+    let few = timed(&few, &body);
+    let many = timed(&many, &body);
+    figure("10 -> 1,000 policies and 10,000 namespaces, p50", ratio(many.p50(), few.p50()), "x", 1.2, true)
+}
+
+/// A server on its own thread with one worker, as on one core.
+struct Server {
+    address: SocketAddr,
+    _runtime: tokio::runtime::Runtime,
+}
+
+fn serve(identity: &Arc<tls::Identity>, app: Router) -> Server {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let config = tls::server_config(Arc::clone(identity), None).expect("a TLS configuration");
+    let running = runtime
+        .block_on(listen((Ipv4Addr::LOCALHOST, 0).into(), app, Some(config), &Bounds::default(), Drain::default()))
+        .expect("a free port");
+    let address = running.address();
+    // The runtime keeps it; dropping it would cut the connections.
+    runtime.spawn(async move {
+        let _running = running;
+        std::future::pending::<()>().await;
+    });
+    Server { address, _runtime: runtime }
+}
+
+fn over_https() -> bool {
+    let (identity, authority) = tls::Identity::self_made(&[]).expect("a certificate");
+    let identity = Arc::new(identity);
+    let constant = post(|_body: Bytes| async { r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"0","allowed":true}}"# });
+    let nothing = serve(&identity, Router::new().route("/validate", constant));
+    let ours = serve(&identity, router(Arc::new(review(10, 10)), &Bounds::default(), Drain::default()));
+    let client = Client::new(authority.pem());
+    let body = Bytes::from(body());
+    let mut ratios = (Vec::new(), Vec::new());
+    let (mut slow, mut last) = (Vec::new(), None);
+    // Turn about, so that what else the machine does falls on both.
+    for _ in 0..7 {
+        let (empty, full) = (client.load(&nothing, &body, 8, 4_000), client.load(&ours, &body, 8, 4_000));
+        ratios.0.push(ratio(full.sample.p50(), empty.sample.p50()));
+        slow.push(full.sample.p99().as_secs_f64() * 1e3);
+        let (empty_many, full_many) = (client.load(&nothing, &body, 32, 8_000), client.load(&ours, &body, 32, 8_000));
+        ratios.1.push(full_many.per_second / empty_many.per_second);
+        last = Some((empty, full, empty_many, full_many));
+    }
+    if let Some((empty, full, empty_many, full_many)) = last {
+        println!("HTTP/1.1, 8 connections, constant answer: {} {:>9.0}/s", empty.sample, empty.per_second);
+        println!("HTTP/1.1, 8 connections, Pratique:        {} {:>9.0}/s", full.sample, full.per_second);
+        println!("HTTP/1.1, 32 connections: constant answer {:.0}/s, Pratique {:.0}/s", empty_many.per_second, full_many.per_second);
+    }
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let met = [
+        figure("p50 over HTTPS, 8 connections, to a constant answer", median(ratios.0), "x", 1.3, true),
+        figure("p99 over HTTPS, 8 connections", median(slow), "ms", 1.0, true),
+        figure("throughput, 32 connections, to a constant answer", median(ratios.1), "x", 0.35, false),
+    ];
+    met.iter().all(|met| *met)
+}
+
+struct Client {
+    runtime: tokio::runtime::Runtime,
+    tls: TlsConnector,
+}
+
+/// What one load came to.
+struct Load {
+    sample: Sample,
+    per_second: f64,
+}
+
+impl Client {
+    fn new(authority: &str) -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(authority.as_bytes()) {
+            roots.add(certificate.expect("PEM")).expect("a certificate");
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("TLS versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { runtime, tls: TlsConnector::from(Arc::new(config)) }
+    }
+
+    /// So many requests over so many connections, each keeping one in flight.
+    fn load(&self, server: &Server, body: &Bytes, connections: usize, requests: usize) -> Load {
+        self.runtime.block_on(async {
+            let mut senders = Vec::new();
+            for _ in 0..connections {
+                senders.push(self.connect(server.address).await);
+            }
+            let start = Instant::now();
+            let each = requests / connections;
+            let tasks: Vec<_> =
+                senders.into_iter().map(|sender| tokio::spawn(requests_of(sender, body.clone(), each))).collect();
+            let mut durations = Vec::new();
+            for task in tasks {
+                durations.extend(task.await.expect("the load runs to its end"));
+            }
+            let count = u32::try_from(durations.len()).expect("a load is small");
+            Load { per_second: f64::from(count) / start.elapsed().as_secs_f64(), sample: Sample::new(durations) }
+        })
+    }
+
+    async fn connect(&self, address: SocketAddr) -> http1::SendRequest<Full<Bytes>> {
+        let stream = TcpStream::connect(address).await.expect("the server listens");
+        stream.set_nodelay(true).expect("a TCP option");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let stream = self.tls.connect(name, stream).await.expect("TLS");
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+        tokio::spawn(connection);
+        sender
+    }
+}
+
+async fn requests_of(mut sender: http1::SendRequest<Full<Bytes>>, body: Bytes, count: usize) -> Vec<Duration> {
+    let mut durations = Vec::with_capacity(count);
+    for _ in 0..count {
+        let request = hyper::Request::post(TARGET)
+            .header("host", "localhost")
+            .header("content-type", "application/json")
+            .body(Full::new(body.clone()))
+            .expect("a request");
+        let start = Instant::now();
+        sender.ready().await.expect("the connection is kept");
+        let answer = sender.send_request(request).await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.status());
+        answer.into_body().collect().await.expect("a whole answer");
+        durations.push(start.elapsed());
+    }
+    durations
+}

@@ -1,0 +1,272 @@
+//! Bytes to [`Request`]: whatever has a uid becomes one, readable or not.
+//!
+//! Follows `admission.k8s.io/v1`. The body is borrowed, not copied; fields that we do not read are skipped.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::request::{Container, Flaw, NoImages, Operation, Request, Role, Subject};
+
+use super::Malformed;
+use super::object::{Object, Text};
+use super::workload::{Workload, Workloads};
+
+/// Real reviews nest about 15 levels (managedFields); API servers take much deeper ones, which nobody means.
+const DEPTH: usize = 96;
+/// uids are UUIDs; what is much longer is no uid, and would only be echoed.
+const UID_BYTES: usize = 128;
+
+const API_VERSION: &str = "admission.k8s.io/v1";
+const KIND: &str = "AdmissionReview";
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default, rename = "apiVersion")]
+    api_version: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    kind: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    request: Option<Wire<'a>>,
+}
+
+/// `AdmissionRequest`, as far as we read it. `requestKind` and `userInfo` are not: what a user is called clears nothing.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    #[serde(borrow)]
+    uid: Text<'a>,
+    #[serde(borrow, default)]
+    kind: Option<GroupVersionKind<'a>>,
+    #[serde(borrow, default)]
+    resource: Option<GroupVersionResource<'a>>,
+    #[serde(borrow, default)]
+    sub_resource: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    namespace: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    operation: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    old_object: Option<&'a RawValue>,
+    #[serde(default)]
+    dry_run: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct GroupVersionKind<'a> {
+    #[serde(borrow, default)]
+    group: Option<Text<'a>>,
+    #[serde(borrow)]
+    kind: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct GroupVersionResource<'a> {
+    #[serde(borrow, default)]
+    group: Option<Text<'a>>,
+    #[serde(borrow)]
+    resource: Text<'a>,
+}
+
+/// The least that must be there to answer at all.
+#[derive(Deserialize)]
+struct Addressed<'a> {
+    #[serde(borrow)]
+    request: Addressee<'a>,
+}
+
+#[derive(Deserialize)]
+struct Addressee<'a> {
+    #[serde(borrow)]
+    uid: Text<'a>,
+}
+
+/// Decodes one body. [`Malformed`] only where there is no uid to answer to.
+pub fn decode(body: &[u8], workloads: &Workloads) -> Result<Request, Malformed> {
+    let text = str::from_utf8(body).map_err(|error| Malformed(format!("the body is not UTF-8: {error}")))?;
+    match serde_json::from_str::<Envelope<'_>>(text) {
+        Ok(Envelope { api_version, kind, request: Some(wire) }) => {
+            let uid = acceptable_uid(&wire.uid)?;
+            let version = version_flaw(api_version.as_ref(), kind.as_ref());
+            let flaw = version.or_else(|| depth_flaw(text));
+            Ok(match flaw {
+                Some(flaw) => unreadable(uid, flaw),
+                None => wire.into_request(uid, workloads),
+            })
+        }
+        Ok(Envelope { request: None, .. }) => Err(no_uid("it has no `request`")),
+        Err(error) => match serde_json::from_str::<Addressed<'_>>(text) {
+            Ok(addressed) => {
+                let uid = acceptable_uid(&addressed.request.uid)?;
+                Ok(unreadable(uid, depth_flaw(text).unwrap_or_else(|| Flaw::Syntax(error.to_string()))))
+            }
+            Err(_) => Err(no_uid(&error.to_string())),
+        },
+    }
+}
+
+/// The uid alone, for the answer to a review whose decoding or judging failed.
+#[must_use]
+pub fn uid(body: &[u8]) -> Option<String> {
+    let addressed = serde_json::from_slice::<Addressed<'_>>(body).ok()?;
+    acceptable_uid(&addressed.request.uid).ok()
+}
+
+fn acceptable_uid(uid: &Text<'_>) -> Result<String, Malformed> {
+    match uid.0.len() {
+        0 => Err(no_uid("`request.uid` is empty")),
+        1..=UID_BYTES => Ok(uid.0.clone().into_owned()),
+        length => Err(no_uid(&format!("`request.uid` is {length} bytes long, at most {UID_BYTES} are a uid"))),
+    }
+}
+
+fn no_uid(what: &str) -> Malformed {
+    Malformed(format!("the body is no AdmissionReview that could be answered: {what}"))
+}
+
+fn version_flaw(api_version: Option<&Text<'_>>, kind: Option<&Text<'_>>) -> Option<Flaw> {
+    let (api_version, kind) = (api_version.map_or("", |text| &text.0), kind.map_or("", |text| &text.0));
+    (api_version != API_VERSION || kind != KIND).then(|| {
+        let shown: String = format!("{api_version} {kind}").chars().take(100).collect();
+        Flaw::Version(shown)
+    })
+}
+
+/// Counts brackets outside of strings; the text is known to be JSON. Strings, the most of it, are jumped over.
+fn depth_flaw(text: &str) -> Option<Flaw> {
+    let (mut rest, mut depth) = (text.as_bytes(), 0_usize);
+    loop {
+        let quote = memchr::memchr(b'"', rest);
+        let (outside, inside) = rest.split_at(quote.unwrap_or(rest.len()));
+        for byte in outside {
+            match byte {
+                b'{' | b'[' => {
+                    depth += 1;
+                    if depth > DEPTH {
+                        return Some(Flaw::Depth { limit: DEPTH });
+                    }
+                }
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        rest = after_string(inside)?;
+    }
+}
+
+/// What follows the string that `text` starts with; none where there is no further string.
+fn after_string(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text.get(1..)?;
+    loop {
+        let at = memchr::memchr2(b'"', b'\\', rest)?;
+        let escaped = usize::from(rest.get(at) == Some(&b'\\'));
+        rest = rest.get(at + 1 + escaped..)?;
+        if escaped == 0 {
+            return Some(rest);
+        }
+    }
+}
+
+fn unreadable(uid: String, flaw: Flaw) -> Request {
+    Request {
+        uid,
+        operation: Operation::Unknown,
+        kind: String::new(),
+        namespace: String::new(),
+        name: String::new(),
+        dry_run: false,
+        role: Role::Pod,
+        subject: Subject::Unreadable(flaw),
+    }
+}
+
+impl Wire<'_> {
+    fn into_request(self, uid: String, workloads: &Workloads) -> Request {
+        let workload = self.kind.as_ref().and_then(|its| workloads.find(its.group(), &its.kind.0));
+        let operation = self.operation.as_ref().map_or("", |text| &text.0);
+        let (operation, subject) = match operation {
+            "CREATE" => (Operation::Create, self.subject(workload, false)),
+            "UPDATE" => (Operation::Update, self.subject(workload, true)),
+            "DELETE" => (Operation::Delete, Ok(Subject::Nothing(NoImages::Operation))),
+            "CONNECT" => (Operation::Connect, Ok(Subject::Nothing(NoImages::Operation))),
+            other => (Operation::Unknown, Err(Flaw::Operation(other.chars().take(40).collect()))),
+        };
+        let text = |field: Option<Text<'_>>| field.map_or_else(String::new, |text| text.0.into_owned());
+        Request {
+            uid,
+            operation,
+            kind: self.kind.map_or_else(String::new, |its| its.kind.0.into_owned()),
+            namespace: text(self.namespace),
+            name: text(self.name),
+            dry_run: self.dry_run == Some(true),
+            role: workload.map_or(Role::Controller, |known| known.role),
+            subject: subject.unwrap_or_else(Subject::Unreadable),
+        }
+    }
+
+    fn subject(&self, workload: Option<&Workload>, update: bool) -> Result<Subject, Flaw> {
+        self.consistent(workload)?;
+        let Some(workload) = workload else {
+            return Ok(Subject::Nothing(NoImages::Kind));
+        };
+        // A resize changes resources alone; the API server lets nothing else through that door (KEP-1287).
+        if self.sub_resource.as_ref().is_some_and(|its| its.0 == "resize") {
+            return Ok(Subject::Nothing(NoImages::Subresource));
+        }
+        let containers = self.containers(self.object, workload)?;
+        let old = if update && self.old_object.is_some() { self.old_containers(workload)? } else { Vec::new() };
+        Ok(Subject::Images { containers, old })
+    }
+
+    fn containers(&self, object: Option<&RawValue>, workload: &Workload) -> Result<Vec<Container>, Flaw> {
+        let text = object.map_or("{}", RawValue::get);
+        let object = Object::read(&mut serde_json::Deserializer::from_str(text), Some(&workload.pod_spec))
+            .map_err(|error| Flaw::Syntax(format!("object: {error}")))?;
+        let expected = self.kind.as_ref().map_or("", |its| &its.kind.0);
+        if let Some(Text(kind)) = object.kind.as_ref().filter(|kind| kind.0 != expected) {
+            return Err(Flaw::Contradiction(format!("request.kind is {expected}, the object is a {kind}")));
+        }
+        object.containers(&workload.pod_spec)
+    }
+
+    /// An old object without a pod spec has nothing that could be unchanged, so all of the new one is judged.
+    fn old_containers(&self, workload: &Workload) -> Result<Vec<Container>, Flaw> {
+        match self.containers(self.old_object, workload) {
+            Err(Flaw::NoPodSpec { .. }) => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// `kind` says how the object is read and `resource` what it is stored as: they must not point apart.
+    fn consistent(&self, workload: Option<&Workload>) -> Result<(), Flaw> {
+        let (Some(kind), Some(resource)) = (&self.kind, &self.resource) else {
+            return Err(Flaw::Syntax("request.kind and request.resource must be there".to_owned()));
+        };
+        let main = self.sub_resource.as_ref().is_none_or(|its| its.0.is_empty() || its.0 == "ephemeralcontainers");
+        let expected = Workloads::kind_of_resource(resource.group(), &resource.resource.0);
+        let of_resource = !main || expected.is_none_or(|expected| *expected == *kind.kind.0);
+        let of_kind = workload.is_none_or(|known| known.is_served_by(&resource.resource.0));
+        if of_resource && of_kind {
+            return Ok(());
+        }
+        Err(Flaw::Contradiction(format!("kind {} as resource {}", kind.kind.0, resource.resource.0)))
+    }
+}
+
+impl GroupVersionKind<'_> {
+    fn group(&self) -> &str {
+        self.group.as_ref().map_or("", |text| &text.0)
+    }
+}
+
+impl GroupVersionResource<'_> {
+    fn group(&self) -> &str {
+        self.group.as_ref().map_or("", |text| &text.0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Kubernetes objects in YAML or JSON, for `check`: the same pod specs as in a review, read by the same code.
+
+use serde_json::Value;
+
+use crate::image::{InvalidReference, Reference};
+use crate::request::{
+    Container, ContainerKind, ContainerPath, Flaw, Operation, Request, Role, Subject,
+};
+
+use super::object::Object;
+use super::workload::{Workload, Workloads};
+
+/// `List` within `List` beyond this is nobody's manifest.
+const NESTED_LISTS: usize = 4;
+
+/// One object of a file that brings images, as a review of its creation.
+#[derive(Debug)]
+pub struct ManifestObject {
+    pub kind: String,
+    /// `metadata.namespace`, where it is written.
+    pub namespace: Option<String>,
+    /// `metadata.name`, else `generateName`, else empty.
+    pub name: String,
+    pub request: Request,
+}
+
+/// Reads every document of a file; kinds without images are passed over. The error says what is wrong and where.
+pub fn read(text: &str, workloads: &Workloads) -> Result<Vec<ManifestObject>, String> {
+    let mut objects = Vec::new();
+    for document in documents(text)? {
+        collect(&document, workloads, NESTED_LISTS, &mut objects)?;
+    }
+    Ok(objects)
+}
+
+/// JSON is read as JSON: YAML readers stumble over its tabs.
+fn documents(text: &str) -> Result<Vec<Value>, String> {
+    if text.trim_start().starts_with('{') {
+        let stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        let documents: Result<Vec<_>, _> = stream.collect();
+        if let Ok(documents) = documents {
+            return Ok(documents);
+        }
+    }
+    // `no`, `on` and the like stay text, as in the YAML 1.2 that kubectl's own reader follows for strings.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_multiple_with_options::<Value>(text, options).map_err(|error| error.without_snippet().to_string())
+}
+
+fn collect(
+    document: &Value,
+    workloads: &Workloads,
+    nested: usize,
+    objects: &mut Vec<ManifestObject>,
+) -> Result<(), String> {
+    if document.is_null() {
+        return Ok(());
+    }
+    let Some(kind) = document.get("kind").and_then(Value::as_str) else {
+        return Err("a document has no `kind`, so it is no Kubernetes object".to_owned());
+    };
+    if let (true, Some(items)) = (kind.ends_with("List"), document.get("items").and_then(Value::as_array)) {
+        let deeper = nested.checked_sub(1).ok_or("lists are nested too deeply")?;
+        return items.iter().try_for_each(|item| collect(item, workloads, deeper, objects));
+    }
+    let group = document.get("apiVersion").and_then(Value::as_str).map_or("", group);
+    let known = workloads.find(group, kind);
+    if let Some(workload) = known.or_else(|| Workloads::find_namesake(kind)) {
+        // A namesake of another group is judged if it has a pod spec; only the kind itself must have one.
+        let must = known.is_some() || group.is_empty();
+        objects.extend(object(document, kind, workload, must)?);
+    }
+    Ok(())
+}
+
+fn group(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
+fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Result<Option<ManifestObject>, String> {
+    let object = Object::read(document, Some(&workload.pod_spec)).map_err(|error| format!("{kind}: {error}"))?;
+    let subject = match object.containers(&workload.pod_spec) {
+        Ok(containers) => Subject::Images { containers, old: Vec::new() },
+        Err(Flaw::NoPodSpec { .. }) if !must => return Ok(None),
+        Err(flaw) => Subject::Unreadable(flaw),
+    };
+    let owned = |text: &Option<super::object::Text<'_>>| text.as_ref().map(|text| text.0.clone().into_owned());
+    let name = owned(&object.metadata.name).or_else(|| owned(&object.metadata.generate_name)).unwrap_or_default();
+    let namespace = owned(&object.metadata.namespace);
+    Ok(Some(ManifestObject {
+        kind: kind.to_owned(),
+        request: Request {
+            uid: String::new(),
+            operation: Operation::Create,
+            kind: kind.to_owned(),
+            namespace: namespace.clone().unwrap_or_default(),
+            name: name.clone(),
+            dry_run: false,
+            role: workload.role,
+            subject,
+        },
+        namespace,
+        name,
+    }))
+}
+
+/// A review of one bare image, for `check IMAGE`.
+#[must_use]
+pub fn bare_image(written: &str) -> Request {
+    let reference = if written.is_empty() { Err(InvalidReference::Empty) } else { Reference::parse(written) };
+    let path = ContainerPath { pod_spec: "".into(), kind: ContainerKind::Regular, index: 0 };
+    let container = Container { path, name: String::new(), written: written.to_owned(), reference };
+    Request {
+        uid: String::new(),
+        operation: Operation::Create,
+        kind: "Image".to_owned(),
+        namespace: String::new(),
+        name: written.to_owned(),
+        dry_run: false,
+        role: Role::Pod,
+        subject: Subject::Images { containers: vec![container], old: Vec::new() },
+    }
+}

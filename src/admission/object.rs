@@ -1,0 +1,261 @@
+//! Reads the containers out of an object, borrowing from its JSON, and nothing else of it.
+//!
+//! A key that we read and that stands twice is an error: two readers must not see two things. Keys that we do not
+//! read are skipped without looking.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+use crate::image::{InvalidReference, Reference};
+use crate::request::{Container, ContainerKind, ContainerPath, Flaw};
+
+use super::workload::PodSpecPath;
+
+/// More containers than this in one pod are no pod: it bounds the work of a review, and an object of etcd's 1.5 MiB
+/// with real containers stays below it.
+pub(super) const CONTAINERS: usize = 512;
+
+/// Text that is borrowed where the JSON has no escapes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+            fn visit_string<E: Error>(self, text: String) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text)))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// What is read of an object.
+#[derive(Debug, Default)]
+pub(super) struct Object<'a> {
+    pub(super) api_version: Option<Text<'a>>,
+    pub(super) kind: Option<Text<'a>>,
+    pub(super) metadata: Metadata<'a>,
+    pod_spec: Option<PodSpec<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Metadata<'a> {
+    #[serde(borrow, default)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "generateName")]
+    pub(super) generate_name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) namespace: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PodSpec<'a> {
+    #[serde(borrow, default)]
+    init_containers: Option<Vec<NamedImage<'a>>>,
+    #[serde(borrow, default)]
+    containers: Option<Vec<NamedImage<'a>>>,
+    #[serde(borrow, default)]
+    ephemeral_containers: Option<Vec<NamedImage<'a>>>,
+    #[serde(borrow, default)]
+    volumes: Option<Vec<Volume<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NamedImage<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    image: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Volume<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    image: Option<ImageSource<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ImageSource<'a> {
+    #[serde(borrow, default)]
+    reference: Option<Text<'a>>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads an object whose pod spec, if it has one, stands at `path`; no path: its name and kind alone.
+    pub(super) fn read<D: Deserializer<'a>>(deserializer: D, path: Option<&PodSpecPath>) -> Result<Self, D::Error> {
+        ObjectSeed { fields: path.map_or(&[], PodSpecPath::fields) }.deserialize(deserializer)
+    }
+
+    /// The containers in the order init, regular, ephemeral, image volumes.
+    pub(super) fn containers(&self, path: &PodSpecPath) -> Result<Vec<Container>, Flaw> {
+        let missing = || Flaw::NoPodSpec { path: Arc::clone(path.text()) };
+        let pod_spec = self.pod_spec.as_ref().ok_or_else(missing)?;
+        let uses = pod_spec.uses();
+        if uses.len() > CONTAINERS {
+            return Err(Flaw::Count { found: uses.len(), limit: CONTAINERS });
+        }
+        // A pod must have a regular container, so a spec without one is not the pod spec we were told of.
+        if pod_spec.containers.as_ref().is_none_or(Vec::is_empty) {
+            return Err(missing());
+        }
+        Ok(uses.into_iter().map(|usage| usage.container(path)).collect())
+    }
+}
+
+/// One image of a pod spec, still borrowed.
+struct ImageUse<'a> {
+    kind: ContainerKind,
+    index: usize,
+    name: Option<&'a Text<'a>>,
+    image: Option<&'a Text<'a>>,
+}
+
+impl PodSpec<'_> {
+    fn uses(&self) -> Vec<ImageUse<'_>> {
+        let lists = [
+            (ContainerKind::Init, &self.init_containers),
+            (ContainerKind::Regular, &self.containers),
+            (ContainerKind::Ephemeral, &self.ephemeral_containers),
+        ];
+        let mut uses = Vec::new();
+        for (kind, list) in lists {
+            for (index, entry) in list.iter().flatten().enumerate() {
+                uses.push(ImageUse { kind, index, name: entry.name.as_ref(), image: entry.image.as_ref() });
+            }
+        }
+        for (index, volume) in self.volumes.iter().flatten().enumerate() {
+            if let Some(source) = &volume.image {
+                let kind = ContainerKind::ImageVolume;
+                uses.push(ImageUse { kind, index, name: volume.name.as_ref(), image: source.reference.as_ref() });
+            }
+        }
+        uses
+    }
+}
+
+impl ImageUse<'_> {
+    fn container(self, path: &PodSpecPath) -> Container {
+        let written = self.image.map_or("", |text| &text.0);
+        Container {
+            path: ContainerPath { pod_spec: Arc::clone(path.text()), kind: self.kind, index: self.index },
+            name: self.name.map_or_else(String::new, |text| text.0.clone().into_owned()),
+            reference: if written.is_empty() { Err(InvalidReference::Empty) } else { Reference::parse(written) },
+            written: written.to_owned(),
+        }
+    }
+}
+
+/// The whole object: its identity, and the way down to the pod spec.
+struct ObjectSeed<'p> {
+    fields: &'p [Box<str>],
+}
+
+impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
+    type Value = Object<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ObjectSeed<'_> {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a Kubernetes object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut object = Object::default();
+        let (mut seen_metadata, mut seen_path) = (false, false);
+        while let Some(Text(key)) = map.next_key()? {
+            match &*key {
+                "apiVersion" if object.api_version.is_none() => object.api_version = map.next_value()?,
+                "kind" if object.kind.is_none() => object.kind = map.next_value()?,
+                "metadata" if !seen_metadata => {
+                    seen_metadata = true;
+                    object.metadata = map.next_value::<Option<_>>()?.unwrap_or_default();
+                }
+                "apiVersion" | "kind" | "metadata" => return Err(twice(&key)),
+                key => match self.fields.split_first() {
+                    Some((first, rest)) if **first == *key => {
+                        if std::mem::replace(&mut seen_path, true) {
+                            return Err(twice(key));
+                        }
+                        object.pod_spec = map.next_value_seed(Descent { fields: rest })?;
+                    }
+                    Some(_) | None => {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                },
+            }
+        }
+        Ok(object)
+    }
+}
+
+/// The rest of the way to the pod spec; none where a field on it is missing or null.
+struct Descent<'p> {
+    fields: &'p [Box<str>],
+}
+
+impl<'de> DeserializeSeed<'de> for Descent<'_> {
+    type Value = Option<PodSpec<'de>>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        if self.fields.is_empty() {
+            return Option::deserialize(deserializer);
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Descent<'_> {
+    type Value = Option<PodSpec<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object on the way to the pod spec")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Some((first, rest)) = self.fields.split_first() else {
+            return Err(A::Error::custom("the path of the pod spec ended too early"));
+        };
+        let mut found = None;
+        while let Some(Text(key)) = map.next_key()? {
+            if *key != **first {
+                map.next_value::<IgnoredAny>()?;
+            } else if found.is_some() {
+                return Err(twice(&key));
+            } else {
+                found = Some(map.next_value_seed(Descent { fields: rest })?);
+            }
+        }
+        Ok(found.flatten())
+    }
+}
+
+fn twice<E: Error>(key: &str) -> E {
+    E::custom(format_args!("the key `{key}` stands twice in one object"))
+}

@@ -1,0 +1,111 @@
+//! What is typed on the command line. Every flag of `serve` can also be set as `PRATIQUE_...`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Decides which container images may run in a Kubernetes cluster.
+#[derive(Debug, Parser)]
+#[command(name = "pratique", version, arg_required_else_help = true, max_term_width = 110)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Serve(Serve),
+    Check(Check),
+    Lint(Lint),
+}
+
+/// What every command reads.
+#[derive(Debug, Args)]
+pub struct Sources {
+    /// The settings file (YAML).
+    #[arg(long, value_name = "FILE", env = "PRATIQUE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// A file or folder of Kubernetes objects that stand for what the cluster holds: ImagePolicy and Namespace.
+    /// Can be given several times; in the variable, separate with ":".
+    #[arg(long, value_name = "PATH", env = "PRATIQUE_MANIFESTS", value_delimiter = ':')]
+    pub manifests: Vec<PathBuf>,
+}
+
+/// Answer AdmissionReviews over HTTPS.
+///
+/// Example: pratique serve --manifests policies/ --tls-cert tls.crt --tls-key tls.key
+///
+/// Without a certificate it makes its own and prints the caBundle to use. Policies and certificates are read again
+/// when their files change; what is invalid then is reported and not put in force.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Serve {
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Where to answer the API server, HTTPS [default: 0.0.0.0:8443]
+    #[arg(long, value_name = "ADDRESS", env = "PRATIQUE_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Where to answer /healthz, /readyz and /metrics, HTTP [default: 0.0.0.0:9090]
+    #[arg(long, value_name = "ADDRESS", env = "PRATIQUE_ADMIN")]
+    pub admin: Option<SocketAddr>,
+    /// The certificate chain, PEM, with --tls-key.
+    #[arg(long, value_name = "FILE", env = "PRATIQUE_TLS_CERT", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, PEM.
+    #[arg(long, value_name = "FILE", env = "PRATIQUE_TLS_KEY", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Refuse nothing: every refusal becomes an audit record.
+    #[arg(long, env = "PRATIQUE_DRY_RUN")]
+    pub dry_run: bool,
+}
+
+/// Judge images before they reach a cluster, with the engine that judges them there.
+///
+/// Examples: pratique check --policy restricted -f deploy/
+///           pratique check --manifests cluster/ -n shop nginx:1.29 ghcr.io/acme/shop:v2
+///
+/// Exit status: 0 admitted, 1 refused, 2 no answer (undetermined, unreadable input, wrong usage).
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Check {
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Judge by this policy alone, whatever labels and defaults say.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// The namespace of objects that name none, and of bare images [default: default, and none for bare images]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+    /// A file or folder of Kubernetes objects, YAML or JSON; "-" is standard input. Can be given several times.
+    #[arg(short, long, value_name = "PATH", required_unless_present = "images", conflicts_with = "images")]
+    pub filename: Vec<PathBuf>,
+    /// Images as a pod would name them.
+    #[arg(value_name = "IMAGE")]
+    pub images: Vec<String>,
+}
+
+/// Check policies and settings, and list every mistake with file, line and path.
+///
+/// Example: pratique lint --config pratique.yaml --manifests policies/
+///
+/// Exit status: 0 nothing wrong (there may be warnings), 1 mistakes, 2 wrong usage.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Lint {
+    #[command(flatten)]
+    pub sources: Sources,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// How a command answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
+}

@@ -1,0 +1,128 @@
+//! What the program does for a person: one file per subcommand, and what they all read.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::admission::workload::Workloads;
+use crate::args::{Arguments, Command, Sources};
+use crate::config::Config;
+use crate::evidence::Evidence;
+use crate::evidence::budget::Budget;
+use crate::evidence::cluster::{self, Manifests};
+use crate::observe::Observe;
+use crate::observe::metrics::Metrics;
+use crate::policy::document::Mistake;
+use crate::policy::{Bindings, Policies};
+use crate::review::{Review, Unfinished};
+
+pub mod check;
+pub mod lint;
+mod report;
+pub mod serve;
+
+/// The exit status of what could not be answered: wrong usage, unreadable input, undetermined.
+pub const NO_ANSWER: u8 = 2;
+
+/// Runs what was asked for and says how it went.
+#[must_use]
+pub fn run(arguments: Arguments) -> ExitCode {
+    match arguments.command {
+        Command::Serve(serve) => serve::run(serve),
+        Command::Check(check) => check::run(&check),
+        Command::Lint(lint) => lint::run(&lint),
+    }
+}
+
+/// Reads the settings file, or gives the defaults where none is named. With its warnings.
+pub fn settings(path: Option<&Path>) -> Result<(Config, Vec<Mistake>), Vec<Mistake>> {
+    let Some(path) = path else {
+        return Ok((Config::default(), Vec::new()));
+    };
+    let text = cluster::read_text(path).map_err(|mistake| vec![mistake])?;
+    Config::parse(&text, &path.display().to_string())
+}
+
+/// Settings and manifests; the mistakes of both are told together.
+fn sources(sources: &Sources) -> Result<(Config, Manifests, Vec<Mistake>), Vec<Mistake>> {
+    let manifests = manifests(&sources.manifests);
+    match (settings(sources.config.as_deref()), manifests) {
+        (Ok((config, mut warnings)), Ok(mut manifests)) => {
+            warnings.append(&mut manifests.warnings);
+            Ok((config, manifests, warnings))
+        }
+        (Err(mut mistakes), Err(more)) => {
+            mistakes.extend(more);
+            Err(mistakes)
+        }
+        (Err(mistakes), Ok(_)) | (Ok(_), Err(mistakes)) => Err(mistakes),
+    }
+}
+
+/// No paths: the built-in policies alone.
+fn manifests(paths: &[PathBuf]) -> Result<Manifests, Vec<Mistake>> {
+    cluster::read(paths)
+}
+
+/// Who is judged by what, as the settings say.
+fn bindings(config: &Config) -> Bindings {
+    Bindings {
+        enforce: config.defaults.enforce.clone(),
+        warn: config.defaults.warn.clone(),
+        audit: config.defaults.audit.clone(),
+        floor: config.floor.clone(),
+        exempt_namespaces: config.exempt_namespaces.clone(),
+        controllers: config.controllers,
+        dry_run: config.dry_run,
+    }
+}
+
+/// The policies with the bindings; a binding to a policy that does not exist is a mistake in the settings.
+fn policies(manifests: &Manifests, bindings: Bindings, source: &str) -> Result<Policies, Vec<Mistake>> {
+    let policies = Policies { by_name: manifests.policies.clone(), bindings };
+    let unknown = policies.unknown_bindings();
+    if unknown.is_empty() {
+        return Ok(policies);
+    }
+    let known: Vec<&str> = policies.by_name.keys().map(crate::policy::PolicyName::as_str).collect();
+    let told = |(setting, name)| Mistake {
+        source: source.to_owned(),
+        line: None,
+        path: setting,
+        message: format!("there is no policy \"{name}\": add it to the manifests, or name one of {}", known.join(", ")),
+    };
+    Err(unknown.into_iter().map(told).collect())
+}
+
+/// Everything that answers, wired up.
+fn review(
+    config: &Config,
+    policies: Policies,
+    manifests: Manifests,
+    registry: &prometheus::Registry,
+) -> Result<(Review, Unfinished, Metrics), prometheus::Error> {
+    let metrics = Metrics::register(registry)?;
+    metrics.policies(&policies);
+    let budget = Budget { memory: config.cache.memory, ..Budget::default() };
+    let evidence = Evidence::new(budget, registry)?;
+    evidence.set_namespaces(manifests.namespaces);
+    let workloads = config.workloads.iter().map(|its| (its.group.as_str(), its.kind.as_str(), its.pod_spec.as_str()));
+    let (review, unfinished) =
+        Review::new(Workloads::new(workloads), policies, evidence, Observe::new(metrics.clone()));
+    Ok((review, unfinished, metrics))
+}
+
+/// Says on standard error what is wrong, one mistake a line.
+#[expect(clippy::print_stderr, reason = "a command speaks to a person before there is a log")]
+fn complain(mistakes: &[Mistake]) {
+    for mistake in mistakes {
+        eprintln!("error: {mistake}");
+    }
+}
+
+/// Says on standard error what is valid and probably not meant.
+#[expect(clippy::print_stderr, reason = "a command speaks to a person before there is a log")]
+fn warn(warnings: &[Mistake]) {
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+}

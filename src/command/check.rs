@@ -1,0 +1,238 @@
+//! `pratique check`: the engine of the webhook on files and names, for CI.
+
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::admission::manifest::{self, ManifestObject};
+use crate::admission::workload::Workloads;
+use crate::args::{Check, Output};
+use crate::config::Config;
+use crate::decision::verdict::{Answer, Verdict};
+use crate::evidence::budget::Deadline;
+use crate::evidence::cluster::{self, Manifests};
+use crate::evidence::scope::Namespaces;
+use crate::policy::document::Mistake;
+use crate::policy::{Bindings, Controllers, PolicyName};
+use crate::request::Request;
+use crate::review::Review;
+
+use super::report;
+
+/// Nobody waits behind `check` with a clock: long enough for the slowest registry, so that a pipeline ends.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// A person at a terminal is told what goes on when an answer takes longer than this.
+const PROGRESS_AFTER: Duration = Duration::from_millis(500);
+/// Standard input longer than this is no manifest.
+const STDIN_BYTES: u64 = 64 << 20;
+
+/// One object with what became of it.
+pub(super) struct Judged {
+    pub(super) source: String,
+    pub(super) kind: String,
+    pub(super) namespace: Option<String>,
+    pub(super) name: String,
+    pub(super) request: Request,
+    pub(super) verdict: Verdict,
+}
+
+/// Something to judge.
+struct Item {
+    source: String,
+    kind: String,
+    namespace: Option<String>,
+    name: String,
+    request: Request,
+}
+
+pub(super) fn run(check: &Check) -> ExitCode {
+    match judge_all(check) {
+        Ok((judged, unreadable)) => {
+            super::complain(&unreadable);
+            match check.output {
+                Output::Text => report::print_text(&judged, std::io::stdout().is_terminal()),
+                Output::Json => report::print_json(&judged, !unreadable.is_empty()),
+            }
+            exit_code(&judged, !unreadable.is_empty())
+        }
+        Err(mistakes) => {
+            super::complain(&mistakes);
+            ExitCode::from(super::NO_ANSWER)
+        }
+    }
+}
+
+/// Refused outweighs undetermined in what is said of the objects; what could not even be read is no answer at all.
+fn exit_code(judged: &[Judged], unreadable: bool) -> ExitCode {
+    if unreadable {
+        return ExitCode::from(super::NO_ANSWER);
+    }
+    ExitCode::from(match report::overall(judged, false) {
+        report::Word::Admitted => 0,
+        report::Word::Refused => 1,
+        report::Word::Undetermined => super::NO_ANSWER,
+    })
+}
+
+fn judge_all(check: &Check) -> Result<(Vec<Judged>, Vec<Mistake>), Vec<Mistake>> {
+    let (config, manifests, warnings) = super::sources(&check.sources)?;
+    super::warn(&warnings);
+    let workloads = Workloads::new(
+        config.workloads.iter().map(|its| (its.group.as_str(), its.kind.as_str(), its.pod_spec.as_str())),
+    );
+    let (items, unreadable) = if check.images.is_empty() {
+        read_items(check, &workloads)
+    } else {
+        (check.images.iter().map(|image| bare(image, check.namespace.as_deref())).collect(), Vec::new())
+    };
+    let review = engine(check, &config, manifests)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| vec![told("check", format!("cannot start: {error}"))])?;
+    Ok((runtime.block_on(judge(&review, items)), unreadable))
+}
+
+fn engine(check: &Check, config: &Config, mut manifests: Manifests) -> Result<Review, Vec<Mistake>> {
+    let bindings = bindings(check, config)?;
+    if check.policy.is_some() {
+        // By that policy alone: no label may say otherwise.
+        manifests.namespaces = Namespaces::default();
+    }
+    let source = if check.policy.is_some() { "--policy" } else { "settings" };
+    let policies = super::policies(&manifests, bindings, source)?;
+    let wired = super::review(config, policies, manifests, &prometheus::Registry::new());
+    // Nothing is left unfinished where everything waits for its deadline.
+    let (review, _unfinished, _metrics) = wired.map_err(|error| vec![told("check", error.to_string())])?;
+    Ok(review)
+}
+
+/// As the cluster would, but for what a cluster softens: a controller is judged like the pods that it will make, and a
+/// dry run refuses.
+fn bindings(check: &Check, config: &Config) -> Result<Bindings, Vec<Mistake>> {
+    let cluster = Bindings { controllers: Controllers::Enforce, dry_run: false, ..super::bindings(config) };
+    if let Some(policy) = &check.policy {
+        return Ok(Bindings {
+            enforce: Some(PolicyName::from(policy.as_str())),
+            warn: None,
+            audit: None,
+            floor: None,
+            exempt_namespaces: std::collections::BTreeSet::new(),
+            ..cluster
+        });
+    }
+    if check.images.is_empty() {
+        return Ok(cluster);
+    }
+    let enforce = cluster.enforce.clone().or_else(|| cluster.warn.clone());
+    if enforce.is_none() && cluster.floor.is_none() {
+        let message = "the settings name no policy for bare images (defaults.enforce, defaults.warn, floor); add --policy";
+        return Err(vec![told("check", message.to_owned())]);
+    }
+    Ok(Bindings { enforce, warn: None, audit: None, ..cluster })
+}
+
+fn bare(image: &str, namespace: Option<&str>) -> Item {
+    let mut request = manifest::bare_image(image);
+    request.namespace = namespace.unwrap_or_default().to_owned();
+    Item {
+        source: "arguments".to_owned(),
+        kind: "Image".to_owned(),
+        namespace: namespace.map(ToOwned::to_owned),
+        name: image.to_owned(),
+        request,
+    }
+}
+
+fn read_items(check: &Check, workloads: &Workloads) -> (Vec<Item>, Vec<Mistake>) {
+    let (mut items, mut unreadable) = (Vec::new(), Vec::new());
+    for path in &check.filename {
+        match texts(path) {
+            Ok(texts) => {
+                for (source, text) in texts {
+                    match manifest::read(&text, workloads) {
+                        Ok(objects) => items.extend(objects.into_iter().map(|object| item(object, &source, check))),
+                        Err(message) => unreadable.push(told(&source, message)),
+                    }
+                }
+            }
+            Err(mistakes) => unreadable.extend(mistakes),
+        }
+    }
+    (items, unreadable)
+}
+
+fn item(object: ManifestObject, source: &str, check: &Check) -> Item {
+    let ManifestObject { kind, namespace, name, mut request } = object;
+    let namespace = namespace.or_else(|| check.namespace.clone()).unwrap_or_else(|| "default".to_owned());
+    request.namespace.clone_from(&namespace);
+    Item { source: source.to_owned(), kind, namespace: Some(namespace), name, request }
+}
+
+/// The texts behind one `-f`, each with its name.
+fn texts(path: &Path) -> Result<Vec<(String, String)>, Vec<Mistake>> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        let read = std::io::stdin().take(STDIN_BYTES).read_to_string(&mut text);
+        return match read {
+            Ok(_) => Ok(vec![("-".to_owned(), text)]),
+            Err(error) => Err(vec![told("standard input", format!("cannot be read: {error}"))]),
+        };
+    }
+    let files = cluster::files(&[PathBuf::from(path)])?;
+    let read = files.iter().map(|file| Ok((file.display().to_string(), cluster::read_text(file)?)));
+    read.collect::<Result<_, Mistake>>().map_err(|mistake| vec![mistake])
+}
+
+fn told(source: &str, message: String) -> Mistake {
+    Mistake { source: source.to_owned(), line: None, path: String::new(), message }
+}
+
+async fn judge(review: &Review, items: Vec<Item>) -> Vec<Judged> {
+    let (mut progress, total) = (Progress::new(), items.len());
+    let mut judged = Vec::with_capacity(total);
+    for (done, item) in items.into_iter().enumerate() {
+        progress.show(done, total);
+        let Item { source, kind, namespace, name, request } = item;
+        let verdict = review.judge(&request, Deadline::at(Instant::now() + PATIENCE)).await;
+        judged.push(Judged { source, kind, namespace, name, request, verdict });
+    }
+    progress.end();
+    judged
+}
+
+/// One line on a terminal that counts, and is gone at the end.
+struct Progress {
+    started: Instant,
+    terminal: bool,
+    shown: bool,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { started: Instant::now(), terminal: std::io::stderr().is_terminal(), shown: false }
+    }
+
+    #[expect(clippy::print_stderr, reason = "progress for a person, beside the result")]
+    fn show(&mut self, done: usize, total: usize) {
+        if self.terminal && self.started.elapsed() > PROGRESS_AFTER {
+            self.shown = true;
+            eprint!("\r{done} of {total} objects judged");
+        }
+    }
+
+    #[expect(clippy::print_stderr, reason = "progress for a person, beside the result")]
+    fn end(self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+/// Whether the answer refuses, and if so whether for good.
+pub(super) fn word(verdict: &Verdict) -> report::Word {
+    match &verdict.answer {
+        Answer::Admit(_) => report::Word::Admitted,
+        Answer::Deny(denials) if denials.iter().all(|denial| denial.reason.undetermined()) => report::Word::Undetermined,
+        Answer::Deny(_) => report::Word::Refused,
+    }
+}

@@ -1,0 +1,50 @@
+//! The demands on a name alone, in words: denied and allowed tags, and the digest.
+
+use std::sync::Arc;
+
+use crate::policy::plan::StaticRefusal;
+use crate::policy::{Demands, TagDemands};
+use crate::request::Container;
+
+use super::verdict::Reason;
+
+/// What the demands have against the name of the image; empty where nothing.
+pub(super) fn check(demands: &Demands, container: &Container) -> Vec<(Reason, String)> {
+    let Ok(reference) = &container.reference else {
+        // A container without a reference never comes before a rule; if it did, it must not pass.
+        return vec![(Reason::ImageInvalid, "the image is no valid reference".to_owned())];
+    };
+    let Demands { tags } = demands;
+    let refusals = demands.refuses_statically(reference);
+    refusals.into_iter().map(|refusal| words(refusal, reference.tag(), tags.as_ref())).collect()
+}
+
+fn words(refusal: StaticRefusal, tag: Option<&str>, demands: Option<&TagDemands>) -> (Reason, String) {
+    let tag = tag.unwrap_or("latest");
+    match refusal {
+        StaticRefusal::TagDenied { missing: true } => {
+            (Reason::TagMutable, format!("no tag means \"{tag}\", which can change under you; pin a digest"))
+        }
+        StaticRefusal::TagDenied { missing: false } => {
+            (Reason::TagMutable, format!("\"{tag}\" can change under you; pin a digest"))
+        }
+        StaticRefusal::TagNotAllowed { missing } => {
+            let what = if missing { format!("no tag means \"{tag}\", which") } else { format!("\"{tag}\"") };
+            let allowed = allowed(demands);
+            (Reason::TagNotAllowed, format!("{what} is not among the allowed tags ({allowed}); use one or pin a digest"))
+        }
+        StaticRefusal::NoDigest => {
+            (Reason::DigestMissing, "the name has no digest; pin one as name@sha256:...".to_owned())
+        }
+    }
+}
+
+/// At most three patterns: the sentence must stay one.
+fn allowed(demands: Option<&TagDemands>) -> Arc<str> {
+    let patterns = demands.map_or(&[][..], |demands| &demands.allow);
+    let mut shown: Vec<&str> = patterns.iter().take(3).map(crate::image::TagPattern::as_str).collect();
+    if patterns.len() > shown.len() {
+        shown.push("...");
+    }
+    shown.join(", ").into()
+}

@@ -1,0 +1,80 @@
+//! Everything that has to be looked up, and all IO of the line. It decides nothing: what it cannot tell it says so.
+//!
+//! On a warm cache neither [`Evidence::scope`] nor [`Evidence::gather`] awaits anything.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+
+use crate::fact::{Fact, Facts, ImageFacts, Record, Scope};
+use crate::policy::plan::{Plan, Want};
+use crate::request::Request;
+
+use budget::{Budget, Deadline};
+use scope::Namespaces;
+use store::Store;
+
+pub mod budget;
+pub mod cluster;
+
+pub mod scope;
+pub mod store;
+
+/// What the process knows of the world.
+#[derive(Debug)]
+pub struct Evidence {
+    budget: Budget,
+    store: Store,
+    namespaces: ArcSwap<Namespaces>,
+}
+
+impl Evidence {
+    /// With an empty memory; its collectors are registered on `registry`.
+    pub fn new(budget: Budget, registry: &prometheus::Registry) -> Result<Self, prometheus::Error> {
+        let store = Store::new(&budget, registry)?;
+        Ok(Self { budget, store, namespaces: ArcSwap::from_pointee(Namespaces::default()) })
+    }
+
+    /// Replaces what is known of namespaces, in one step.
+    pub fn set_namespaces(&self, namespaces: Namespaces) {
+        self.namespaces.store(Arc::new(namespaces));
+    }
+
+    /// What surrounds the object. Without an API server to ask, the manifests are all there is to know.
+    #[expect(clippy::unused_async, reason = "a namespace missing from a watch cache takes a bounded live read")]
+    pub async fn scope(&self, request: &Request, _deadline: Deadline) -> Scope {
+        Scope { labels: self.namespaces.load().labels(&request.namespace, Timestamp::now()) }
+    }
+
+    /// A fact for each want of the plan, in its order; side by side, and each for as long as its want may be waited for.
+    pub async fn gather(&self, plan: &Plan<'_>, deadline: Deadline) -> Facts {
+        let mut images = Vec::with_capacity(plan.wants.len());
+        for want in &plan.wants {
+            let facts = deadline.within(want.wait, &self.budget, self.look_up(want)).await;
+            images.push(facts.unwrap_or(ImageFacts { admitted: Fact::Pending }));
+        }
+        Facts { images }
+    }
+
+    /// One want. Each room that can say something about an image answers here.
+    #[expect(clippy::unused_async, reason = "the records are in memory; rooms that ask registries are not")]
+    async fn look_up(&self, want: &Want<'_>) -> ImageFacts {
+        ImageFacts { admitted: self.store.admitted(want.namespace, want.digest, Timestamp::now()) }
+    }
+
+    /// Keeps what an admission showed.
+    pub fn remember(&self, records: &[Record]) {
+        for record in records {
+            match record {
+                Record::Admitted { namespace, digest } => self.store.record_admitted(namespace, digest, Timestamp::now()),
+            }
+        }
+    }
+
+    /// Until when work after a reply may go on.
+    #[must_use]
+    pub fn background_deadline(&self) -> Deadline {
+        Deadline::at(std::time::Instant::now() + self.budget.background)
+    }
+}

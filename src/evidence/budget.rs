@@ -1,0 +1,100 @@
+//! How long and how much one review may cost: every limit of this room, with its reason.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use crate::policy::plan::Wait;
+
+/// The limits of one review.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    /// What warnings and controllers still wait for: long enough for a registry nearby, short enough that nobody
+    /// notices a warning.
+    pub briefly: Duration,
+    /// What is not known in time is finished after the reply, within this: the longest `timeoutSeconds` there is.
+    pub background: Duration,
+    /// Bytes of memory for what is remembered.
+    pub memory: u64,
+    /// A record is forgotten so long after its last use (design: 30 days).
+    pub records: Duration,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            briefly: Duration::from_millis(500),
+            background: Duration::from_secs(30),
+            memory: 64 << 20,
+            records: Duration::from_hours(30 * 24),
+        }
+    }
+}
+
+/// When the answer must be on its way; read once, in the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    #[must_use]
+    pub fn at(instant: Instant) -> Self {
+        Self(instant)
+    }
+
+    /// Until when a want may be waited for; none: not at all.
+    fn allows(self, wait: Wait, budget: &Budget) -> Option<Instant> {
+        match wait {
+            Wait::Never => None,
+            Wait::Briefly => Some(self.0.min(Instant::now() + budget.briefly)),
+            Wait::UntilDeadline => Some(self.0),
+        }
+    }
+
+    /// What the future comes to in time. It is asked once even where nothing may be waited for, so that what is at
+    /// hand is never missed.
+    pub async fn within<T>(self, wait: Wait, budget: &Budget, future: impl Future<Output = T>) -> Option<T> {
+        match self.allows(wait, budget) {
+            Some(until) => tokio::time::timeout_at(until.into(), future).await.ok(),
+            None => {
+                let mut future = std::pin::pin!(future);
+                std::future::poll_fn(|context| match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(value) => std::task::Poll::Ready(Some(value)),
+                    std::task::Poll::Pending => std::task::Poll::Ready(None),
+                })
+                .await
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    async fn after(duration: Duration) -> &'static str {
+        tokio::time::sleep(duration).await;
+        "known"
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_enforced_want_waits_until_the_deadline_and_no_longer() {
+        let (budget, deadline) = (Budget::default(), Deadline::at(Instant::now() + 4 * SECOND));
+        assert_eq!(deadline.within(Wait::UntilDeadline, &budget, after(3 * SECOND)).await, Some("known"));
+        assert_eq!(deadline.within(Wait::UntilDeadline, &budget, after(5 * SECOND)).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_warning_waits_half_a_second_at_most() {
+        let (budget, deadline) = (Budget::default(), Deadline::at(Instant::now() + 60 * SECOND));
+        assert_eq!(deadline.within(Wait::Briefly, &budget, after(SECOND / 4)).await, Some("known"));
+        assert_eq!(deadline.within(Wait::Briefly, &budget, after(SECOND)).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_audit_waits_not_at_all_and_still_takes_what_is_at_hand() {
+        let (budget, deadline) = (Budget::default(), Deadline::at(Instant::now() + SECOND));
+        assert_eq!(deadline.within(Wait::Never, &budget, after(Duration::from_millis(1))).await, None);
+        assert_eq!(deadline.within(Wait::Never, &budget, std::future::ready("known")).await, Some("known"));
+    }
+}

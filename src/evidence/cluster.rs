@@ -1,0 +1,222 @@
+//! What a cluster holds, read from manifests: `ImagePolicy` and `Namespace` objects in files that stand for it.
+//!
+//! All or nothing: one mistake anywhere and nothing of it is put in force, with all mistakes told together.
+
+use std::collections::hash_map::{DefaultHasher, Entry};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::fact::Labels;
+use crate::policy::compile::{self, Compiled};
+use crate::policy::document::{Mistake, Node, parse_documents};
+use crate::policy::{Policy, PolicyName};
+
+use super::scope::{Namespaces, policy_labels};
+
+/// A ConfigMap holds 1 MiB at most, a file of policies written by hand far less.
+const FILE_BYTES: u64 = 8 << 20;
+/// More files than this are a wrong directory (`/`, a checkout), not manifests.
+const FILES: usize = 10_000;
+/// Folders in folders beyond this are a loop of links.
+const DEPTH: usize = 16;
+
+/// What the manifests say, all of it valid.
+#[derive(Debug)]
+pub struct Manifests {
+    /// With the built-in ones, unless the manifests have one of the same name.
+    pub policies: BTreeMap<PolicyName, Arc<Policy>>,
+    pub namespaces: Namespaces,
+    /// What is valid and probably not meant.
+    pub warnings: Vec<Mistake>,
+    /// How many objects of the manifests are in force.
+    pub objects: usize,
+}
+
+/// Reads files, and every `.yaml`, `.yml` and `.json` below directories; what starts with a dot is passed over, as
+/// the kubelet's own entries in a mounted ConfigMap do.
+pub fn read(paths: &[PathBuf]) -> Result<Manifests, Vec<Mistake>> {
+    let mut reading = Reading::default();
+    match files(paths) {
+        Ok(files) => files.iter().for_each(|file| reading.file(file)),
+        Err(mistakes) => reading.mistakes.extend(mistakes),
+    }
+    reading.finish()
+}
+
+/// A number that is another one when the files are others: names, sizes, times and identities, through links.
+#[must_use]
+pub fn fingerprint(paths: &[PathBuf]) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let mut hasher = DefaultHasher::new();
+    match files(paths) {
+        Ok(files) => {
+            for file in files {
+                // A file that cannot be looked at is a change of its own; reading it says what is wrong.
+                let seen = std::fs::metadata(&file).map(|its| (its.len(), its.mtime(), its.mtime_nsec(), its.ino())).ok();
+                (file, seen).hash(&mut hasher);
+            }
+        }
+        Err(mistakes) => mistakes.iter().for_each(|mistake| mistake.message.hash(&mut hasher)),
+    }
+    hasher.finish()
+}
+
+/// The manifest files among the paths, in a stable order.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Mistake>> {
+    let (mut found, mut mistakes) = (Vec::new(), Vec::new());
+    for path in paths {
+        let before = found.len();
+        if let Err(mistake) = collect(path, true, DEPTH, &mut found) {
+            mistakes.push(mistake);
+        } else if found.len() == before {
+            mistakes.push(mistake(path, "holds no .yaml, .yml or .json file"));
+        }
+    }
+    if mistakes.is_empty() { Ok(found) } else { Err(mistakes) }
+}
+
+fn collect(path: &Path, named: bool, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Mistake> {
+    let metadata = std::fs::metadata(path).map_err(|error| mistake(path, format!("cannot be read: {error}")))?;
+    if metadata.is_dir() {
+        let deeper = depth.checked_sub(1).ok_or_else(|| mistake(path, "is nested too deeply; is there a loop of links?"))?;
+        let entries = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let entries = entries.map_err(|error| mistake(path, format!("cannot be listed: {error}")))?;
+        let mut children: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
+        children.sort();
+        return children.iter().filter(|child| !is_hidden(child)).try_for_each(|child| collect(child, false, deeper, found));
+    }
+    // A file that is named is read whatever it is called.
+    if named || path.extension().is_some_and(|its| its == "yaml" || its == "yml" || its == "json") {
+        if found.len() == FILES {
+            return Err(mistake(path, format!("is one of more than {FILES} files; name the folder of the manifests")));
+        }
+        found.push(path.to_owned());
+    }
+    Ok(())
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+fn mistake(path: &Path, message: impl Into<String>) -> Mistake {
+    Mistake { source: path.display().to_string(), line: None, path: String::new(), message: message.into() }
+}
+
+/// The text of one file, within bounds; the message says what is wrong with it.
+pub fn read_text(path: &Path) -> Result<String, Mistake> {
+    let size = std::fs::metadata(path).map(|its| its.len());
+    match size {
+        Ok(size) if size > FILE_BYTES => {
+            Err(mistake(path, format!("has {size} bytes, and a file of at most {FILE_BYTES} is read: split it")))
+        }
+        Ok(_) => std::fs::read_to_string(path).map_err(|error| mistake(path, format!("cannot be read: {error}"))),
+        Err(error) => Err(mistake(path, format!("cannot be read: {error}"))),
+    }
+}
+
+#[derive(Default)]
+struct Reading {
+    /// Each with the file that it comes from.
+    policies: BTreeMap<PolicyName, (Arc<Policy>, String)>,
+    namespaces: HashMap<String, (Labels, String)>,
+    warnings: Vec<Mistake>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reading {
+    fn file(&mut self, path: &Path) {
+        let source = path.display().to_string();
+        match read_text(path).and_then(|text| parse_documents(&text).map_err(|wrong| wrong.in_source(&source))) {
+            Ok(documents) => documents.iter().for_each(|document| self.document(document, &source)),
+            Err(mistake) => self.mistakes.push(mistake),
+        }
+    }
+
+    fn document(&mut self, document: &Node, source: &str) {
+        let text = |key: &str| document.field(key).and_then(Node::text).unwrap_or_default();
+        let (api_version, kind) = (text("apiVersion"), text("kind"));
+        match (api_version, kind) {
+            ("v1", "List") => {
+                document.field("items").and_then(Node::items).into_iter().flatten().for_each(|item| self.document(item, source));
+            }
+            ("v1", "Namespace") => self.namespace(document, source),
+            // Whatever claims to be ours is read as a policy, so that a slip in version or kind is told.
+            _ if kind == "ImagePolicy" || api_version.starts_with("pratique.dev/") => self.policy(document, source),
+            ("" , _) | (_, "") => self.wrong(document, source, "is no Kubernetes object: `apiVersion` or `kind` is missing"),
+            _ => {
+                let message = format!("{kind} has no effect in this build: it reads ImagePolicy and Namespace");
+                self.warnings.push(told(document, source, "kind", message));
+            }
+        }
+    }
+
+    fn policy(&mut self, document: &Node, source: &str) {
+        match compile::compile(document, source) {
+            Ok(Compiled { policy, warnings }) => {
+                self.warnings.extend(warnings);
+                let name = policy.name.clone();
+                if let Some((_, first)) = self.policies.get(&name) {
+                    let message = format!("policy {name} is there already, in {first}: keep one");
+                    self.mistakes.push(told(document, source, "metadata.name", message));
+                } else {
+                    self.policies.insert(name, (Arc::new(policy), source.to_owned()));
+                }
+            }
+            Err(mistakes) => self.mistakes.extend(mistakes),
+        }
+    }
+
+    fn namespace(&mut self, document: &Node, source: &str) {
+        let metadata = document.field("metadata");
+        let Some(name) = metadata.and_then(|its| its.field("name")).and_then(Node::text).filter(|its| !its.is_empty()) else {
+            self.wrong(document, source, "a Namespace needs metadata.name");
+            return;
+        };
+        let entries = metadata.and_then(|its| its.field("labels")).and_then(Node::entries).unwrap_or_default();
+        // A label that is no text would be dropped by nobody else either: the API server refuses it.
+        for entry in entries.iter().filter(|entry| entry.key.starts_with("pratique.dev/") && entry.node.text().is_none()) {
+            let message = "must be text: quote it".to_owned();
+            let path = format!("metadata.labels.{}", entry.key);
+            self.mistakes.push(told(&entry.node, source, &path, message));
+        }
+        let labels = policy_labels(entries.iter().filter_map(|entry| Some((entry.key.as_str(), entry.node.text()?))));
+        match self.namespaces.entry(name.to_owned()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert((labels, source.to_owned()));
+            }
+            Entry::Occupied(first) => {
+                let message = format!("namespace {name} is there already, in {}: keep one", first.get().1);
+                self.mistakes.push(told(document, source, "metadata.name", message));
+            }
+        }
+    }
+
+    fn wrong(&mut self, document: &Node, source: &str, message: &str) {
+        self.mistakes.push(told(document, source, "", message.to_owned()));
+    }
+
+    fn finish(self) -> Result<Manifests, Vec<Mistake>> {
+        let Self { policies, namespaces, warnings, mistakes } = self;
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let objects = policies.len() + namespaces.len();
+        let mut all: BTreeMap<PolicyName, Arc<Policy>> =
+            compile::built_in().into_iter().map(|policy| (policy.name.clone(), Arc::new(policy))).collect();
+        all.extend(policies.into_iter().map(|(name, (policy, _))| (name, policy)));
+        let labels = namespaces.into_iter().map(|(name, (labels, _))| (name, labels)).collect();
+        Ok(Manifests { policies: all, namespaces: Namespaces::new(labels, Timestamp::now()), warnings, objects })
+    }
+}
+
+fn told(node: &Node, source: &str, path: &str, message: String) -> Mistake {
+    Mistake { source: source.to_owned(), line: node.line, path: path.to_owned(), message }
+}
+
+#[cfg(test)]
+mod tests;

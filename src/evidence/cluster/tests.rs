@@ -1,0 +1,141 @@
+use std::fs;
+
+use super::*;
+use crate::fact::Fact;
+
+/// A folder of its own for one test, gone afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("pratique-cluster-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn with(self, file: &str, text: &str) -> Self {
+        fs::write(self.0.join(file), text).unwrap();
+        self
+    }
+
+    fn read(&self) -> Result<Manifests, Vec<String>> {
+        read(std::slice::from_ref(&self.0)).map_err(|mistakes| {
+            let folder = format!("{}/", self.0.display());
+            mistakes.iter().map(|mistake| mistake.to_string().replace(&folder, "")).collect()
+        })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn policy(name: &str) -> String {
+    format!(
+        "apiVersion: pratique.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: {name}}}\nspec:\n  rules:\n  - name: all\n    images: [\"**\"]\n    tags: {{deny: [latest]}}\n"
+    )
+}
+
+const SHOP: &str =
+    "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n  labels: {pratique.dev/enforce: acme, team: shop}\n";
+
+#[test]
+fn policies_and_namespaces_come_from_every_file_and_list() {
+    let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: bank}}\n";
+    let folder = Folder::new("good").with("acme.yaml", &policy("acme")).with("shop.yml", SHOP).with("list.json", list);
+    let manifests = folder.read().unwrap();
+    let names: Vec<&str> = manifests.policies.keys().map(PolicyName::as_str).collect();
+    assert_eq!(names, ["acme", "baseline", "restricted"]);
+    let now = Timestamp::now();
+    let Fact::Known(shop) = manifests.namespaces.labels("shop", now) else { panic!("shop is known") };
+    assert_eq!(shop.value, Labels { enforce: Some("acme".to_owned()), ..Labels::default() });
+    let Fact::Known(bank) = manifests.namespaces.labels("bank", now) else { panic!("bank is known") };
+    assert_eq!(bank.value, Labels::default());
+    assert!(matches!(manifests.namespaces.labels("else", now), Fact::Absent(_)));
+    assert_eq!((manifests.objects, manifests.warnings.len()), (3, 0));
+}
+
+#[test]
+fn a_policy_of_the_same_name_replaces_a_built_in_one() {
+    let manifests = Folder::new("replaces").with("baseline.yaml", &policy("baseline")).read().unwrap();
+    assert_eq!(manifests.policies.len(), 2);
+    assert_eq!(manifests.policies["baseline"].rules[0].name.as_str(), "all");
+}
+
+#[test]
+fn one_bad_file_and_nothing_is_read_with_all_mistakes_told() {
+    let folder = Folder::new("bad")
+        .with("a.yaml", &policy("acme").replace("deny", "denny"))
+        .with("b.yaml", &policy("good"))
+        .with("c.yaml", "kind: [")
+        .with("d.yaml", "metadata: {}");
+    let mistakes = folder.read().unwrap_err();
+    assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
+    assert!(mistakes.iter().any(|told| told.starts_with("a.yaml:8: spec.rules[0].tags.denny")), "{mistakes:#?}");
+    assert!(mistakes.iter().any(|told| told.starts_with("c.yaml")), "{mistakes:#?}");
+    assert!(mistakes.iter().any(|told| told.contains("d.yaml:1: is no Kubernetes object")), "{mistakes:#?}");
+}
+
+#[test]
+fn the_same_name_twice_is_a_mistake_that_names_the_first() {
+    let folder = Folder::new("twice").with("a.yaml", &policy("acme")).with("b.yaml", &policy("acme"));
+    let mistakes = folder.read().unwrap_err();
+    assert!(mistakes[0].ends_with("policy acme is there already, in a.yaml: keep one"), "{mistakes:?}");
+    let folder = Folder::new("namespaces").with("a.yaml", SHOP).with("b.yaml", SHOP);
+    let mistakes = folder.read().unwrap_err();
+    assert!(mistakes[0].ends_with("namespace shop is there already, in a.yaml: keep one"), "{mistakes:?}");
+}
+
+#[test]
+fn what_claims_to_be_ours_is_never_passed_over() {
+    for (from, to) in [("v1alpha1", "v1beta7"), ("kind: ImagePolicy", "kind: ImagePolcy"), ("pratique.dev", "pratique.de")] {
+        let folder = Folder::new("ours").with("a.yaml", &policy("acme").replace(from, to));
+        assert!(folder.read().is_err(), "{to}");
+    }
+}
+
+#[test]
+fn other_kinds_have_no_effect_and_are_said() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: pull}\n";
+    let manifests = Folder::new("kinds").with("a.yaml", secret).read().unwrap();
+    assert_eq!(manifests.warnings.len(), 1);
+    assert!(manifests.warnings[0].message.starts_with("Secret has no effect in this build"));
+}
+
+#[test]
+fn a_label_that_is_no_text_is_a_mistake() {
+    let mistakes = Folder::new("label").with("a.yaml", &SHOP.replace("acme", "true")).read().unwrap_err();
+    assert_eq!(mistakes, ["a.yaml:5: metadata.labels.pratique.dev/enforce: must be text: quote it"]);
+}
+
+#[test]
+fn a_path_that_is_not_there_or_empty_is_a_mistake() {
+    let folder = Folder::new("empty");
+    assert!(folder.read().unwrap_err()[0].ends_with("holds no .yaml, .yml or .json file"));
+    let missing = folder.0.join("missing.yaml");
+    let mistakes = read(&[missing]).unwrap_err();
+    assert!(mistakes[0].message.starts_with("cannot be read"), "{mistakes:?}");
+}
+
+#[test]
+fn the_fingerprint_changes_with_the_files_through_the_swap_of_a_link() {
+    let folder = Folder::new("swap");
+    for version in ["..1", "..2"] {
+        fs::create_dir(folder.0.join(version)).unwrap();
+        fs::write(folder.0.join(version).join("a.yaml"), policy("acme")).unwrap();
+    }
+    // As the kubelet mounts a ConfigMap: the file is a link through ..data, and ..data is swapped.
+    std::os::unix::fs::symlink("..1", folder.0.join("..data")).unwrap();
+    std::os::unix::fs::symlink("..data/a.yaml", folder.0.join("a.yaml")).unwrap();
+    let paths = [folder.0.clone()];
+    let before = fingerprint(&paths);
+    assert_eq!(before, fingerprint(&paths));
+    assert_eq!(read(&paths).unwrap().objects, 1);
+    std::os::unix::fs::symlink("..2", folder.0.join("..new")).unwrap();
+    fs::rename(folder.0.join("..new"), folder.0.join("..data")).unwrap();
+    assert_ne!(before, fingerprint(&paths));
+    fs::remove_file(folder.0.join("..data")).unwrap();
+    assert!(read(&paths).is_err());
+}

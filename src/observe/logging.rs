@@ -1,0 +1,38 @@
+//! Where the log goes and what it looks like. Standard error, always: standard output belongs to commands' results.
+
+use std::io::IsTerminal;
+
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+/// Starts the log of the process on standard error; a second start has no effect. `level` is one of trace, debug,
+/// info, warn, error.
+pub fn start(level: &str, format: Format) {
+    if tracing::subscriber::set_global_default(subscriber(level, format, std::io::stderr)).is_err() {
+        tracing::debug!("the log was started before");
+    }
+}
+
+/// The log, written to what `writer` makes.
+pub fn subscriber<W>(level: &str, format: Format, writer: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    // The libraries below speak up only when something is wrong.
+    let filter = EnvFilter::new(format!("warn,pratique={level}"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        Format::Json => {
+            Box::new(builder.json().flatten_event(true).with_current_span(false).with_span_list(false).finish())
+        }
+        Format::Text => Box::new(builder.with_ansi(std::io::stderr().is_terminal()).finish()),
+    }
+}

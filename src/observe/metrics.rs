@@ -1,0 +1,128 @@
+//! Every metric of the line: name, help and labels. Labels are our enums and the operator's policy names alone,
+//! never what a request brings.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::decision::verdict::{Answer, Denial, Reason, Verdict};
+use crate::policy::Policies;
+use crate::policy::plan::Plan;
+
+/// From a warm decision to the longest `timeoutSeconds`.
+const SECONDS: [f64; 16] = [
+    0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 10.0, 30.0,
+];
+
+/// The collectors of the line.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    reviews: IntCounterVec,
+    duration: Histogram,
+    refusals: IntCounterVec,
+    policies: IntGaugeVec,
+    background: IntCounterVec,
+    panics: IntCounter,
+    stale: IntGauge,
+}
+
+impl Metrics {
+    /// Registers all of them, and what the process itself says.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counters = |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+        let duration = "Seconds from the body of a review to its verdict";
+        let metrics = Self {
+            reviews: counters("pratique_reviews_total", "Reviews by operation and verdict", &["operation", "verdict"])?,
+            duration: Histogram::with_opts(
+                HistogramOpts::new("pratique_review_duration_seconds", duration).buckets(SECONDS.to_vec()),
+            )?,
+            refusals: counters(
+                "pratique_refusals_total",
+                "Demands not met, by mode, policy and reason; enforce alone refuses",
+                &["mode", "policy", "reason"],
+            )?,
+            policies: IntGaugeVec::new(
+                Opts::new("pratique_policy_info", "Policies in force, with the number of their rules"),
+                &["policy"],
+            )?,
+            background: counters(
+                "pratique_background_reviews_total",
+                "Reviews whose audit part was left open by the reply: finished, or dropped because too many waited",
+                &["outcome"],
+            )?,
+            panics: IntCounter::new("pratique_panics_total", "Reviews refused because judging them panicked")?,
+            stale: IntGauge::new("pratique_manifests_stale", "1: the manifests on disk are invalid, the last good ones are in force")?,
+        };
+        metrics.enter(registry)?;
+        Ok(metrics)
+    }
+
+    fn enter(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        let Self { reviews, duration, refusals, policies, background, panics, stale } = self.clone();
+        registry.register(Box::new(reviews))?;
+        registry.register(Box::new(duration))?;
+        registry.register(Box::new(refusals))?;
+        registry.register(Box::new(policies))?;
+        registry.register(Box::new(background))?;
+        registry.register(Box::new(panics))?;
+        registry.register(Box::new(stale))?;
+        let build = IntGaugeVec::new(Opts::new("pratique_build_info", "The running version"), &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(build))?;
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+    }
+
+    pub(super) fn decision(&self, plan: &Plan<'_>, verdict: &Verdict, elapsed: Duration) {
+        let label = label(verdict);
+        self.reviews.with_label_values(&[plan.request.operation.label(), label]).inc();
+        self.duration.observe(elapsed.as_secs_f64());
+        if let Answer::Deny(denials) = &verdict.answer {
+            self.refused(denials);
+        }
+        self.refused(&verdict.warnings);
+        self.refused(&verdict.audit);
+    }
+
+    fn refused(&self, denials: &[Denial]) {
+        for denial in denials {
+            let policy = denial.policy.as_ref().map_or("", |policy| policy.as_str());
+            self.refusals.with_label_values(&[denial.mode.label(), policy, denial.reason.code()]).inc();
+        }
+    }
+
+    pub(super) fn finished(&self) {
+        self.background.with_label_values(&["finished"]).inc();
+    }
+
+    pub(super) fn dropped(&self) {
+        self.background.with_label_values(&["dropped"]).inc();
+    }
+
+    pub(super) fn panicked(&self) {
+        self.panics.inc();
+        self.reviews.with_label_values(&["unknown", "refused"]).inc();
+        self.refusals.with_label_values(&["enforce", "", Reason::InternalError.code()]).inc();
+    }
+
+    /// Says which policies are in force from now on.
+    pub fn policies(&self, policies: &Policies) {
+        self.policies.reset();
+        for (name, policy) in &policies.by_name {
+            let rules = i64::try_from(policy.rules.len()).unwrap_or(i64::MAX);
+            self.policies.with_label_values(&[name.as_str()]).set(rules);
+        }
+    }
+
+    /// Whether the manifests on disk are others than those in force.
+    pub fn manifests_stale(&self, stale: bool) {
+        self.stale.set(i64::from(stale));
+    }
+}
+
+fn label(verdict: &Verdict) -> &'static str {
+    match &verdict.answer {
+        Answer::Admit(_) => "admitted",
+        Answer::Deny(denials) if denials.iter().all(|denial| denial.reason.undetermined()) => "undetermined",
+        Answer::Deny(_) => "refused",
+    }
+}
