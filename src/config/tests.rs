@@ -148,7 +148,7 @@ log: {level: debug, format: text}
     assert_eq!(config.registries.realms["registry.example"], "auth.example:5000");
     assert_eq!(config.registries.concurrency, 4);
     assert_eq!(config.cache.memory, 128 << 20);
-    assert_eq!(config.cache.last_known_good, Duration::from_secs(129_600));
+    assert_eq!(config.cache.last_known_good, Duration::from_hours(36));
     assert_eq!(
         config.log,
         Log {
