@@ -245,7 +245,7 @@ impl Default for Cache {
     fn default() -> Self {
         Self {
             memory: 64 << 20,
-            last_known_good: Duration::from_secs(7 * 86_400),
+            last_known_good: Duration::from_hours(7 * 24),
             state: None,
             seal_key: None,
         }

@@ -143,7 +143,7 @@ fn check_repository(repository: &Text, findings: &mut Findings) {
         Ok(reference) if reference.tag().is_none() && reference.digest().is_none() => {}
         Ok(_) => findings
             .mistakes
-            .add(&repository.place, "names a repository, without tag and digest"),
+            .add(&repository.place, "must name a repository, without tag and digest"),
         Err(error) => {
             let message = format!("{} is no repository: {error}", quoted(&repository.value));
             findings.mistakes.add(&repository.place, message);

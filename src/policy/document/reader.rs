@@ -489,6 +489,7 @@ pub fn refuse_repeated<'t>(texts: impl IntoIterator<Item = &'t Text>, mistakes: 
 }
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "a schema is public wherever it is written")]
 mod tests {
     use super::super::parse_documents;
     use super::*;
@@ -509,7 +510,7 @@ mod tests {
         }
     }
     #[derive(Debug, Clone, Copy, PartialEq)]
-    enum Mode {
+    pub enum Mode {
         Deny,
         Allow,
     }

@@ -8,7 +8,7 @@ use super::reader::{Mistakes, Place, Read, expected};
 use super::{Node, Value};
 
 /// A hundred years: more is a typing mistake, and every clock still counts it.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// `90s`, `10m`, `72h`, `7d`, or several of them, the greater first: `1d12h`. More than nothing, at most a hundred
 /// years.

@@ -145,7 +145,7 @@ fn a_tree_does_not_print_its_texts() {
 #[test]
 fn a_mistake_says_file_line_path_and_message() {
     let mistake = Mistake {
-        source: "".into(),
+        source: String::new(),
         line: Some(3),
         path: "spec.rules".into(),
         message: "is missing".into(),
