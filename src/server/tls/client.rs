@@ -77,8 +77,9 @@ impl ClientAuthentication {
     }
 
     fn look(&self) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the lock, which `status` wants too: a read may hang.
         let contents = read(&self.path);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if contents
             .as_ref()
             .is_ok_and(|contents| seen.contents.as_ref() == Some(contents))

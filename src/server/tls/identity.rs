@@ -119,8 +119,10 @@ impl Identity {
         let Origin::Files { files, seen } = &self.origin else {
             return;
         };
+        // Before the lock, which `status` wants too: a read may hang.
+        let contents = files.read();
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = match files.read() {
+        let taken = match contents {
             // Looked at before, and it was no good: it may have been the clock, so that is tried again.
             Ok(contents) if seen.contents.as_ref() == Some(&contents) && seen.trouble.is_none() => return,
             Ok(contents) => {

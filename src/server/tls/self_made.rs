@@ -1,7 +1,6 @@
 //! A certificate of our own, for trying out and for clusters without an issuer.
 //!
-//! A CA that signs one leaf and is then forgotten: its key leaves this file only into the void, so the bundle can never
-//! vouch for anybody else. ECDSA P-256, because API servers open a new connection for every call above 25 at once.
+//! A CA signs one leaf, and its key is dropped at once, so that the bundle can never vouch for anybody else. ECDSA P-256, because API servers open a new connection for every call above 25 at once.
 
 use std::time::{Duration, SystemTime};
 
