@@ -122,7 +122,7 @@ impl Door {
                 },
             }
         }
-        let _held = self.listener;
+        drop(self.listener);
         let farewell = async { while guests.join_next().await.map(report).is_some() {} };
         if tokio::time::timeout(grace, farewell).await.is_ok() {
             return 0;

@@ -12,6 +12,25 @@ async fn rest(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
 }
 
 #[tokio::test]
+async fn a_length_beyond_the_limit_is_413_at_once_and_can_be_read_by_who_sends_on() {
+    let served = Served::start(&quick()).await;
+    let head =
+        "POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20000000\r\n\r\n";
+    let mut silent = served.caller(Protocol::Http1).tls().await.unwrap();
+    silent.write_all(head.as_bytes()).await.unwrap();
+    assert!(rest(&mut silent).await.starts_with("HTTP/1.1 413 "));
+
+    let mut busy = served.caller(Protocol::Http1).tls().await.unwrap();
+    busy.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..20 {
+        // Once the answer and the close have arrived, a careless close would have reset the connection.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        busy.write_all(&[b'x'; 50_000]).await.unwrap();
+    }
+    assert!(rest(&mut busy).await.starts_with("HTTP/1.1 413 "));
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_come_is_408() {
     let served = Served::start(&Bounds {
         body_time: Duration::from_millis(100),
@@ -100,25 +119,13 @@ async fn a_review_in_hand_is_not_idle() {
 #[tokio::test]
 async fn heads_beyond_the_limit_are_refused() {
     let served = Served::start(&quick()).await;
-    let mut request = review("12345");
-    request
-        .headers_mut()
-        .insert("x-long", "x".repeat(20_000).parse().unwrap());
-    let mut session = served.connect(Protocol::Http1).await;
-    assert_eq!(session.ask(request.clone_head()).await.unwrap().status, 431);
-    let mut session = served.connect(Protocol::Http2).await;
-    assert_eq!(session.ask(request.clone_head()).await.unwrap().status, 431);
-}
-
-trait CloneHead {
-    fn clone_head(&self) -> Request<Sent>;
-}
-
-impl CloneHead for Request<Sent> {
-    fn clone_head(&self) -> Request<Sent> {
+    for protocol in PROTOCOLS {
         let mut request = review("12345");
-        *request.headers_mut() = self.headers().clone();
         request
+            .headers_mut()
+            .insert("x-long", "x".repeat(20_000).parse().unwrap());
+        let mut session = served.connect(protocol).await;
+        assert_eq!(session.ask(request).await.unwrap().status, 431);
     }
 }
 
@@ -185,6 +192,7 @@ async fn a_thousand_idle_connections_leave_room_for_reviews() {
 async fn above_the_limit_idle_strangers_give_way_and_known_callers_stay() {
     let served = Served::start(&Bounds {
         connections: 20,
+        handshake_time: 3 * PATIENCE,
         ..quick()
     })
     .await;
