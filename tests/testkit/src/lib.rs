@@ -1,1 +1,3 @@
-//! testkit
+//! Builders, a client and the webhook under test.
+
+pub mod measure;
