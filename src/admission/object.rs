@@ -68,7 +68,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fields<T> {
 }
 
 /// What is read of an object.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Object<'a> {
     pub(super) api_version: Option<Text<'a>>,
     pub(super) kind: Option<Text<'a>>,
@@ -206,31 +206,24 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut object = Object::default();
-        let (mut seen_metadata, mut seen_path) = (false, false);
+        let (mut api_version, mut kind, mut metadata, mut pod_spec) = (None, None, None, None);
         while let Some(Text(key)) = map.next_key()? {
-            match &*key {
-                "apiVersion" if object.api_version.is_none() => object.api_version = map.next_value()?,
-                "kind" if object.kind.is_none() => object.kind = map.next_value()?,
-                "metadata" if !seen_metadata => {
-                    seen_metadata = true;
-                    object.metadata = map.next_value::<Option<Fields<_>>>()?.unwrap_or_default().0;
+            match (&*key, self.fields.split_first()) {
+                ("apiVersion", _) => once(&mut api_version, &key, map.next_value()?)?,
+                ("kind", _) => once(&mut kind, &key, map.next_value()?)?,
+                ("metadata", _) => once(&mut metadata, &key, map.next_value::<Option<Fields<_>>>()?)?,
+                (key, Some((first, rest))) if **first == *key => {
+                    once(&mut pod_spec, key, map.next_value_seed(Descent { fields: rest })?)?;
                 }
-                "apiVersion" | "kind" | "metadata" => return Err(twice(&key)),
-                key => match self.fields.split_first() {
-                    Some((first, rest)) if **first == *key => {
-                        if std::mem::replace(&mut seen_path, true) {
-                            return Err(twice(key));
-                        }
-                        object.pod_spec = map.next_value_seed(Descent { fields: rest })?;
-                    }
-                    Some(_) | None => {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                },
+                _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(object)
+        Ok(Object {
+            api_version: api_version.flatten(),
+            kind: kind.flatten(),
+            metadata: metadata.flatten().unwrap_or_default().0,
+            pod_spec: pod_spec.flatten(),
+        })
     }
 }
 
@@ -266,18 +259,20 @@ impl<'de> Visitor<'de> for Descent<'_> {
         };
         let mut found = None;
         while let Some(Text(key)) = map.next_key()? {
-            if *key != **first {
-                map.next_value::<IgnoredAny>()?;
-            } else if found.is_some() {
-                return Err(twice(&key));
+            if *key == **first {
+                once(&mut found, &key, map.next_value_seed(Descent { fields: rest })?)?;
             } else {
-                found = Some(map.next_value_seed(Descent { fields: rest })?);
+                map.next_value::<IgnoredAny>()?;
             }
         }
         Ok(found.flatten())
     }
 }
 
-fn twice<E: Error>(key: &str) -> E {
-    E::custom(format_args!("the key `{key}` stands twice in one object"))
+/// Null counts as well: a reader that takes the first and one that takes the last would see two things.
+fn once<T, E: Error>(slot: &mut Option<T>, key: &str, value: T) -> Result<(), E> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::custom(format_args!("the key `{key}` stands twice in one object"))),
+    }
 }
