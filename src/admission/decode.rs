@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::request::{Container, Flaw, NoImages, Operation, Request, Role, Subject};
 
 use super::Malformed;
-use super::object::{Object, Text};
+use super::object::{Fields, Object, Text};
 use super::workload::{Workload, Workloads};
 
 /// Real reviews nest about 15 levels (managedFields); API servers take much deeper ones, which nobody means.
@@ -26,7 +26,7 @@ struct Envelope<'a> {
     #[serde(borrow, default)]
     kind: Option<Text<'a>>,
     #[serde(borrow, default)]
-    request: Option<Wire<'a>>,
+    request: Option<Fields<Wire<'a>>>,
 }
 
 /// `AdmissionRequest`, as far as we read it. `requestKind` and `userInfo` are not: what a user is called clears nothing.
@@ -36,9 +36,9 @@ struct Wire<'a> {
     #[serde(borrow)]
     uid: Text<'a>,
     #[serde(borrow, default)]
-    kind: Option<GroupVersionKind<'a>>,
+    kind: Option<Fields<GroupVersionKind<'a>>>,
     #[serde(borrow, default)]
-    resource: Option<GroupVersionResource<'a>>,
+    resource: Option<Fields<GroupVersionResource<'a>>>,
     #[serde(borrow, default)]
     sub_resource: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -75,7 +75,7 @@ struct GroupVersionResource<'a> {
 #[derive(Deserialize)]
 struct Addressed<'a> {
     #[serde(borrow)]
-    request: Addressee<'a>,
+    request: Fields<Addressee<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -87,8 +87,8 @@ struct Addressee<'a> {
 /// Decodes one body. [`Malformed`] only where there is no uid to answer to.
 pub fn decode(body: &[u8], workloads: &Workloads) -> Result<Request, Malformed> {
     let text = str::from_utf8(body).map_err(|error| Malformed(format!("the body is not UTF-8: {error}")))?;
-    match serde_json::from_str::<Envelope<'_>>(text) {
-        Ok(Envelope { api_version, kind, request: Some(wire) }) => {
+    match serde_json::from_str::<Fields<Envelope<'_>>>(text) {
+        Ok(Fields(Envelope { api_version, kind, request: Some(Fields(wire)) })) => {
             let uid = acceptable_uid(&wire.uid)?;
             let version = version_flaw(api_version.as_ref(), kind.as_ref());
             let flaw = version.or_else(|| depth_flaw(text));
@@ -97,10 +97,10 @@ pub fn decode(body: &[u8], workloads: &Workloads) -> Result<Request, Malformed> 
                 None => wire.into_request(uid, workloads),
             })
         }
-        Ok(Envelope { request: None, .. }) => Err(no_uid("it has no `request`")),
-        Err(error) => match serde_json::from_str::<Addressed<'_>>(text) {
-            Ok(addressed) => {
-                let uid = acceptable_uid(&addressed.request.uid)?;
+        Ok(Fields(Envelope { request: None, .. })) => Err(no_uid("it has no `request`")),
+        Err(error) => match serde_json::from_str::<Fields<Addressed<'_>>>(text) {
+            Ok(Fields(Addressed { request: Fields(addressee) })) => {
+                let uid = acceptable_uid(&addressee.uid)?;
                 Ok(unreadable(uid, depth_flaw(text).unwrap_or_else(|| Flaw::Syntax(error.to_string()))))
             }
             Err(_) => Err(no_uid(&error.to_string())),
@@ -111,8 +111,8 @@ pub fn decode(body: &[u8], workloads: &Workloads) -> Result<Request, Malformed> 
 /// The uid alone, for the answer to a review whose decoding or judging failed.
 #[must_use]
 pub fn uid(body: &[u8]) -> Option<String> {
-    let addressed = serde_json::from_slice::<Addressed<'_>>(body).ok()?;
-    acceptable_uid(&addressed.request.uid).ok()
+    let Fields(Addressed { request: Fields(addressee) }) = serde_json::from_slice(body).ok()?;
+    acceptable_uid(&addressee.uid).ok()
 }
 
 fn acceptable_uid(uid: &Text<'_>) -> Result<String, Malformed> {
@@ -185,7 +185,7 @@ fn unreadable(uid: String, flaw: Flaw) -> Request {
 
 impl Wire<'_> {
     fn into_request(self, uid: String, workloads: &Workloads) -> Request {
-        let workload = self.kind.as_ref().and_then(|its| workloads.find(its.group(), &its.kind.0));
+        let workload = self.kind.as_ref().and_then(|Fields(its)| workloads.find(its.group(), &its.kind.0));
         let operation = self.operation.as_ref().map_or("", |text| &text.0);
         let (operation, subject) = match operation {
             "CREATE" => (Operation::Create, self.subject(workload, false)),
@@ -198,7 +198,7 @@ impl Wire<'_> {
         Request {
             uid,
             operation,
-            kind: self.kind.map_or_else(String::new, |its| its.kind.0.into_owned()),
+            kind: self.kind.map_or_else(String::new, |Fields(its)| its.kind.0.into_owned()),
             namespace: text(self.namespace),
             name: text(self.name),
             dry_run: self.dry_run == Some(true),
@@ -225,7 +225,7 @@ impl Wire<'_> {
         let text = object.map_or("{}", RawValue::get);
         let object = Object::read(&mut serde_json::Deserializer::from_str(text), Some(&workload.pod_spec))
             .map_err(|error| Flaw::Syntax(format!("object: {error}")))?;
-        let expected = self.kind.as_ref().map_or("", |its| &its.kind.0);
+        let expected = self.kind.as_ref().map_or("", |Fields(its)| &its.kind.0);
         if let Some(Text(kind)) = object.kind.as_ref().filter(|kind| kind.0 != expected) {
             return Err(Flaw::Contradiction(format!("request.kind is {expected}, the object is a {kind}")));
         }
@@ -242,7 +242,7 @@ impl Wire<'_> {
 
     /// `kind` says how the object is read and `resource` what it is stored as: they must not point apart.
     fn consistent(&self, workload: Option<&Workload>) -> Result<(), Flaw> {
-        let (Some(kind), Some(resource)) = (&self.kind, &self.resource) else {
+        let (Some(Fields(kind)), Some(Fields(resource))) = (&self.kind, &self.resource) else {
             return Err(Flaw::Syntax("request.kind and request.resource must be there".to_owned()));
         };
         let main = self.sub_resource.as_ref().is_none_or(|its| its.0.is_empty() || its.0 == "ephemeralcontainers");

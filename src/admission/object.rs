@@ -5,9 +5,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use crate::image::{InvalidReference, Reference};
@@ -45,13 +47,33 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// What is read of an object.
+/// A struct out of a JSON object alone: serde would also take a list, for the fields in their order.
 #[derive(Debug, Default)]
+pub(super) struct Fields<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fields<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for FieldsVisitor<T> {
+            type Value = Fields<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Fields)
+            }
+        }
+        deserializer.deserialize_map(FieldsVisitor(PhantomData))
+    }
+}
+
+/// What is read of an object.
+#[derive(Debug)]
 pub(super) struct Object<'a> {
     pub(super) api_version: Option<Text<'a>>,
     pub(super) kind: Option<Text<'a>>,
     pub(super) metadata: Metadata<'a>,
-    pod_spec: Option<PodSpec<'a>>,
+    pod_spec: Option<Fields<PodSpec<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -68,13 +90,13 @@ pub(super) struct Metadata<'a> {
 #[serde(rename_all = "camelCase")]
 struct PodSpec<'a> {
     #[serde(borrow, default)]
-    init_containers: Option<Vec<NamedImage<'a>>>,
+    init_containers: Option<Vec<Fields<NamedImage<'a>>>>,
     #[serde(borrow, default)]
-    containers: Option<Vec<NamedImage<'a>>>,
+    containers: Option<Vec<Fields<NamedImage<'a>>>>,
     #[serde(borrow, default)]
-    ephemeral_containers: Option<Vec<NamedImage<'a>>>,
+    ephemeral_containers: Option<Vec<Fields<NamedImage<'a>>>>,
     #[serde(borrow, default)]
-    volumes: Option<Vec<Volume<'a>>>,
+    volumes: Option<Vec<Fields<Volume<'a>>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,7 +112,7 @@ struct Volume<'a> {
     #[serde(borrow, default)]
     name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    image: Option<ImageSource<'a>>,
+    image: Option<Fields<ImageSource<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,7 +130,7 @@ impl<'a> Object<'a> {
     /// The containers in the order init, regular, ephemeral, image volumes.
     pub(super) fn containers(&self, path: &PodSpecPath) -> Result<Vec<Container>, Flaw> {
         let missing = || Flaw::NoPodSpec { path: Arc::clone(path.text()) };
-        let pod_spec = self.pod_spec.as_ref().ok_or_else(missing)?;
+        let Fields(pod_spec) = self.pod_spec.as_ref().ok_or_else(missing)?;
         let uses = pod_spec.uses();
         if uses.len() > CONTAINERS {
             return Err(Flaw::Count { found: uses.len(), limit: CONTAINERS });
@@ -138,12 +160,12 @@ impl PodSpec<'_> {
         ];
         let mut uses = Vec::new();
         for (kind, list) in lists {
-            for (index, entry) in list.iter().flatten().enumerate() {
+            for (index, Fields(entry)) in list.iter().flatten().enumerate() {
                 uses.push(ImageUse { kind, index, name: entry.name.as_ref(), image: entry.image.as_ref() });
             }
         }
-        for (index, volume) in self.volumes.iter().flatten().enumerate() {
-            if let Some(source) = &volume.image {
+        for (index, Fields(volume)) in self.volumes.iter().flatten().enumerate() {
+            if let Some(Fields(source)) = &volume.image {
                 let kind = ContainerKind::ImageVolume;
                 uses.push(ImageUse { kind, index, name: volume.name.as_ref(), image: source.reference.as_ref() });
             }
@@ -184,31 +206,24 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut object = Object::default();
-        let (mut seen_metadata, mut seen_path) = (false, false);
+        let (mut api_version, mut kind, mut metadata, mut pod_spec) = (None, None, None, None);
         while let Some(Text(key)) = map.next_key()? {
-            match &*key {
-                "apiVersion" if object.api_version.is_none() => object.api_version = map.next_value()?,
-                "kind" if object.kind.is_none() => object.kind = map.next_value()?,
-                "metadata" if !seen_metadata => {
-                    seen_metadata = true;
-                    object.metadata = map.next_value::<Option<_>>()?.unwrap_or_default();
+            match (&*key, self.fields.split_first()) {
+                ("apiVersion", _) => once(&mut api_version, &key, map.next_value()?)?,
+                ("kind", _) => once(&mut kind, &key, map.next_value()?)?,
+                ("metadata", _) => once(&mut metadata, &key, map.next_value::<Option<Fields<_>>>()?)?,
+                (key, Some((first, rest))) if **first == *key => {
+                    once(&mut pod_spec, key, map.next_value_seed(Descent { fields: rest })?)?;
                 }
-                "apiVersion" | "kind" | "metadata" => return Err(twice(&key)),
-                key => match self.fields.split_first() {
-                    Some((first, rest)) if **first == *key => {
-                        if std::mem::replace(&mut seen_path, true) {
-                            return Err(twice(key));
-                        }
-                        object.pod_spec = map.next_value_seed(Descent { fields: rest })?;
-                    }
-                    Some(_) | None => {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                },
+                _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(object)
+        Ok(Object {
+            api_version: api_version.flatten(),
+            kind: kind.flatten(),
+            metadata: metadata.flatten().unwrap_or_default().0,
+            pod_spec: pod_spec.flatten(),
+        })
     }
 }
 
@@ -218,7 +233,7 @@ struct Descent<'p> {
 }
 
 impl<'de> DeserializeSeed<'de> for Descent<'_> {
-    type Value = Option<PodSpec<'de>>;
+    type Value = Option<Fields<PodSpec<'de>>>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         if self.fields.is_empty() {
             return Option::deserialize(deserializer);
@@ -228,7 +243,7 @@ impl<'de> DeserializeSeed<'de> for Descent<'_> {
 }
 
 impl<'de> Visitor<'de> for Descent<'_> {
-    type Value = Option<PodSpec<'de>>;
+    type Value = Option<Fields<PodSpec<'de>>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object on the way to the pod spec")
@@ -244,18 +259,20 @@ impl<'de> Visitor<'de> for Descent<'_> {
         };
         let mut found = None;
         while let Some(Text(key)) = map.next_key()? {
-            if *key != **first {
-                map.next_value::<IgnoredAny>()?;
-            } else if found.is_some() {
-                return Err(twice(&key));
+            if *key == **first {
+                once(&mut found, &key, map.next_value_seed(Descent { fields: rest })?)?;
             } else {
-                found = Some(map.next_value_seed(Descent { fields: rest })?);
+                map.next_value::<IgnoredAny>()?;
             }
         }
         Ok(found.flatten())
     }
 }
 
-fn twice<E: Error>(key: &str) -> E {
-    E::custom(format_args!("the key `{key}` stands twice in one object"))
+/// Null counts as well: a reader that takes the first and one that takes the last would see two things.
+fn once<T, E: Error>(slot: &mut Option<T>, key: &str, value: T) -> Result<(), E> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::custom(format_args!("the key `{key}` stands twice in one object"))),
+    }
 }
