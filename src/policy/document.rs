@@ -16,6 +16,7 @@ use serde_saphyr::{MessageFormatter, Options, Spanned, UserMessageFormatter};
 
 pub mod reader;
 pub mod scalar;
+pub mod wording;
 
 /// A text longer than this is not read: the API server keeps no object above 1.5 MiB, and a dump of a whole
 /// namespace, reports included, fits.
@@ -76,10 +77,7 @@ impl Mistake {
     /// The same, said of this file or object.
     #[must_use]
     pub fn in_source(self, source: &str) -> Self {
-        Self {
-            source: source.to_owned(),
-            ..self
-        }
+        Self { source: source.to_owned(), ..self }
     }
 }
 
@@ -104,17 +102,11 @@ impl fmt::Display for Mistake {
 /// A text that is no YAML has one mistake: nothing after it can be trusted.
 pub fn parse_documents(text: &str) -> Result<Vec<Node>, Mistake> {
     if text.len() > MOST_BYTES {
-        return Err(unreadable(format!(
-            "has {} bytes, and at most {MOST_BYTES} are read: split it",
-            text.len()
-        )));
+        return Err(unreadable(format!("has {} bytes, and at most {MOST_BYTES} are read: split it", text.len())));
     }
     std::thread::scope(|scope| {
         let parser = std::thread::Builder::new().name("yaml".to_owned()).stack_size(STACK);
-        match parser
-            .spawn_scoped(scope, || parse(text))
-            .map(std::thread::ScopedJoinHandle::join)
-        {
+        match parser.spawn_scoped(scope, || parse(text)).map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(documents)) => documents,
             Ok(Err(_)) => Err(unreadable("the parser failed".to_owned())),
             Err(error) => Err(unreadable(format!("no thread to read it on: {error}"))),
@@ -123,12 +115,7 @@ pub fn parse_documents(text: &str) -> Result<Vec<Node>, Mistake> {
 }
 
 fn unreadable(message: String) -> Mistake {
-    Mistake {
-        source: String::new(),
-        line: None,
-        path: String::new(),
-        message,
-    }
+    Mistake { source: String::new(), line: None, path: String::new(), message }
 }
 
 fn parse(text: &str) -> Result<Vec<Node>, Mistake> {
@@ -137,7 +124,7 @@ fn parse(text: &str) -> Result<Vec<Node>, Mistake> {
         let what = UserMessageFormatter.format_message(error);
         Mistake {
             line: error.location().and_then(line),
-            ..unreadable(format!("is no valid YAML: {}", reader::printable(&what)))
+            ..unreadable(format!("is no valid YAML: {}", wording::printable(&what)))
         }
     })
 }
@@ -166,48 +153,29 @@ impl Node {
     /// The field of a map; `None` where there is no such field, or no map.
     #[must_use]
     pub fn field(&self, key: &str) -> Option<&Self> {
-        self.entries()?
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &entry.node)
+        self.entries()?.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
 
     /// The fields of a map, in their order.
     #[must_use]
     pub fn entries(&self) -> Option<&[Entry]> {
-        if let Value::Map(entries) = &self.value {
-            Some(entries)
-        } else {
-            None
-        }
+        if let Value::Map(entries) = &self.value { Some(entries) } else { None }
     }
 
     /// The items of a list.
     #[must_use]
     pub fn items(&self) -> Option<&[Self]> {
-        if let Value::List(items) = &self.value {
-            Some(items)
-        } else {
-            None
-        }
+        if let Value::List(items) = &self.value { Some(items) } else { None }
     }
 
     #[must_use]
     pub fn text(&self) -> Option<&str> {
-        if let Value::Text(text) = &self.value {
-            Some(text)
-        } else {
-            None
-        }
+        if let Value::Text(text) = &self.value { Some(text) } else { None }
     }
 
     #[must_use]
     pub fn boolean(&self) -> Option<bool> {
-        if let Value::Bool(value) = self.value {
-            Some(value)
-        } else {
-            None
-        }
+        if let Value::Bool(value) = self.value { Some(value) } else { None }
     }
 
     #[must_use]
@@ -248,11 +216,7 @@ impl Node {
 
 impl Entry {
     fn from_json((key, json): (&String, &serde_json::Value)) -> Self {
-        Self {
-            key: key.clone(),
-            line: None,
-            node: Node::from_json(json),
-        }
+        Self { key: key.clone(), line: None, node: Node::from_json(json) }
     }
 }
 
@@ -271,10 +235,7 @@ impl fmt::Debug for Value {
             Self::Number(_) => f.write_str("number"),
             Self::Text(text) => write!(f, "text of {} bytes", text.len()),
             Self::List(items) => f.debug_list().entries(items).finish(),
-            Self::Map(entries) => f
-                .debug_map()
-                .entries(entries.iter().map(|entry| (&entry.key, &entry.node)))
-                .finish(),
+            Self::Map(entries) => f.debug_map().entries(entries.iter().map(|entry| (&entry.key, &entry.node))).finish(),
         }
     }
 }
@@ -282,10 +243,7 @@ impl fmt::Debug for Value {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self {
-            line: line(spanned.referenced),
-            value: spanned.value,
-        })
+        Ok(Self { line: line(spanned.referenced), value: spanned.value })
     }
 }
 
@@ -325,9 +283,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("a number that is none: quote it"))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number that is none: quote it"))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -354,11 +310,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
             if !seen.insert(key.value.clone()) {
                 return Err(de::Error::custom(format_args!("the key {:?} stands twice", key.value)));
             }
-            entries.push(Entry {
-                line: line(key.referenced),
-                key: key.value,
-                node: access.next_value()?,
-            });
+            entries.push(Entry { line: line(key.referenced), key: key.value, node: access.next_value()? });
         }
         Ok(Value::Map(entries))
     }
