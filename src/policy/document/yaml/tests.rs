@@ -143,6 +143,8 @@ fn hostile_yaml_is_refused_within_its_budget() {
         let mistake = parse(text).unwrap_err();
         assert!(mistake.message.starts_with("is no valid YAML"), "{mistake}");
     }
+    let mistake = parse(&"- a\n".repeat(MOST_NODES)).unwrap_err();
+    assert_eq!(mistake.message, "is no valid YAML: has more than 1000000 values");
     let mistake = parse(&"#".repeat(MOST_BYTES + 1)).unwrap_err();
     assert_eq!(mistake.message, "has 16777217 bytes, and at most 16777216 are read: split it");
 }
