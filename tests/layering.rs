@@ -19,15 +19,15 @@ const TABLE: &str = "
     decision pure | image request fact policy             | jiff
     evidence      | image request fact policy             | arc_swap jiff moka prometheus serde serde_json serde_saphyr \
                                                             thiserror tokio tracing
-    admission     | image request decision::verdict       | jiff serde serde_json serde_saphyr thiserror
+    admission     | image request decision::verdict       | jiff memchr serde serde_json serde_saphyr thiserror
     observe       | request policy fact decision::verdict | jiff prometheus tracing tracing_subscriber
     config        | image policy                          | jiff serde serde_json serde_saphyr
     review        | image request fact policy decision    \
                     evidence admission observe config     | arc_swap jiff tokio tracing
     server        | image request fact policy decision    \
                     evidence admission observe config     \
-                    review                                | arc_swap axum axum_server hyper_util jiff prometheus rcgen \
-                                                            rustls serde serde_json thiserror tokio tokio_rustls \
+                    review                                | arc_swap axum base64 hyper hyper_util jiff prometheus rcgen \
+                                                            rustix rustls thiserror tokio tokio_rustls tower_service \
                                                             tracing x509_parser
     args          | image policy config                   | clap
     command       | image request fact policy decision    \

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::args::Serve;
-use crate::config::{self, Config};
+use crate::config::{Config, LogFormat};
 use crate::evidence::cluster::{self, Manifests};
 use crate::observe::logging;
 use crate::observe::metrics::Metrics;
@@ -74,8 +74,8 @@ pub(super) fn run(serve: Serve) -> ExitCode {
         }
     };
     let format = match settings.config.log.format {
-        config::Format::Json => logging::Format::Json,
-        config::Format::Text => logging::Format::Text,
+        LogFormat::Json => logging::Format::Json,
+        LogFormat::Text => logging::Format::Text,
     };
     logging::start(settings.config.log.level.label(), format);
     for warning in &warnings {
