@@ -38,7 +38,8 @@ async fn every_other_request_has_its_status_and_says_what_to_do() {
         refused(other_path, 404, "POST /validate").await;
         let get = |request: &mut Request<Sent>| *request.method_mut() = Method::GET;
         let options = |request: &mut Request<Sent>| *request.method_mut() = Method::OPTIONS;
-        for method in [get as fn(&mut Request<Sent>), options] {
+        let methods: [fn(&mut Request<Sent>); 2] = [get, options];
+        for method in methods {
             let answer = refused(method, 405, "POST /validate").await;
             assert_eq!(answer.header("allow"), Some("POST"));
         }
