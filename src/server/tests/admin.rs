@@ -45,9 +45,12 @@ async fn readiness_names_every_part_and_what_is_wrong_with_it() {
         part("policies", || {
             PartStatus::Degraded("the last good ones are kept:\nacme.yaml: line 3".to_owned())
         }),
-        part("certificate", move || match seen.load(Ordering::SeqCst) {
-            true => PartStatus::NotReady("expired at noon".to_owned()),
-            false => PartStatus::Ready,
+        part("certificate", move || {
+            if seen.load(Ordering::SeqCst) {
+                PartStatus::NotReady("expired at noon".to_owned())
+            } else {
+                PartStatus::Ready
+            }
         }),
     ];
     let drain = Drain::default();

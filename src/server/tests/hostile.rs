@@ -25,7 +25,7 @@ async fn a_length_beyond_the_limit_is_413_at_once_and_can_be_read_by_who_sends_o
     for _ in 0..20 {
         // Once the answer and the close have arrived, a careless close would have reset the connection.
         tokio::time::sleep(Duration::from_millis(5)).await;
-        busy.write_all(&[b'x'; 50_000]).await.unwrap();
+        busy.write_all(&vec![b'x'; 50_000]).await.unwrap();
     }
     assert!(rest(&mut busy).await.starts_with("HTTP/1.1 413 "));
 }
