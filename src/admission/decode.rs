@@ -213,7 +213,7 @@ impl Wire<'_> {
             return Ok(Subject::Nothing(NoImages::Kind));
         };
         // A resize changes resources alone; the API server lets nothing else through that door (KEP-1287).
-        if self.sub_resource.as_ref().is_some_and(|its| its.0 == "resize") {
+        if workload.role == Role::Pod && self.sub_resource.as_ref().is_some_and(|its| its.0 == "resize") {
             return Ok(Subject::Nothing(NoImages::Subresource));
         }
         let containers = self.containers(self.object, workload)?;
@@ -246,8 +246,9 @@ impl Wire<'_> {
             return Err(Flaw::Syntax("request.kind and request.resource must be there".to_owned()));
         };
         let main = self.sub_resource.as_ref().is_none_or(|its| its.0.is_empty() || its.0 == "ephemeralcontainers");
-        let expected = Workloads::kind_of_resource(resource.group(), &resource.resource.0);
-        let of_resource = !main || expected.is_none_or(|expected| *expected == *kind.kind.0);
+        let expected = Workloads::of_resource(resource.group(), &resource.resource.0);
+        let is = |expected: &Workload| workload.is_some_and(|known| std::ptr::eq(known, expected));
+        let of_resource = !main || expected.is_none_or(is);
         let of_kind = workload.is_none_or(|known| known.is_served_by(&resource.resource.0));
         if of_resource && of_kind {
             return Ok(());
