@@ -90,11 +90,9 @@ pub fn decode(body: &[u8], workloads: &Workloads) -> Result<Request, Malformed> 
     match serde_json::from_str::<Fields<Envelope<'_>>>(text) {
         Ok(Fields(Envelope { api_version, kind, request: Some(Fields(wire)) })) => {
             let uid = acceptable_uid(&wire.uid)?;
-            let version = version_flaw(api_version.as_ref(), kind.as_ref());
-            let flaw = version.or_else(|| depth_flaw(text));
-            Ok(match flaw {
+            Ok(match version_flaw(api_version.as_ref(), kind.as_ref()) {
                 Some(flaw) => unreadable(uid, flaw),
-                None => wire.into_request(uid, workloads),
+                None => wire.into_request(uid, depth_flaw(text), workloads),
             })
         }
         Ok(Fields(Envelope { request: None, .. })) => Err(no_uid("it has no `request`")),
@@ -184,27 +182,45 @@ fn unreadable(uid: String, flaw: Flaw) -> Request {
 }
 
 impl Wire<'_> {
-    fn into_request(self, uid: String, workloads: &Workloads) -> Request {
+    /// A flaw of the whole body leaves it readable who and where it is about: an exempt namespace stays exempt.
+    fn into_request(self, uid: String, flaw: Option<Flaw>, workloads: &Workloads) -> Request {
         let workload = self.kind.as_ref().and_then(|Fields(its)| workloads.find(its.group(), &its.kind.0));
-        let operation = self.operation.as_ref().map_or("", |text| &text.0);
-        let (operation, subject) = match operation {
-            "CREATE" => (Operation::Create, self.subject(workload, false)),
-            "UPDATE" => (Operation::Update, self.subject(workload, true)),
-            "DELETE" => (Operation::Delete, Ok(Subject::Nothing(NoImages::Operation))),
-            "CONNECT" => (Operation::Connect, Ok(Subject::Nothing(NoImages::Operation))),
-            other => (Operation::Unknown, Err(Flaw::Operation(other.chars().take(40).collect()))),
+        let sent = self.operation.as_ref().map_or("", |text| &text.0);
+        let operation = match sent {
+            "CREATE" => Operation::Create,
+            "UPDATE" => Operation::Update,
+            "DELETE" => Operation::Delete,
+            "CONNECT" => Operation::Connect,
+            _ => Operation::Unknown,
         };
-        let text = |field: Option<Text<'_>>| field.map_or_else(String::new, |text| text.0.into_owned());
+        let subject = match (flaw, operation) {
+            (Some(flaw), _) => Err(flaw),
+            (None, Operation::Create) => self.subject(workload, false),
+            (None, Operation::Update) => self.subject(workload, true),
+            (None, Operation::Delete | Operation::Connect) => Ok(Subject::Nothing(NoImages::Operation)),
+            (None, Operation::Unknown) => Err(Flaw::Operation(sent.chars().take(40).collect())),
+        };
         Request {
             uid,
             operation,
+            name: self.name(),
             kind: self.kind.map_or_else(String::new, |Fields(its)| its.kind.0.into_owned()),
-            namespace: text(self.namespace),
-            name: text(self.name),
+            namespace: self.namespace.map_or_else(String::new, |text| text.0.into_owned()),
             dry_run: self.dry_run == Some(true),
             role: workload.map_or(Role::Controller, |known| known.role),
             subject: subject.unwrap_or_else(Subject::Unreadable),
         }
+    }
+
+    /// `request.name`, or where there is none yet what the object says of it. For people: an object that cannot be
+    /// read has none.
+    fn name(&self) -> String {
+        if let Some(Text(name)) = self.name.as_ref().filter(|name| !name.0.is_empty()) {
+            return name.clone().into_owned();
+        }
+        let text = self.object.map_or("{}", RawValue::get);
+        let object = Object::read(&mut serde_json::Deserializer::from_str(text), None);
+        object.map_or_else(|_unreadable| String::new(), |object| object.name())
     }
 
     fn subject(&self, workload: Option<&Workload>, update: bool) -> Result<Subject, Flaw> {

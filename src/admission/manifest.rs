@@ -84,9 +84,7 @@ fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Resu
         Err(Flaw::NoPodSpec { .. }) if !must => return Ok(None),
         Err(flaw) => Subject::Unreadable(flaw),
     };
-    let owned = |text: &Option<super::object::Text<'_>>| text.as_ref().map(|text| text.0.clone().into_owned());
-    let name = owned(&object.metadata.name).or_else(|| owned(&object.metadata.generate_name)).unwrap_or_default();
-    let namespace = owned(&object.metadata.namespace);
+    let (name, namespace) = (object.name(), object.metadata.namespace.map(|text| text.0.into_owned()));
     Ok(Some(ManifestObject {
         kind: kind.to_owned(),
         request: Request {
