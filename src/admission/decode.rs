@@ -2,6 +2,8 @@
 //!
 //! Follows `admission.k8s.io/v1`. The body is borrowed, not copied; fields that we do not read are skipped.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -15,6 +17,8 @@ use super::workload::{Workload, Workloads};
 const DEPTH: usize = 96;
 /// uids are UUIDs; what is much longer is no uid, and would only be echoed.
 const UID_BYTES: usize = 128;
+/// How much of what a caller sent is repeated in what is said about it: serde's sentences quote whole strings.
+const TOLD_CHARACTERS: usize = 300;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
@@ -99,7 +103,7 @@ pub fn decode(body: &[u8], workloads: &Workloads) -> Result<Request, Malformed> 
         Err(error) => match serde_json::from_str::<Fields<Addressed<'_>>>(text) {
             Ok(Fields(Addressed { request: Fields(addressee) })) => {
                 let uid = acceptable_uid(&addressee.uid)?;
-                Ok(unreadable(uid, depth_flaw(text).unwrap_or_else(|| Flaw::Syntax(error.to_string()))))
+                Ok(unreadable(uid, depth_flaw(text).unwrap_or_else(|| Flaw::Syntax(told(&error)))))
             }
             Err(_) => Err(no_uid(&error.to_string())),
         },
@@ -122,7 +126,16 @@ fn acceptable_uid(uid: &Text<'_>) -> Result<String, Malformed> {
 }
 
 fn no_uid(what: &str) -> Malformed {
-    Malformed(format!("the body is no AdmissionReview that could be answered: {what}"))
+    Malformed(told(&format_args!("the body is no AdmissionReview that could be answered: {what}")))
+}
+
+fn told(sentence: &impl fmt::Display) -> String {
+    let mut text = sentence.to_string();
+    if let Some((end, _)) = text.char_indices().nth(TOLD_CHARACTERS) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 fn version_flaw(api_version: Option<&Text<'_>>, kind: Option<&Text<'_>>) -> Option<Flaw> {
@@ -240,10 +253,11 @@ impl Wire<'_> {
     fn containers(&self, object: Option<&RawValue>, workload: &Workload) -> Result<Vec<Container>, Flaw> {
         let text = object.map_or("{}", RawValue::get);
         let object = Object::read(&mut serde_json::Deserializer::from_str(text), Some(&workload.pod_spec))
-            .map_err(|error| Flaw::Syntax(format!("object: {error}")))?;
+            .map_err(|error| Flaw::Syntax(told(&format_args!("object: {error}"))))?;
         let expected = self.kind.as_ref().map_or("", |Fields(its)| &its.kind.0);
         if let Some(Text(kind)) = object.kind.as_ref().filter(|kind| kind.0 != expected) {
-            return Err(Flaw::Contradiction(format!("request.kind is {expected}, the object is a {kind}")));
+            let what = format_args!("request.kind is {expected}, the object is a {kind}");
+            return Err(Flaw::Contradiction(told(&what)));
         }
         object.containers(&workload.pod_spec)
     }
@@ -269,7 +283,8 @@ impl Wire<'_> {
         if of_resource && of_kind {
             return Ok(());
         }
-        Err(Flaw::Contradiction(format!("kind {} as resource {}", kind.kind.0, resource.resource.0)))
+        let what = format_args!("kind {} as resource {}", kind.kind.0, resource.resource.0);
+        Err(Flaw::Contradiction(told(&what)))
     }
 }
 
