@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::request::{Container, Flaw, NoImages, Operation, Request, Role, Subject};
 
 use super::Malformed;
-use super::object::{Fields, Object, Text};
+use super::object::{Fields, Object, Text, group_of};
 use super::workload::{Workload, Workloads};
 
 /// Real reviews nest about 15 levels (managedFields); API servers take much deeper ones, which nobody means.
@@ -254,12 +254,21 @@ impl Wire<'_> {
         let text = object.map_or("{}", RawValue::get);
         let object = Object::read(&mut serde_json::Deserializer::from_str(text), Some(&workload.pod_spec))
             .map_err(|error| Flaw::Syntax(told(&format_args!("object: {error}"))))?;
-        let expected = self.kind.as_ref().map_or("", |Fields(its)| &its.kind.0);
-        if let Some(Text(kind)) = object.kind.as_ref().filter(|kind| kind.0 != expected) {
-            let what = format_args!("request.kind is {expected}, the object is a {kind}");
-            return Err(Flaw::Contradiction(told(&what)));
-        }
+        self.same_kind(&object)?;
         object.containers(&workload.pod_spec)
+    }
+
+    /// Nothing is made of an object that says to be something else than it was sent as.
+    fn same_kind(&self, object: &Object<'_>) -> Result<(), Flaw> {
+        let (group, kind) = self.kind.as_ref().map_or(("", ""), |Fields(its)| (its.group(), &*its.kind.0));
+        let other_kind = object.kind.as_ref().filter(|its| its.0 != kind);
+        let other_version = object.api_version.as_ref().filter(|its| group_of(&its.0) != group);
+        let what = match (other_kind, other_version) {
+            (None, None) => return Ok(()),
+            (Some(Text(other)), _) => format!("request.kind is {kind}, the object is a {other}"),
+            (None, Some(Text(other))) => format!("request.kind is of group {group:?}, the object of {other}"),
+        };
+        Err(Flaw::Contradiction(told(&what)))
     }
 
     /// An old object without a pod spec has nothing that could be unchanged, so all of the new one is judged.

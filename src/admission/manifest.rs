@@ -3,11 +3,9 @@
 use serde_json::Value;
 
 use crate::image::{InvalidReference, Reference};
-use crate::request::{
-    Container, ContainerKind, ContainerPath, Flaw, Operation, Request, Role, Subject,
-};
+use crate::request::{Container, ContainerKind, ContainerPath, Flaw, Operation, Request, Role, Subject};
 
-use super::object::Object;
+use super::object::{Object, group_of};
 use super::workload::{Workload, Workloads};
 
 /// `List` within `List` beyond this is nobody's manifest.
@@ -44,7 +42,8 @@ fn documents(text: &str) -> Result<Vec<Value>, String> {
     }
     // `no`, `on` and the like stay text, as in the YAML 1.2 that kubectl's own reader follows for strings.
     let options = serde_saphyr::options! { strict_booleans: true };
-    serde_saphyr::from_multiple_with_options::<Value>(text, options).map_err(|error| error.without_snippet().to_string())
+    serde_saphyr::from_multiple_with_options::<Value>(text, options)
+        .map_err(|error| error.without_snippet().to_string())
 }
 
 fn collect(
@@ -63,7 +62,7 @@ fn collect(
         let deeper = nested.checked_sub(1).ok_or("lists are nested too deeply")?;
         return items.iter().try_for_each(|item| collect(item, workloads, deeper, objects));
     }
-    let group = document.get("apiVersion").and_then(Value::as_str).map_or("", group);
+    let group = document.get("apiVersion").and_then(Value::as_str).map_or("", group_of);
     let known = workloads.find(group, kind);
     if let Some(workload) = known.or_else(|| Workloads::find_namesake(kind)) {
         // A namesake of another group is judged if it has a pod spec; only the kind itself must have one.
@@ -71,10 +70,6 @@ fn collect(
         objects.extend(object(document, kind, workload, must)?);
     }
     Ok(())
-}
-
-fn group(api_version: &str) -> &str {
-    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Result<Option<ManifestObject>, String> {

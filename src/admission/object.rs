@@ -76,6 +76,11 @@ pub(super) struct Object<'a> {
     pod_spec: Option<Fields<PodSpec<'a>>>,
 }
 
+/// `apps` of `apps/v1`; empty for Kubernetes' core.
+pub(super) fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Metadata<'a> {
     #[serde(borrow, default)]

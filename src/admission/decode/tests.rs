@@ -12,7 +12,8 @@ const UID: &str = "f3f36f4d-bc03-47a5-8347-bd0ef68c77d0";
 const DIGEST: &str = "sha256:7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480cc47f72a21097";
 
 /// The lists of a pod spec that name images, and how many of them `review` has.
-const LISTS: [(&str, usize); 4] = [("initContainers", 2), ("containers", 2), ("ephemeralContainers", 1), ("volumes", 1)];
+const LISTS: [(&str, usize); 4] =
+    [("initContainers", 2), ("containers", 2), ("ephemeralContainers", 1), ("volumes", 1)];
 const IMAGES: usize = 6;
 
 /// As an API server sends it, `managedFields` and other text that repeats image names left in.
@@ -251,11 +252,17 @@ fn a_wrong_type_of_anything_that_we_read_is_a_flaw() {
         ("/request/object", json!("Pod")),
         ("/request/object", json!([pod()])),
         ("/request/object/kind", json!(1)),
+        ("/request/object/apiVersion", json!(1)),
         ("/request/object/metadata", json!("web")),
         ("/request/object/metadata/name", json!(1)),
         ("/request/object/metadata/generateName", json!([])),
         ("/request/object/metadata/namespace", json!(false)),
+        ("/request/kind", json!(["", "Pod"])),
+        ("/request/resource", json!(["", "pods"])),
+        ("/request/object/metadata", json!(["web"])),
         ("/request/object/spec", json!([])),
+        ("/request/object/spec/containers/0", json!(["web", "nginx:1.27.0"])),
+        ("/request/object/spec/volumes/1/image", json!(["ghcr.io/acme/model:1"])),
         ("/request/object/spec", json!("x")),
         ("/request/object/spec/containers", json!({})),
         ("/request/object/spec/containers/0", json!("nginx")),
@@ -292,6 +299,7 @@ fn kind_resource_and_object_must_not_point_apart() {
         ("/request/kind/kind", "ConfigMap", "kind ConfigMap as resource pods"),
         ("/request/kind/kind", "Deployment", "kind Deployment as resource pods"),
         ("/request/object/kind", "PodTemplate", "request.kind is Pod, the object is a PodTemplate"),
+        ("/request/object/apiVersion", "apps/v1", "request.kind is of group \"\", the object of apps/v1"),
     ] {
         assert_eq!(flaw(&with(pointer, json!(value))), &contradiction(told), "{pointer}");
     }
@@ -337,6 +345,7 @@ fn every_kind_is_read_at_its_own_path() {
 fn controller(group: &str, kind: &str, resource: &str, path: &str, pod_spec: Value) -> Value {
     let mut object = path.rsplit('.').fold(pod_spec, |inner, field| json!({field: inner}));
     object["kind"] = json!(kind);
+    object["apiVersion"] = json!(if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") });
     let mut review = review();
     review["request"]["kind"] = json!({"group": group, "version": "v1", "kind": kind});
     review["request"]["resource"] = json!({"group": group, "version": "v1", "resource": resource});
@@ -647,7 +656,12 @@ fn what_a_caller_sent_is_repeated_in_part_only() {
 fn nothing_but_white_space_may_follow_or_come_before() {
     let (text, workloads) = (review().to_string(), Workloads::default());
     assert_eq!(images(&decode(format!(" \n{text}\r\n\t").as_bytes(), &workloads).unwrap()).len(), IMAGES);
-    for (before, after, what) in [("", "x", "trailing characters"), ("", "{}", "trailing characters"), ("\u{feff}", "", "expected value"), ("", "\0", "trailing characters")] {
+    for (before, after, what) in [
+        ("", "x", "trailing characters"),
+        ("", "{}", "trailing characters"),
+        ("\u{feff}", "", "expected value"),
+        ("", "\0", "trailing characters"),
+    ] {
         let told = decode(format!("{before}{text}{after}").as_bytes(), &workloads).unwrap_err();
         assert!(told.0.contains(what), "{told:?}");
         assert_eq!(uid(format!("{before}{text}{after}").as_bytes()), None);
@@ -673,7 +687,7 @@ fn a_body_that_is_not_utf_8_is_no_review() {
 }
 
 /// Every key that decides something.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "/apiVersion",
     "/kind",
     "/request/kind",
@@ -689,6 +703,7 @@ const KEYS: [&str; 23] = [
     "/request/object",
     "/request/oldObject",
     "/request/dryRun",
+    "/request/object/apiVersion",
     "/request/object/kind",
     "/request/object/metadata",
     "/request/object/metadata/name",
@@ -720,12 +735,17 @@ fn a_key_that_decides_something_and_stands_twice_is_a_flaw() {
     });
     for key in both {
         for (first, second) in [("$", "$"), ("null", "$"), ("$", "null")] {
-            for body in [doubled(&update(), &key, first, second, plain), doubled(&update(), &key, first, second, escaped)] {
+            for body in
+                [doubled(&update(), &key, first, second, plain), doubled(&update(), &key, first, second, escaped)]
+            {
                 let request = decode(body.as_bytes(), &Workloads::default()).unwrap();
                 let Subject::Unreadable(Flaw::Syntax(told)) = &request.subject else { panic!("{key}: {request:?}") };
                 let wrong_type = first == "null" || second == "null";
                 let says = |what| told.contains(what);
-                assert!(says("duplicate field") || says("stands twice") || (wrong_type && says("null")), "{key}: {told}");
+                assert!(
+                    says("duplicate field") || says("stands twice") || (wrong_type && says("null")),
+                    "{key}: {told}"
+                );
             }
         }
     }
