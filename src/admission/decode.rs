@@ -2,19 +2,23 @@
 //!
 //! Follows `admission.k8s.io/v1`. The body is borrowed, not copied; fields that we do not read are skipped.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::request::{Container, Flaw, NoImages, Operation, Request, Role, Subject};
 
 use super::Malformed;
-use super::object::{Fields, Object, Text};
+use super::object::{Fields, Object, Text, group_of};
 use super::workload::{Workload, Workloads};
 
 /// Real reviews nest about 15 levels (managedFields); API servers take much deeper ones, which nobody means.
 const DEPTH: usize = 96;
 /// uids are UUIDs; what is much longer is no uid, and would only be echoed.
 const UID_BYTES: usize = 128;
+/// How much of what a caller sent is repeated in what is said about it: serde's sentences quote whole strings.
+const TOLD_CHARACTERS: usize = 300;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
@@ -90,18 +94,16 @@ pub fn decode(body: &[u8], workloads: &Workloads) -> Result<Request, Malformed> 
     match serde_json::from_str::<Fields<Envelope<'_>>>(text) {
         Ok(Fields(Envelope { api_version, kind, request: Some(Fields(wire)) })) => {
             let uid = acceptable_uid(&wire.uid)?;
-            let version = version_flaw(api_version.as_ref(), kind.as_ref());
-            let flaw = version.or_else(|| depth_flaw(text));
-            Ok(match flaw {
+            Ok(match version_flaw(api_version.as_ref(), kind.as_ref()) {
                 Some(flaw) => unreadable(uid, flaw),
-                None => wire.into_request(uid, workloads),
+                None => wire.into_request(uid, depth_flaw(text), workloads),
             })
         }
         Ok(Fields(Envelope { request: None, .. })) => Err(no_uid("it has no `request`")),
         Err(error) => match serde_json::from_str::<Fields<Addressed<'_>>>(text) {
             Ok(Fields(Addressed { request: Fields(addressee) })) => {
                 let uid = acceptable_uid(&addressee.uid)?;
-                Ok(unreadable(uid, depth_flaw(text).unwrap_or_else(|| Flaw::Syntax(error.to_string()))))
+                Ok(unreadable(uid, depth_flaw(text).unwrap_or_else(|| Flaw::Syntax(told(&error)))))
             }
             Err(_) => Err(no_uid(&error.to_string())),
         },
@@ -124,7 +126,16 @@ fn acceptable_uid(uid: &Text<'_>) -> Result<String, Malformed> {
 }
 
 fn no_uid(what: &str) -> Malformed {
-    Malformed(format!("the body is no AdmissionReview that could be answered: {what}"))
+    Malformed(told(&format_args!("the body is no AdmissionReview that could be answered: {what}")))
+}
+
+fn told(sentence: &impl fmt::Display) -> String {
+    let mut text = sentence.to_string();
+    if let Some((end, _)) = text.char_indices().nth(TOLD_CHARACTERS) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 fn version_flaw(api_version: Option<&Text<'_>>, kind: Option<&Text<'_>>) -> Option<Flaw> {
@@ -184,27 +195,45 @@ fn unreadable(uid: String, flaw: Flaw) -> Request {
 }
 
 impl Wire<'_> {
-    fn into_request(self, uid: String, workloads: &Workloads) -> Request {
+    /// A flaw of the whole body leaves it readable who and where it is about: an exempt namespace stays exempt.
+    fn into_request(self, uid: String, flaw: Option<Flaw>, workloads: &Workloads) -> Request {
         let workload = self.kind.as_ref().and_then(|Fields(its)| workloads.find(its.group(), &its.kind.0));
-        let operation = self.operation.as_ref().map_or("", |text| &text.0);
-        let (operation, subject) = match operation {
-            "CREATE" => (Operation::Create, self.subject(workload, false)),
-            "UPDATE" => (Operation::Update, self.subject(workload, true)),
-            "DELETE" => (Operation::Delete, Ok(Subject::Nothing(NoImages::Operation))),
-            "CONNECT" => (Operation::Connect, Ok(Subject::Nothing(NoImages::Operation))),
-            other => (Operation::Unknown, Err(Flaw::Operation(other.chars().take(40).collect()))),
+        let sent = self.operation.as_ref().map_or("", |text| &text.0);
+        let operation = match sent {
+            "CREATE" => Operation::Create,
+            "UPDATE" => Operation::Update,
+            "DELETE" => Operation::Delete,
+            "CONNECT" => Operation::Connect,
+            _ => Operation::Unknown,
         };
-        let text = |field: Option<Text<'_>>| field.map_or_else(String::new, |text| text.0.into_owned());
+        let subject = match (flaw, operation) {
+            (Some(flaw), _) => Err(flaw),
+            (None, Operation::Create) => self.subject(workload, false),
+            (None, Operation::Update) => self.subject(workload, true),
+            (None, Operation::Delete | Operation::Connect) => Ok(Subject::Nothing(NoImages::Operation)),
+            (None, Operation::Unknown) => Err(Flaw::Operation(sent.chars().take(40).collect())),
+        };
         Request {
             uid,
             operation,
+            name: self.name(),
             kind: self.kind.map_or_else(String::new, |Fields(its)| its.kind.0.into_owned()),
-            namespace: text(self.namespace),
-            name: text(self.name),
+            namespace: self.namespace.map_or_else(String::new, |text| text.0.into_owned()),
             dry_run: self.dry_run == Some(true),
             role: workload.map_or(Role::Controller, |known| known.role),
             subject: subject.unwrap_or_else(Subject::Unreadable),
         }
+    }
+
+    /// `request.name`, or where there is none yet what the object says of it. For people: an object that cannot be
+    /// read has none.
+    fn name(&self) -> String {
+        if let Some(Text(name)) = self.name.as_ref().filter(|name| !name.0.is_empty()) {
+            return name.clone().into_owned();
+        }
+        let text = self.object.map_or("{}", RawValue::get);
+        let object = Object::read(&mut serde_json::Deserializer::from_str(text), None);
+        object.map_or_else(|_unreadable| String::new(), |object| object.name())
     }
 
     fn subject(&self, workload: Option<&Workload>, update: bool) -> Result<Subject, Flaw> {
@@ -213,7 +242,7 @@ impl Wire<'_> {
             return Ok(Subject::Nothing(NoImages::Kind));
         };
         // A resize changes resources alone; the API server lets nothing else through that door (KEP-1287).
-        if self.sub_resource.as_ref().is_some_and(|its| its.0 == "resize") {
+        if workload.role == Role::Pod && self.sub_resource.as_ref().is_some_and(|its| its.0 == "resize") {
             return Ok(Subject::Nothing(NoImages::Subresource));
         }
         let containers = self.containers(self.object, workload)?;
@@ -224,12 +253,22 @@ impl Wire<'_> {
     fn containers(&self, object: Option<&RawValue>, workload: &Workload) -> Result<Vec<Container>, Flaw> {
         let text = object.map_or("{}", RawValue::get);
         let object = Object::read(&mut serde_json::Deserializer::from_str(text), Some(&workload.pod_spec))
-            .map_err(|error| Flaw::Syntax(format!("object: {error}")))?;
-        let expected = self.kind.as_ref().map_or("", |Fields(its)| &its.kind.0);
-        if let Some(Text(kind)) = object.kind.as_ref().filter(|kind| kind.0 != expected) {
-            return Err(Flaw::Contradiction(format!("request.kind is {expected}, the object is a {kind}")));
-        }
+            .map_err(|error| Flaw::Syntax(told(&format_args!("object: {error}"))))?;
+        self.same_kind(&object)?;
         object.containers(&workload.pod_spec)
+    }
+
+    /// Nothing is made of an object that says to be something else than it was sent as.
+    fn same_kind(&self, object: &Object<'_>) -> Result<(), Flaw> {
+        let (group, kind) = self.kind.as_ref().map_or(("", ""), |Fields(its)| (its.group(), &*its.kind.0));
+        let other_kind = object.kind.as_ref().filter(|its| its.0 != kind);
+        let other_version = object.api_version.as_ref().filter(|its| group_of(&its.0) != group);
+        let what = match (other_kind, other_version) {
+            (None, None) => return Ok(()),
+            (Some(Text(other)), _) => format!("request.kind is {kind}, the object is a {other}"),
+            (None, Some(Text(other))) => format!("request.kind is of group {group:?}, the object of {other}"),
+        };
+        Err(Flaw::Contradiction(told(&what)))
     }
 
     /// An old object without a pod spec has nothing that could be unchanged, so all of the new one is judged.
@@ -246,13 +285,15 @@ impl Wire<'_> {
             return Err(Flaw::Syntax("request.kind and request.resource must be there".to_owned()));
         };
         let main = self.sub_resource.as_ref().is_none_or(|its| its.0.is_empty() || its.0 == "ephemeralcontainers");
-        let expected = Workloads::kind_of_resource(resource.group(), &resource.resource.0);
-        let of_resource = !main || expected.is_none_or(|expected| *expected == *kind.kind.0);
+        let expected = Workloads::of_resource(resource.group(), &resource.resource.0);
+        let is = |expected: &Workload| workload.is_some_and(|known| std::ptr::eq(known, expected));
+        let of_resource = !main || expected.is_none_or(is);
         let of_kind = workload.is_none_or(|known| known.is_served_by(&resource.resource.0));
         if of_resource && of_kind {
             return Ok(());
         }
-        Err(Flaw::Contradiction(format!("kind {} as resource {}", kind.kind.0, resource.resource.0)))
+        let what = format_args!("kind {} as resource {}", kind.kind.0, resource.resource.0);
+        Err(Flaw::Contradiction(told(&what)))
     }
 }
 

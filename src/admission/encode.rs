@@ -66,8 +66,13 @@ pub fn encode(uid: &str, verdict: &Verdict) -> Reply {
         Answer::Admit(permit) => (admitted(*permit), None),
         Answer::Deny(denials) => (false, Some(status(denials))),
     };
-    let response =
-        Response { uid, allowed, status, warnings: warnings(&verdict.warnings), audit_annotations: annotations(verdict) };
+    let response = Response {
+        uid,
+        allowed,
+        status,
+        warnings: warnings(&verdict.warnings),
+        audit_annotations: annotations(verdict),
+    };
     let review = Review { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
     let body = serde_json::to_vec(&review);
     Reply { body: body.expect("strings, numbers and maps with string keys always become JSON") }
@@ -181,9 +186,10 @@ fn warnings(denials: &[Denial]) -> Vec<String> {
 fn warning(denial: &Denial) -> String {
     let code = denial.reason.code();
     let policy = denial.policy.as_ref().map(|policy| format!(" (policy {policy})")).unwrap_or_default();
-    let subject = denial.subject.as_ref().map_or_else(String::new, |subject| {
-        format!("{} {}: ", cut(&subject.title, 80), cut(&subject.written, 90))
-    });
+    let subject = denial
+        .subject
+        .as_ref()
+        .map_or_else(String::new, |subject| format!("{} {}: ", cut(&subject.title, 80), cut(&subject.written, 90)));
     let head = format!("{subject}{code}: ");
     let room = WARNING_CHARACTERS.saturating_sub(head.chars().count() + policy.chars().count());
     format!("{head}{}{policy}", cut(&denial.message, room))

@@ -3,11 +3,9 @@
 use serde_json::Value;
 
 use crate::image::{InvalidReference, Reference};
-use crate::request::{
-    Container, ContainerKind, ContainerPath, Flaw, Operation, Request, Role, Subject,
-};
+use crate::request::{Container, ContainerKind, ContainerPath, Flaw, Operation, Request, Role, Subject};
 
-use super::object::Object;
+use super::object::{Object, group_of};
 use super::workload::{Workload, Workloads};
 
 /// `List` within `List` beyond this is nobody's manifest.
@@ -44,7 +42,8 @@ fn documents(text: &str) -> Result<Vec<Value>, String> {
     }
     // `no`, `on` and the like stay text, as in the YAML 1.2 that kubectl's own reader follows for strings.
     let options = serde_saphyr::options! { strict_booleans: true };
-    serde_saphyr::from_multiple_with_options::<Value>(text, options).map_err(|error| error.without_snippet().to_string())
+    serde_saphyr::from_multiple_with_options::<Value>(text, options)
+        .map_err(|error| error.without_snippet().to_string())
 }
 
 fn collect(
@@ -63,7 +62,7 @@ fn collect(
         let deeper = nested.checked_sub(1).ok_or("lists are nested too deeply")?;
         return items.iter().try_for_each(|item| collect(item, workloads, deeper, objects));
     }
-    let group = document.get("apiVersion").and_then(Value::as_str).map_or("", group);
+    let group = document.get("apiVersion").and_then(Value::as_str).map_or("", group_of);
     let known = workloads.find(group, kind);
     if let Some(workload) = known.or_else(|| Workloads::find_namesake(kind)) {
         // A namesake of another group is judged if it has a pod spec; only the kind itself must have one.
@@ -73,10 +72,6 @@ fn collect(
     Ok(())
 }
 
-fn group(api_version: &str) -> &str {
-    api_version.split_once('/').map_or("", |(group, _)| group)
-}
-
 fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Result<Option<ManifestObject>, String> {
     let object = Object::read(document, Some(&workload.pod_spec)).map_err(|error| format!("{kind}: {error}"))?;
     let subject = match object.containers(&workload.pod_spec) {
@@ -84,9 +79,7 @@ fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Resu
         Err(Flaw::NoPodSpec { .. }) if !must => return Ok(None),
         Err(flaw) => Subject::Unreadable(flaw),
     };
-    let owned = |text: &Option<super::object::Text<'_>>| text.as_ref().map(|text| text.0.clone().into_owned());
-    let name = owned(&object.metadata.name).or_else(|| owned(&object.metadata.generate_name)).unwrap_or_default();
-    let namespace = owned(&object.metadata.namespace);
+    let (name, namespace) = (object.name(), object.metadata.namespace.map(|text| text.0.into_owned()));
     Ok(Some(ManifestObject {
         kind: kind.to_owned(),
         request: Request {

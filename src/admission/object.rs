@@ -76,12 +76,17 @@ pub(super) struct Object<'a> {
     pod_spec: Option<Fields<PodSpec<'a>>>,
 }
 
+/// `apps` of `apps/v1`; empty for Kubernetes' core.
+pub(super) fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Metadata<'a> {
     #[serde(borrow, default)]
-    pub(super) name: Option<Text<'a>>,
+    name: Option<Text<'a>>,
     #[serde(borrow, default, rename = "generateName")]
-    pub(super) generate_name: Option<Text<'a>>,
+    generate_name: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) namespace: Option<Text<'a>>,
 }
@@ -125,6 +130,13 @@ impl<'a> Object<'a> {
     /// Reads an object whose pod spec, if it has one, stands at `path`; no path: its name and kind alone.
     pub(super) fn read<D: Deserializer<'a>>(deserializer: D, path: Option<&PodSpecPath>) -> Result<Self, D::Error> {
         ObjectSeed { fields: path.map_or(&[], PodSpecPath::fields) }.deserialize(deserializer)
+    }
+
+    /// `metadata.name`, else `generateName`, else empty.
+    pub(super) fn name(&self) -> String {
+        let said = |text: &&Text<'_>| !text.0.is_empty();
+        let (name, generate_name) = (self.metadata.name.as_ref(), self.metadata.generate_name.as_ref());
+        name.filter(said).or(generate_name).map_or_else(String::new, |text| text.0.clone().into_owned())
     }
 
     /// The containers in the order init, regular, ephemeral, image volumes.

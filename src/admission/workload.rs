@@ -95,10 +95,11 @@ impl Workloads {
         Self { added }
     }
 
+    /// Kubernetes' own first: no setting may read a Pod elsewhere than the kubelet does.
     pub(super) fn find(&self, group: &str, kind: &str) -> Option<&Workload> {
-        self.added
+        BUILT_IN
             .iter()
-            .chain(BUILT_IN.iter())
+            .chain(&self.added)
             .find(|workload| *workload.kind == *kind && workload.groups.iter().any(|known| **known == *group))
     }
 
@@ -108,10 +109,9 @@ impl Workloads {
     }
 
     /// The built-in kind that a resource of a built-in group must carry.
-    pub(super) fn kind_of_resource(group: &str, resource: &str) -> Option<&'static str> {
+    pub(super) fn of_resource(group: &str, resource: &str) -> Option<&'static Workload> {
         BUILT_IN
             .iter()
             .find(|known| known.resource.as_deref() == Some(resource) && known.groups.iter().any(|its| **its == *group))
-            .map(|known| &*known.kind)
     }
 }
