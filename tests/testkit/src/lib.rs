@@ -4,21 +4,14 @@
 //! Everything listens on 127.0.0.1 and leaves nothing behind. A broken promise of the protocol is a panic here, so that
 //! no test has to ask for it. No real server code lives here: what is under test is the program itself.
 
-pub mod measure;
 mod answer;
-pub mod measure;
 mod client;
-pub mod measure;
 mod directory;
 pub mod measure;
 mod object;
-pub mod measure;
 mod program;
-pub mod measure;
 mod review;
-pub mod measure;
 mod webhook;
-pub mod measure;
 mod wire;
 
 pub use reqwest;
