@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 
 use pratique::command::serve::{self, Running, Settings};
-use pratique::config::{Config, Level, Workload};
+use pratique::config::{Config, LogLevel, Workload};
 use pratique::policy::Controllers;
+use pratique::server::Bounds;
 
 use crate::client::{Client, Protocol};
 use crate::directory::Directory;
@@ -15,6 +16,7 @@ use crate::directory::Directory;
 pub struct Setup {
     config: Config,
     manifests: Directory,
+    bounds: Bounds,
 }
 
 /// A webhook at work; it is used as a [`Client`] over HTTP/1.1, and ends with the test.
@@ -40,11 +42,10 @@ impl Webhook {
         config.defaults.warn = None;
         config.defaults.audit = None;
         config.exempt_namespaces.clear();
-        config.log.level = Level::Error;
-        Setup {
-            config,
-            manifests: Directory::new(),
-        }
+        config.log.level = LogLevel::Error;
+        // Nobody else sends to it, so there is nothing to settle.
+        let bounds = Bounds { settle: std::time::Duration::from_millis(100), ..Bounds::default() };
+        Setup { config, manifests: Directory::new(), bounds }
     }
 
     /// One that enforces a built-in policy everywhere, controllers included.
@@ -181,12 +182,13 @@ impl Setup {
 
     /// Starts it, or hands back why not.
     pub async fn try_start(self) -> Result<Webhook, Vec<String>> {
-        let Self { config, manifests } = self;
-        let settings = Settings {
-            config,
-            manifests: vec![manifests.path().to_owned()],
-        };
-        let running = serve::start(settings).await?;
+        let Self { config, manifests, bounds } = self;
+        // A folder without manifests is a mistake, as it should be; a webhook without any has the built-in policies.
+        let empty = std::fs::read_dir(manifests.path()).map_err(|error| vec![error.to_string()])?.next().is_none();
+        let paths = if empty { Vec::new() } else { vec![manifests.path().to_owned()] };
+        let settings = Settings { config, manifests: paths, bounds };
+        let started = serve::start(settings).await;
+        let running = started.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let authority = running
             .authority
             .clone()
