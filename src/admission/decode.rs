@@ -167,11 +167,13 @@ fn depth_flaw(text: &str) -> Option<Flaw> {
 }
 
 /// Moves behind the string whose opening quote was taken.
-fn skip_string(bytes: &mut str::Bytes<'_>) {
+fn skip_string(bytes: &mut std::str::Bytes<'_>) {
     while let Some(byte) = bytes.next() {
         match byte {
             b'"' => return,
-            b'\\' => drop(bytes.next()),
+            b'\\' => {
+                bytes.next();
+            }
             _ => {}
         }
     }
