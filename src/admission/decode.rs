@@ -146,11 +146,11 @@ fn version_flaw(api_version: Option<&Text<'_>>, kind: Option<&Text<'_>>) -> Opti
     })
 }
 
-/// Counts brackets outside of strings; the text is known to be JSON. A plain loop: the strings of real reviews are
-/// short, and searching for their ends costs more than walking there.
+/// Counts brackets outside of strings; the text is known to be JSON.
 fn depth_flaw(text: &str) -> Option<Flaw> {
-    let (mut bytes, mut depth) = (text.bytes(), 0_usize);
-    while let Some(byte) = bytes.next() {
+    let (mut rest, mut depth) = (text.as_bytes(), 0_usize);
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
         match byte {
             b'{' | b'[' => {
                 depth += 1;
@@ -159,22 +159,28 @@ fn depth_flaw(text: &str) -> Option<Flaw> {
                 }
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => skip_string(&mut bytes),
+            b'"' => rest = after_string(rest)?,
             _ => {}
         }
     }
     None
 }
 
-/// Moves behind the string whose opening quote was taken.
-fn skip_string(bytes: &mut std::str::Bytes<'_>) {
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => return,
-            b'\\' => {
-                bytes.next();
-            }
-            _ => {}
+/// What follows the string whose opening quote was taken. Most strings are short, and walking to their end costs less
+/// than searching for it; long ones are searched.
+fn after_string(mut rest: &[u8]) -> Option<&[u8]> {
+    const SHORT: usize = 24;
+    loop {
+        let stops = |byte: &u8| *byte == b'"' || *byte == b'\\';
+        let near = rest.get(..SHORT).unwrap_or(rest).iter().position(stops);
+        let at = match near {
+            Some(at) => at,
+            None => SHORT + memchr::memchr2(b'"', b'\\', rest.get(SHORT..)?)?,
+        };
+        let escaped = usize::from(rest.get(at) == Some(&b'\\'));
+        rest = rest.get(at + 1 + escaped..)?;
+        if escaped == 0 {
+            return Some(rest);
         }
     }
 }
