@@ -74,8 +74,7 @@ fn whole_object(mode: Mode, policy: Option<PolicyName>, reason: Reason, message:
 }
 
 fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts) -> Verdict {
-    let outcomes: Vec<Outcome<'_>> =
-        plan.judgements.iter().map(|judgement| judge(judgement, containers)).collect();
+    let outcomes: Vec<Outcome<'_>> = plan.judgements.iter().map(|judgement| judge(judgement, containers)).collect();
     let mut verdict = passed(Basis::EveryDemandMet);
     verdict.images = image_verdicts(plan, containers, &outcomes, facts);
     let weakest = verdict.images.iter().filter_map(|image| image.basis).max();
@@ -92,7 +91,8 @@ fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts) -> Verdict {
 
 fn unknown_policy((mode, name): &(Mode, String)) -> Denial {
     let name = printable(name, 63);
-    let message = format!("policy \"{name}\" is named for {} here and does not exist; add it or correct the name", mode.label());
+    let message =
+        format!("policy \"{name}\" is named for {} here and does not exist; add it or correct the name", mode.label());
     whole_object(*mode, None, Reason::PolicyUnknown, message)
 }
 
@@ -183,7 +183,11 @@ fn image_verdicts(
         let mode = of_image.iter().map(|outcome| outcome.judgement.mode).min();
         let speaking: Vec<_> = of_image.iter().filter(|outcome| Some(outcome.judgement.mode) == mode).collect();
         let telling = speaking.iter().find(|outcome| !outcome.denials.is_empty()).or(speaking.first());
-        let basis = basis(mode, &speaking.iter().map(|outcome| (outcome.basis, outcome.denials.is_empty())).collect::<Vec<_>>(), plan.dry_run);
+        let basis = basis(
+            mode,
+            &speaking.iter().map(|outcome| (outcome.basis, outcome.denials.is_empty())).collect::<Vec<_>>(),
+            plan.dry_run,
+        );
         ImageVerdict {
             container: index,
             policy: telling.map(|outcome| outcome.judgement.policy.clone()),
@@ -254,11 +258,7 @@ fn records(plan: &Plan<'_>, containers: &[Container], images: &[ImageVerdict]) -
         containers.get(image.container)?.reference.as_ref().ok()?.digest().cloned()
     };
     let namespace = &plan.request.namespace;
-    images
-        .iter()
-        .filter_map(digest)
-        .map(|digest| Record::Admitted { namespace: namespace.clone(), digest })
-        .collect()
+    images.iter().filter_map(digest).map(|digest| Record::Admitted { namespace: namespace.clone(), digest }).collect()
 }
 
 /// Foreign text fit for a terminal and a log: bounded, and control characters shown as escapes.

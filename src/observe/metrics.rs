@@ -51,7 +51,10 @@ impl Metrics {
                 &["outcome"],
             )?,
             panics: IntCounter::new("pratique_panics_total", "Reviews refused because judging them panicked")?,
-            stale: IntGauge::new("pratique_manifests_stale", "1: the manifests on disk are invalid, the last good ones are in force")?,
+            stale: IntGauge::new(
+                "pratique_manifests_stale",
+                "1: the manifests on disk are invalid, the last good ones are in force",
+            )?,
         };
         metrics.enter(registry)?;
         Ok(metrics)
