@@ -267,7 +267,7 @@ fn printable(text: &str, limit: usize) -> String {
             shown.push_str("...");
             break;
         }
-        if character.is_control() || is_direction(character) {
+        if character.is_control() || deceives(character) {
             shown.extend(character.escape_unicode());
         } else {
             shown.push(character);
@@ -276,9 +276,12 @@ fn printable(text: &str, limit: usize) -> String {
     shown
 }
 
-/// Marks that make a terminal show text in another order than it is read.
-fn is_direction(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Marks that make a terminal show text in another order than it is read, break its line, or hide in it.
+fn deceives(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
 }
 
 #[cfg(test)]
