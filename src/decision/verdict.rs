@@ -33,7 +33,20 @@ pub enum Answer {
     Deny(Vec<Denial>),
 }
 
-/// The right to write `allowed: true`. Only this room can make one.
+/// The right to write `allowed: true`. Only this room can make one; anybody may ask one for its reason:
+///
+/// ```
+/// use pratique::decision::verdict::{Basis, Permit};
+/// fn why(permit: Permit) -> Basis { permit.basis() }
+/// ```
+/// ```compile_fail,E0624
+/// use pratique::decision::verdict::{Basis, Permit};
+/// fn forged() -> Permit { Permit::new(Basis::EveryDemandMet) }
+/// ```
+/// ```compile_fail,E0451
+/// use pratique::decision::verdict::{Basis, Permit};
+/// fn forged() -> Permit { Permit { basis: Basis::EveryDemandMet } }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permit {
     basis: Basis,
