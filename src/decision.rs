@@ -74,8 +74,7 @@ fn whole_object(mode: Mode, policy: Option<PolicyName>, reason: Reason, message:
 }
 
 fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts) -> Verdict {
-    let outcomes: Vec<Outcome<'_>> =
-        plan.judgements.iter().map(|judgement| judge(judgement, containers)).collect();
+    let outcomes: Vec<Outcome<'_>> = plan.judgements.iter().map(|judgement| judge(judgement, containers)).collect();
     let mut verdict = passed(Basis::EveryDemandMet);
     verdict.images = image_verdicts(plan, containers, &outcomes, facts);
     let weakest = verdict.images.iter().filter_map(|image| image.basis).max();
@@ -92,7 +91,8 @@ fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts) -> Verdict {
 
 fn unknown_policy((mode, name): &(Mode, String)) -> Denial {
     let name = printable(name, 63);
-    let message = format!("policy \"{name}\" is named for {} here and does not exist; add it or correct the name", mode.label());
+    let message =
+        format!("policy \"{name}\" is named for {} here and does not exist; add it or correct the name", mode.label());
     whole_object(*mode, None, Reason::PolicyUnknown, message)
 }
 
@@ -175,37 +175,39 @@ fn image_verdicts(
     outcomes: &[Outcome<'_>],
     facts: &Facts,
 ) -> Vec<ImageVerdict> {
-    let nobody_to_ask = plan.unknown.iter().any(|(mode, _)| *mode == Mode::Enforce) && !plan.dry_run;
-    let judged = |index: usize| outcomes.iter().filter(move |outcome| outcome.judgement.container == index);
-    let verdict = |index: usize| {
-        let of_image: Vec<&Outcome<'_>> = judged(index).collect();
-        // The strongest mode that judges it speaks for it: outcomes come in the order enforce, warn, audit.
-        let mode = of_image.iter().map(|outcome| outcome.judgement.mode).min();
-        let speaking: Vec<_> = of_image.iter().filter(|outcome| Some(outcome.judgement.mode) == mode).collect();
-        let telling = speaking.iter().find(|outcome| !outcome.denials.is_empty()).or(speaking.first());
-        let basis = basis(mode, &speaking.iter().map(|outcome| (outcome.basis, outcome.denials.is_empty())).collect::<Vec<_>>(), plan.dry_run);
-        ImageVerdict {
-            container: index,
-            policy: telling.map(|outcome| outcome.judgement.policy.clone()),
-            rule: telling.and_then(|outcome| rule_name(&outcome.judgement.ruling)),
-            basis: if nobody_to_ask { None } else { basis },
-            admitted_since: telling.and_then(|outcome| admitted(facts, outcome.judgement.want)).map(|its| its.first),
-        }
+    let mut rest = outcomes;
+    let verdict = |container: usize| {
+        let count = rest.iter().take_while(|outcome| outcome.judgement.container == container).count();
+        let (of_image, later) = rest.split_at(count);
+        rest = later;
+        image_verdict(plan, container, of_image, facts)
     };
     (0..containers.len()).map(verdict).collect()
 }
 
-/// The weakest basis of the judgements that speak for an image; none where they refuse it.
-fn basis(mode: Option<Mode>, outcomes: &[(Basis, bool)], dry_run: bool) -> Option<Basis> {
-    let met = outcomes.iter().all(|(_, met)| *met);
-    let weakest = outcomes.iter().map(|(basis, _)| *basis).max().unwrap_or(Basis::Unchanged);
-    match mode {
-        // Not judged at all: it was there before.
-        None => Some(weakest),
-        Some(_) if met => Some(weakest),
-        Some(Mode::Enforce) => dry_run.then_some(Basis::DryRun),
+/// The strongest mode that judges an image speaks for it, and its weakest judgement counts. A policy that does not
+/// exist judges too, and is never met.
+fn image_verdict(plan: &Plan<'_>, container: usize, outcomes: &[Outcome<'_>], facts: &Facts) -> ImageVerdict {
+    let unknown = plan.unknown.iter().map(|(mode, _)| *mode).min();
+    let mode = outcomes.iter().map(|outcome| outcome.judgement.mode).chain(unknown).min();
+    let speaking = || outcomes.iter().filter(|outcome| Some(outcome.judgement.mode) == mode);
+    let telling = speaking().find(|outcome| !outcome.denials.is_empty()).or_else(|| speaking().next());
+    let met = unknown != mode && telling.is_some_and(|outcome| outcome.denials.is_empty());
+    let basis = match mode {
+        None if plan.judgements.is_empty() => Some(Basis::NothingDemanded),
+        // Others are judged, so somebody judges here: this one was there before.
+        None => Some(Basis::Unchanged),
+        Some(_) if met => speaking().map(|outcome| outcome.basis).max(),
+        Some(Mode::Enforce) => plan.dry_run.then_some(Basis::DryRun),
         Some(Mode::Warn) => Some(Basis::SoftenedToWarning),
         Some(Mode::Audit) => Some(Basis::NothingDemanded),
+    };
+    ImageVerdict {
+        container,
+        policy: telling.map(|outcome| outcome.judgement.policy.clone()),
+        rule: telling.and_then(|outcome| rule_name(&outcome.judgement.ruling)),
+        basis,
+        admitted_since: telling.and_then(|outcome| admitted(facts, outcome.judgement.want)).map(|its| its.first),
     }
 }
 
@@ -254,11 +256,7 @@ fn records(plan: &Plan<'_>, containers: &[Container], images: &[ImageVerdict]) -
         containers.get(image.container)?.reference.as_ref().ok()?.digest().cloned()
     };
     let namespace = &plan.request.namespace;
-    images
-        .iter()
-        .filter_map(digest)
-        .map(|digest| Record::Admitted { namespace: namespace.clone(), digest })
-        .collect()
+    images.iter().filter_map(digest).map(|digest| Record::Admitted { namespace: namespace.clone(), digest }).collect()
 }
 
 /// Foreign text fit for a terminal and a log: bounded, and control characters shown as escapes.
@@ -269,7 +267,7 @@ fn printable(text: &str, limit: usize) -> String {
             shown.push_str("...");
             break;
         }
-        if character.is_control() || is_direction(character) {
+        if character.is_control() || deceives(character) {
             shown.extend(character.escape_unicode());
         } else {
             shown.push(character);
@@ -278,9 +276,12 @@ fn printable(text: &str, limit: usize) -> String {
     shown
 }
 
-/// Marks that make a terminal show text in another order than it is read.
-fn is_direction(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Marks that make a terminal show text in another order than it is read, break its line, or hide in it.
+fn deceives(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
 }
 
 #[cfg(test)]

@@ -67,7 +67,9 @@ impl Evidence {
     pub fn remember(&self, records: &[Record]) {
         for record in records {
             match record {
-                Record::Admitted { namespace, digest } => self.store.record_admitted(namespace, digest, Timestamp::now()),
+                Record::Admitted { namespace, digest } => {
+                    self.store.record_admitted(namespace, digest, Timestamp::now())
+                }
             }
         }
     }

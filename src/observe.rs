@@ -41,9 +41,15 @@ impl Observe {
         tracing::warn!("more work is waiting after replies than is kept; one review stays unfinished");
     }
 
-    /// A review whose judging panicked, and was refused.
-    pub fn record_panic(&self, uid: &str) {
-        self.metrics.panicked();
+    /// A review whose judging panicked, and what was answered instead of a judgement.
+    pub fn record_panic(&self, uid: &str, verdict: &Verdict) {
+        self.metrics.panicked(verdict);
         tracing::error!(uid, reason = "internal-error", "a fault in Pratique itself: the review was not judged");
+    }
+
+    /// A panic in the work after a reply: the review has its answer, and is counted already.
+    pub fn record_unfinished_panic(&self, uid: &str) {
+        self.metrics.unfinished_panicked();
+        tracing::error!(uid, reason = "internal-error", "a fault in Pratique itself: a review stays unfinished");
     }
 }

@@ -52,12 +52,15 @@ impl Review {
     pub async fn answer(&self, body: &[u8], deadline: Instant) -> Result<Reply, Malformed> {
         match unwinding(self.line(body, Deadline::at(deadline))).await {
             Ok(answer) => answer,
-            Err(Panicked) => {
-                let uid = decode::uid(body).ok_or_else(|| Malformed("the review could not be read".to_owned()))?;
-                self.observe.record_panic(&uid);
-                Ok(encode::encode(&uid, &decision::failed(self.policies.load().bindings.dry_run)))
-            }
+            Err(Panicked) => self.answer_to_panic(body),
         }
+    }
+
+    fn answer_to_panic(&self, body: &[u8]) -> Result<Reply, Malformed> {
+        let uid = decode::uid(body).ok_or_else(|| Malformed("the review could not be read".to_owned()))?;
+        let verdict = decision::failed(self.policies.load().bindings.dry_run);
+        self.observe.record_panic(&uid, &verdict);
+        Ok(encode::encode(&uid, &verdict))
     }
 
     async fn line(&self, body: &[u8], deadline: Deadline) -> Result<Reply, Malformed> {
@@ -107,7 +110,7 @@ impl Review {
         while let Some(request) = unfinished.0.recv().await {
             let one = unwinding(self.finish_one(&request)).await;
             if one.is_err() {
-                self.observe.record_panic(&request.uid);
+                self.observe.record_unfinished_panic(&request.uid);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Limits are those of the API server: a warning may be cut above 256 characters and further ones are dropped above
 //! 4,096 in all (Kubernetes, "Admission Webhook Good Practices").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -164,32 +164,33 @@ fn paragraph(text: &mut String, first: &Denial, denials: &[Denial], image: Optio
 
 /// Worst first, each within its length, all within theirs; what does not fit is counted in the last.
 fn warnings(denials: &[Denial]) -> Vec<String> {
-    let mut warnings: Vec<String> = Vec::new();
-    let mut used = 0;
-    for denial in denials {
-        let warning = warning(denial);
-        if warnings.contains(&warning) {
+    let (mut warnings, mut used, mut untold) = (Vec::new(), 0, 0_usize);
+    let mut seen = HashSet::new();
+    for warning in denials.iter().map(warning) {
+        if !seen.insert(warning.clone()) {
             continue;
         }
-        let length = warning.chars().count();
+        used += warning.chars().count();
         // Room for the line that counts the rest.
-        if used + length > WARNINGS_CHARACTERS - 64 {
-            warnings.push(format!("pratique: and {} more", denials.len() - warnings.len()));
-            break;
+        if used > WARNINGS_CHARACTERS - 64 {
+            untold += 1;
+        } else {
+            warnings.push(warning);
         }
-        used += length;
-        warnings.push(warning);
+    }
+    if untold > 0 {
+        warnings.push(format!("pratique: and {untold} more"));
     }
     warnings
 }
 
+/// Title and image are cut so far that code and policy always fit whole, and some words between them.
 fn warning(denial: &Denial) -> String {
     let code = denial.reason.code();
     let policy = denial.policy.as_ref().map(|policy| format!(" (policy {policy})")).unwrap_or_default();
-    let subject = denial
-        .subject
-        .as_ref()
-        .map_or_else(String::new, |subject| format!("{} {}: ", cut(&subject.title, 80), cut(&subject.written, 90)));
+    let subject = denial.subject.as_ref().map_or_else(String::new, |subject| {
+        format!("{} {}: ", cut(&subject.title, 56), cut(&subject.written, 72))
+    });
     let head = format!("{subject}{code}: ");
     let room = WARNING_CHARACTERS.saturating_sub(head.chars().count() + policy.chars().count());
     format!("{head}{}{policy}", cut(&denial.message, room))
@@ -226,13 +227,17 @@ fn annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
     annotations
 }
 
+/// Code, image, policy and mode of each; of what is about the whole object the sentence, as it alone says what.
 fn summary(denials: &[Denial]) -> String {
     let mut text = String::new();
     for denial in denials {
         let separator = if text.is_empty() { "" } else { "; " };
-        let image = denial.subject.as_ref().map_or("", |subject| &subject.written);
-        let policy = denial.policy.as_ref().map_or("", |policy| policy.as_str());
-        let entry = format!("{separator}{} {image} ({policy}, {})", denial.reason.code(), denial.mode.label());
+        let about = match &denial.subject {
+            Some(subject) => format!(" {}", subject.written),
+            None => format!(": {}", denial.message),
+        };
+        let policy = denial.policy.as_ref().map(|policy| format!("{policy}, ")).unwrap_or_default();
+        let entry = format!("{separator}{}{about} ({policy}{})", denial.reason.code(), denial.mode.label());
         if text.len() + entry.len() > ANNOTATION_BYTES - 8 {
             text.push_str("; ...");
             break;

@@ -31,7 +31,10 @@ fn words(refusal: StaticRefusal, tag: Option<&str>, demands: Option<&TagDemands>
         StaticRefusal::TagNotAllowed { missing } => {
             let what = if missing { format!("no tag means \"{tag}\", which") } else { format!("\"{tag}\"") };
             let allowed = allowed(demands);
-            (Reason::TagNotAllowed, format!("{what} is not among the allowed tags ({allowed}); use one or pin a digest"))
+            (
+                Reason::TagNotAllowed,
+                format!("{what} is not among the allowed tags ({allowed}); use one or pin a digest"),
+            )
         }
         StaticRefusal::NoDigest => {
             (Reason::DigestMissing, "the name has no digest; pin one as name@sha256:...".to_owned())

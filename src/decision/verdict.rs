@@ -33,7 +33,20 @@ pub enum Answer {
     Deny(Vec<Denial>),
 }
 
-/// The right to write `allowed: true`. Only this room can make one.
+/// The right to write `allowed: true`. Only this room can make one; anybody may ask one for its reason:
+///
+/// ```
+/// use pratique::decision::verdict::{Basis, Permit};
+/// fn why(permit: Permit) -> Basis { permit.basis() }
+/// ```
+/// ```compile_fail,E0624
+/// use pratique::decision::verdict::{Basis, Permit};
+/// fn forged() -> Permit { Permit::new(Basis::EveryDemandMet) }
+/// ```
+/// ```compile_fail,E0451
+/// use pratique::decision::verdict::{Basis, Permit};
+/// fn forged() -> Permit { Permit { basis: Basis::EveryDemandMet } }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permit {
     basis: Basis,
@@ -217,15 +230,25 @@ impl Reason {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::TagMutable => "the tag is on the policy's `tags.deny` list (no tag counts as `latest`): pin a digest or use a release tag",
+            Self::TagMutable => {
+                "the tag is on the policy's `tags.deny` list (no tag counts as `latest`): pin a digest or use a release tag"
+            }
             Self::TagNotAllowed => "the tag is not on the policy's `tags.allow` list: use one that is, or pin a digest",
             Self::DigestMissing => "the policy asks for `name@sha256:...`: pin the digest",
             Self::ImageInvalid => "the image is no valid reference, or missing: correct the name",
-            Self::ImageUnmatched => "no rule of the policy matches the image, and the policy denies those: add a rule or use an image that one matches",
+            Self::ImageUnmatched => {
+                "no rule of the policy matches the image, and the policy denies those: add a rule or use an image that one matches"
+            }
             Self::RefusedByRule => "a rule refuses the image outright; the message is the operator's",
-            Self::PolicyUnknown => "a namespace label or a default names a policy that does not exist or is invalid: correct the label or add the policy",
-            Self::PodSpecMissing => "the kind must have a pod spec with containers and has none: correct the object, or the path in `workloads`",
-            Self::ReviewUnreadable => "the review could not be understood (version, type, depth, count): look at who sent it",
+            Self::PolicyUnknown => {
+                "a namespace label or a default names a policy that does not exist or is invalid: correct the label or add the policy"
+            }
+            Self::PodSpecMissing => {
+                "the kind must have a pod spec with containers and has none: correct the object, or the path in `workloads`"
+            }
+            Self::ReviewUnreadable => {
+                "the review could not be understood (version, type, depth, count): look at who sent it"
+            }
             Self::InternalError => "a fault of Pratique itself; the log has the details: please report it",
         }
     }

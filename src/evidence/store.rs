@@ -90,8 +90,7 @@ where
 {
     /// Holding `bytes` at most, as `weigh` counts them without the overhead of an entry.
     pub fn new(bytes: u64, fresh: Duration, weigh: impl Fn(&K, &Fact<T>) -> usize + Send + Sync + 'static) -> Self {
-        let kept =
-            Cache::builder().max_capacity(bytes).weigher(move |key, fact| weight(weigh(key, fact))).build();
+        let kept = Cache::builder().max_capacity(bytes).weigher(move |key, fact| weight(weigh(key, fact))).build();
         let fresh = SignedDuration::try_from(fresh).unwrap_or(SignedDuration::MAX);
         Self { kept, flights: Arc::default(), fresh }
     }

@@ -9,6 +9,8 @@ use crate::request::{Request, Subject};
 
 /// A line of the log stays one that a person can read, and that collectors take whole (16 KiB in containerd).
 const FIELD_BYTES: usize = 4_096;
+/// Names of Kubernetes have 253 characters at most; longer ones come from no API server.
+const NAME_BYTES: usize = 300;
 
 pub(super) fn log(plan: &Plan<'_>, verdict: &Verdict, elapsed: Duration) {
     let request = plan.request;
@@ -23,9 +25,9 @@ pub(super) fn log(plan: &Plan<'_>, verdict: &Verdict, elapsed: Duration) {
         verdict = outcome,
         basis,
         operation = request.operation.label(),
-        kind = request.kind,
-        namespace = request.namespace,
-        name = request.name,
+        kind = cut(&request.kind),
+        namespace = cut(&request.namespace),
+        name = cut(&request.name),
         images = image_list(request, &verdict.images),
         refused,
         warned = denial_list(&verdict.warnings),
@@ -42,12 +44,16 @@ pub(super) fn log_finished(plan: &Plan<'_>, verdict: &Verdict) {
     tracing::info!(
         target: "pratique::decision",
         uid = plan.request.uid,
-        namespace = plan.request.namespace,
-        name = plan.request.name,
+        namespace = cut(&plan.request.namespace),
+        name = cut(&plan.request.name),
         warned = denial_list(&verdict.warnings),
         audited = denial_list(&verdict.audit),
         "finished after the reply"
     );
+}
+
+fn cut(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(NAME_BYTES)).unwrap_or(name)
 }
 
 /// `containers[web]=nginx:latest(policy/rule)`, where a policy judged it.
@@ -60,8 +66,8 @@ fn image_list(request: &Request, images: &[ImageVerdict]) -> String {
             break;
         }
         let separator = if list.is_empty() { "" } else { " " };
-        let written: String = container.written.chars().take(300).collect();
-        let _infallible = write!(list, "{separator}{}={written}", container.title());
+        let (list_name, name, written) = (container.path.kind.field(), cut(&container.name), cut(&container.written));
+        let _infallible = write!(list, "{separator}{list_name}[{name}]={written}");
         if let Some(policy) = &image.policy {
             let rule = image.rule.as_ref().map_or("-", |rule| rule.as_str());
             let _infallible = write!(list, "({policy}/{rule})");
@@ -88,4 +94,78 @@ fn denial_list(denials: &[Denial]) -> String {
         let _infallible = write!(list, "{separator}{subject}{code} ({mode} {policy}): {}", denial.message);
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::verdict::{Basis, Reason};
+    use crate::image::Reference;
+    use crate::policy::Mode;
+    use crate::request::{Container, ContainerKind, ContainerPath, Operation, Role};
+
+    fn request(containers: Vec<(&str, &str)>) -> Request {
+        let container = |(index, (name, written)): (usize, (&str, &str))| Container {
+            path: ContainerPath { pod_spec: "spec".into(), kind: ContainerKind::Regular, index },
+            name: name.to_owned(),
+            written: written.to_owned(),
+            reference: Reference::parse(written),
+        };
+        Request {
+            uid: "1".to_owned(),
+            operation: Operation::Create,
+            kind: "Pod".to_owned(),
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+            dry_run: false,
+            role: Role::Pod,
+            subject: Subject::Images {
+                containers: containers.into_iter().enumerate().map(container).collect(),
+                old: Vec::new(),
+            },
+        }
+    }
+
+    fn judged(container: usize) -> ImageVerdict {
+        let (policy, rule) = (Some("acme".into()), Some("all".into()));
+        ImageVerdict { container, policy, rule, basis: Some(Basis::EveryDemandMet), admitted_since: None }
+    }
+
+    #[test]
+    fn an_image_stands_with_its_container_policy_and_rule() {
+        let request = request(vec![("web", "nginx:1"), ("side", "envoy:1")]);
+        let unjudged = ImageVerdict { policy: None, rule: None, ..judged(1) };
+        let list = image_list(&request, &[judged(0), unjudged]);
+        assert_eq!(list, "containers[web]=nginx:1(acme/all) containers[side]=envoy:1");
+    }
+
+    #[test]
+    fn a_line_is_bounded_whatever_the_names_are() {
+        for name in ["x", "\u{1f980}"] {
+            let long = name.repeat(1 << 20);
+            assert!(cut(&long).len() <= NAME_BYTES);
+            let request = request(vec![(&long, &long); 64]);
+            let images: Vec<_> = (0..64).map(judged).collect();
+            let list = image_list(&request, &images);
+            assert!(list.len() < FIELD_BYTES + 1_024, "{}", list.len());
+            assert!(list.ends_with(" ..."));
+        }
+        assert_eq!(cut("web"), "web");
+    }
+
+    #[test]
+    fn a_list_of_denials_is_bounded_too() {
+        let message = "m".repeat(400);
+        let denial = Denial {
+            mode: Mode::Enforce,
+            policy: Some("acme".into()),
+            rule: None,
+            subject: None,
+            reason: Reason::PolicyUnknown,
+            message,
+        };
+        let list = denial_list(&vec![denial; 512]);
+        assert!(list.starts_with("policy-unknown (enforce acme): mmm"), "{list}");
+        assert!(list.len() < FIELD_BYTES + 1_024 && list.ends_with("; ..."), "{}", list.len());
+    }
 }

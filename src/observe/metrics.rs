@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::decision::verdict::{Answer, Denial, Reason, Verdict};
+use crate::decision::verdict::{Answer, Denial, Verdict};
 use crate::policy::Policies;
 use crate::policy::plan::Plan;
+use crate::request::Operation;
 
 /// From a warm decision to the longest `timeoutSeconds`.
 const SECONDS: [f64; 16] = [
@@ -47,11 +48,14 @@ impl Metrics {
             )?,
             background: counters(
                 "pratique_background_reviews_total",
-                "Reviews whose audit part was left open by the reply: finished, or dropped because too many waited",
+                "Reviews whose audit part was left open by the reply: finished, dropped because too many waited, or failed by a panic",
                 &["outcome"],
             )?,
-            panics: IntCounter::new("pratique_panics_total", "Reviews refused because judging them panicked")?,
-            stale: IntGauge::new("pratique_manifests_stale", "1: the manifests on disk are invalid, the last good ones are in force")?,
+            panics: IntCounter::new("pratique_panics_total", "Panics while judging: the review was refused, or stayed unfinished")?,
+            stale: IntGauge::new(
+                "pratique_manifests_stale",
+                "1: the manifests on disk are invalid, the last good ones are in force",
+            )?,
         };
         metrics.enter(registry)?;
         Ok(metrics)
@@ -73,9 +77,12 @@ impl Metrics {
     }
 
     pub(super) fn decision(&self, plan: &Plan<'_>, verdict: &Verdict, elapsed: Duration) {
-        let label = label(verdict);
-        self.reviews.with_label_values(&[plan.request.operation.label(), label]).inc();
         self.duration.observe(elapsed.as_secs_f64());
+        self.answered(plan.request.operation, verdict);
+    }
+
+    fn answered(&self, operation: Operation, verdict: &Verdict) {
+        self.reviews.with_label_values(&[operation.label(), label(verdict)]).inc();
         if let Answer::Deny(denials) = &verdict.answer {
             self.refused(denials);
         }
@@ -98,10 +105,14 @@ impl Metrics {
         self.background.with_label_values(&["dropped"]).inc();
     }
 
-    pub(super) fn panicked(&self) {
+    pub(super) fn panicked(&self, verdict: &Verdict) {
         self.panics.inc();
-        self.reviews.with_label_values(&["unknown", "refused"]).inc();
-        self.refusals.with_label_values(&["enforce", "", Reason::InternalError.code()]).inc();
+        self.answered(Operation::Unknown, verdict);
+    }
+
+    pub(super) fn unfinished_panicked(&self) {
+        self.panics.inc();
+        self.background.with_label_values(&["failed"]).inc();
     }
 
     /// Says which policies are in force from now on.

@@ -61,7 +61,10 @@ pub enum Ruling {
     InvalidReference,
     /// No rule matches.
     Unmatched(Unmatched),
-    Rule { name: RuleName, action: Action },
+    Rule {
+        name: RuleName,
+        action: Action,
+    },
 }
 
 /// Something that must be known of an image.

@@ -1,0 +1,316 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use prometheus::Registry;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::evidence::budget::Budget;
+use crate::fact::Fact;
+use crate::image::{Digest, Pattern};
+use crate::observe::metrics::Metrics;
+use crate::policy::{
+    Action, Bindings, Controllers, Demands, Inaccessible, Policy, Rule, TagDemands, Unavailable, Unmatched,
+};
+use crate::request::{NoImages, Operation, Role, Subject};
+
+const UID: &str = "f3f36f4d-bc03-47a5-8347-bd0ef68c77d0";
+const DIGEST: &str = "sha256:7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480cc47f72a21097";
+
+/// Every image needs a digest, in the mode that `bind` chooses.
+fn policies(bind: impl FnOnce(&mut Bindings)) -> Policies {
+    let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: true };
+    let action = Action::Require(Arc::new(Demands { tags: Some(tags) }));
+    let rules = vec![Rule { name: "all".into(), images: vec![Pattern::parse("**").unwrap()], action }];
+    let (unavailable, inaccessible) = (Unavailable::Running, Inaccessible::Deny);
+    let strict = Policy { name: "strict".into(), unmatched: Unmatched::Deny, unavailable, inaccessible, rules };
+    let mut bindings = Bindings {
+        enforce: None,
+        warn: None,
+        audit: None,
+        floor: None,
+        exempt_namespaces: BTreeSet::new(),
+        controllers: Controllers::Warn,
+        dry_run: false,
+    };
+    bind(&mut bindings);
+    Policies { by_name: BTreeMap::from([(strict.name.clone(), Arc::new(strict))]), bindings }
+}
+
+fn enforcing() -> Policies {
+    policies(|its| its.enforce = Some("strict".into()))
+}
+
+/// A review at work, what it left, and what it counted.
+struct Bench {
+    review: Arc<Review>,
+    unfinished: Unfinished,
+    registry: Registry,
+}
+
+fn bench(policies: Policies) -> Bench {
+    let registry = Registry::new();
+    let evidence = Evidence::new(Budget::default(), &registry).unwrap();
+    let observe = Observe::new(Metrics::register(&registry).unwrap());
+    let (review, unfinished) = Review::new(Workloads::default(), policies, evidence, observe);
+    Bench { review: Arc::new(review), unfinished, registry }
+}
+
+impl Bench {
+    /// The value of the series whose labels have these values, in any order.
+    fn counted(&self, name: &str, labels: &[&str]) -> f64 {
+        let families = self.registry.gather();
+        let series = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
+        let matching = series.filter(|series| {
+            let values: BTreeSet<&str> = series.get_label().iter().map(|label| label.value()).collect();
+            labels.iter().all(|label| values.contains(label))
+        });
+        matching.map(|series| series.get_counter().get_value()).sum()
+    }
+
+    async fn answer(&self, body: &[u8]) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let reply = self.review.answer(body, deadline).await.unwrap();
+        serde_json::from_slice::<Value>(&reply.body).unwrap()["response"].clone()
+    }
+}
+
+fn body(image: &str) -> Vec<u8> {
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": UID,
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "operation": "CREATE",
+            "namespace": "shop",
+            "name": "web",
+            "object": {"kind": "Pod", "spec": {"containers": [{"name": "web", "image": image}]}}
+        }
+    });
+    review.to_string().into_bytes()
+}
+
+fn pinned() -> Vec<u8> {
+    body(&format!("nginx@{DIGEST}"))
+}
+
+fn request(uid: &str) -> Request {
+    Request {
+        uid: uid.to_owned(),
+        operation: Operation::Create,
+        kind: "Pod".to_owned(),
+        namespace: "shop".to_owned(),
+        name: "web".to_owned(),
+        dry_run: false,
+        role: Role::Pod,
+        subject: Subject::Nothing(NoImages::Kind),
+    }
+}
+
+#[tokio::test]
+async fn a_review_is_answered_counted_and_remembered() {
+    let bench = bench(enforcing());
+    let refused = bench.answer(&body("nginx:1")).await;
+    assert_eq!((&refused["allowed"], &refused["uid"]), (&json!(false), &json!(UID)));
+    assert_eq!(refused["status"]["code"], 403);
+    assert_eq!(bench.counted("pratique_reviews_total", &["create", "refused"]), 1.0);
+    assert_eq!(bench.counted("pratique_refusals_total", &["enforce", "strict", "digest-missing"]), 1.0);
+    let admitted = bench.answer(&pinned()).await;
+    assert_eq!(admitted["allowed"], true);
+    assert_eq!(bench.counted("pratique_reviews_total", &["create", "admitted"]), 1.0);
+    assert_eq!(bench.counted("pratique_cache_lookups_total", &["hit"]), 0.0);
+    bench.answer(&pinned()).await;
+    assert_eq!(bench.counted("pratique_cache_lookups_total", &["hit"]), 1.0);
+}
+
+#[tokio::test]
+async fn nothing_is_remembered_of_a_dry_run_or_a_judgement_for_check() {
+    let bench = bench(enforcing());
+    let dry = String::from_utf8(pinned()).unwrap().replace("\"name\":\"web\",\"namespace\"", "\"dryRun\":true,\"namespace\"");
+    assert!(dry.contains("dryRun"));
+    bench.answer(dry.as_bytes()).await;
+    let request = decode::decode(&pinned(), &Workloads::default()).unwrap();
+    let deadline = Deadline::at(Instant::now() + Duration::from_secs(1));
+    let verdict = bench.review.judge(&request, deadline).await;
+    assert_eq!(verdict.images[0].admitted_since, None);
+    assert_eq!(bench.counted("pratique_reviews_total", &["create"]), 1.0);
+    bench.answer(&pinned()).await;
+    assert_eq!(bench.counted("pratique_cache_lookups_total", &["hit"]), 0.0);
+}
+
+#[tokio::test]
+async fn a_body_without_a_uid_is_malformed_and_not_counted() {
+    let bench = bench(enforcing());
+    let deadline = Instant::now() + Duration::from_secs(1);
+    for body in [&b""[..], b"null", b"{}", b"\xff"] {
+        bench.review.answer(body, deadline).await.unwrap_err();
+    }
+    assert_eq!(bench.counted("pratique_reviews_total", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn a_deadline_that_has_passed_is_still_answered_from_what_is_at_hand() {
+    let bench = bench(enforcing());
+    let past = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
+    let reply = bench.review.answer(&pinned(), past).await.unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&reply.body).unwrap()["response"]["allowed"], true);
+}
+
+#[tokio::test]
+async fn a_panic_in_a_future_becomes_a_value_wherever_it_happens() {
+    assert_eq!(unwinding(async { 7 }).await, Ok(7));
+    assert_eq!(unwinding(async { panic!("at once") }).await, Err::<(), _>(Panicked));
+    let later = async {
+        tokio::task::yield_now().await;
+        panic!("after a while")
+    };
+    assert_eq!(unwinding(later).await, Err::<(), _>(Panicked));
+}
+
+#[tokio::test]
+async fn a_review_that_panicked_is_refused_with_a_reason() {
+    let bench = bench(enforcing());
+    let reply = bench.review.answer_to_panic(&body("nginx:1")).unwrap();
+    let response = serde_json::from_slice::<Value>(&reply.body).unwrap()["response"].clone();
+    let expected = json!({
+        "uid": UID,
+        "allowed": false,
+        "status": {
+            "status": "Failure",
+            "message": "internal-error, a fault inside Pratique, see its log, nothing was judged\n  \
+                        internal-error: a fault inside Pratique, see its log; nothing was judged",
+            "reason": "Forbidden",
+            "code": 403
+        },
+        "auditAnnotations": {
+            "denied": "internal-error: a fault inside Pratique, see its log; nothing was judged (enforce)"
+        }
+    });
+    assert_eq!(response, expected);
+    assert_eq!(bench.counted("pratique_panics_total", &[]), 1.0);
+    assert_eq!(bench.counted("pratique_reviews_total", &["unknown", "undetermined"]), 1.0);
+    assert_eq!(bench.counted("pratique_refusals_total", &["enforce", "internal-error"]), 1.0);
+    bench.review.answer_to_panic(b"{}").unwrap_err();
+}
+
+#[tokio::test]
+async fn under_dry_run_a_panic_is_admitted_and_recorded_for_the_audit() {
+    let bench = bench(policies(|its| its.dry_run = true));
+    let reply = bench.review.answer_to_panic(&body("nginx:1")).unwrap();
+    let response = serde_json::from_slice::<Value>(&reply.body).unwrap()["response"].clone();
+    assert_eq!((&response["allowed"], &response["auditAnnotations"]["basis"]), (&json!(true), &json!("DryRun")));
+    assert!(response["auditAnnotations"]["audited"].as_str().unwrap().starts_with("internal-error: "));
+    assert_eq!(bench.counted("pratique_panics_total", &[]), 1.0);
+    assert_eq!(bench.counted("pratique_reviews_total", &["unknown", "admitted"]), 1.0);
+    assert_eq!(bench.counted("pratique_reviews_total", &["refused"]), 0.0);
+}
+
+#[tokio::test]
+async fn under_dry_run_nothing_is_refused() {
+    let bench = bench(policies(|its| (its.enforce, its.dry_run) = (Some("strict".into()), true)));
+    let unreadable = String::from_utf8(body("nginx")).unwrap().replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1");
+    for body in [body("nginx:1"), body(""), unreadable.into_bytes()] {
+        let response = bench.answer(&body).await;
+        assert_eq!((&response["allowed"], &response["auditAnnotations"]["basis"]), (&json!(true), &json!("DryRun")));
+        assert!(response["auditAnnotations"]["audited"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn what_waits_after_replies_is_bounded_and_what_is_dropped_is_counted() {
+    let mut bench = bench(enforcing());
+    for count in 0..UNFINISHED + 3 {
+        bench.review.leave_unfinished(request(&count.to_string()));
+    }
+    assert_eq!(bench.counted("pratique_background_reviews_total", &["dropped"]), 3.0);
+    let mut kept = 0;
+    while bench.unfinished.0.try_recv().is_ok() {
+        kept += 1;
+    }
+    assert_eq!(kept, UNFINISHED);
+}
+
+#[tokio::test]
+async fn what_was_left_is_finished_in_its_turn_and_counted_beside_the_reviews() {
+    let Bench { review, unfinished, registry } = bench(enforcing());
+    for count in 0..20 {
+        review.leave_unfinished(request(&count.to_string()));
+    }
+    let finishing = tokio::spawn({
+        let review = Arc::clone(&review);
+        async move { review.finish(unfinished).await }
+    });
+    let bench = Bench { review, unfinished: Unfinished(mpsc::channel(1).1), registry };
+    while bench.counted("pratique_background_reviews_total", &["finished"]) < 20.0 {
+        tokio::task::yield_now().await;
+    }
+    bench.review.leave_unfinished(request("one more"));
+    while bench.counted("pratique_background_reviews_total", &["finished"]) < 21.0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.counted("pratique_reviews_total", &[]), 0.0);
+    assert!(!finishing.is_finished());
+    finishing.abort();
+}
+
+#[tokio::test]
+async fn a_panic_after_a_reply_is_counted_and_is_no_review_of_its_own() {
+    let bench = bench(enforcing());
+    bench.review.observe.record_unfinished_panic("1");
+    assert_eq!(bench.counted("pratique_panics_total", &[]), 1.0);
+    assert_eq!(bench.counted("pratique_background_reviews_total", &["failed"]), 1.0);
+    assert_eq!(bench.counted("pratique_reviews_total", &[]), 0.0);
+    assert_eq!(bench.counted("pratique_refusals_total", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn policies_are_exchanged_in_one_step() {
+    let bench = bench(enforcing());
+    assert_eq!(bench.answer(&body("nginx:1")).await["allowed"], false);
+    bench.review.set_policies(policies(|its| its.warn = Some("strict".into())));
+    let response = bench.answer(&body("nginx:1")).await;
+    assert_eq!((&response["allowed"], response["warnings"].as_array().unwrap().len()), (&json!(true), 1));
+    bench.review.set_policies(enforcing());
+    assert_eq!(bench.answer(&body("nginx:1")).await["allowed"], false);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_review_reads_the_old_policies_or_the_new_ones_and_never_some_of_each() {
+    // Under either, exactly one of enforce and warn speaks.
+    let bench = bench(enforcing());
+    let exchanging = tokio::spawn({
+        let review = Arc::clone(&bench.review);
+        async move {
+            for turn in 0..2_000 {
+                let enforce = turn % 2 == 0;
+                review.set_policies(policies(|its| *(if enforce { &mut its.enforce } else { &mut its.warn }) = Some("strict".into())));
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    while !exchanging.is_finished() {
+        let response = bench.answer(&body("nginx:1")).await;
+        assert_eq!(response["allowed"] == true, response["warnings"].is_array(), "{response}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_admission_showed_is_a_fact_of_the_next_review_in_that_namespace() {
+    let bench = bench(enforcing());
+    bench.answer(&pinned()).await;
+    let mut request = decode::decode(&pinned(), &Workloads::default()).unwrap();
+    let deadline = Deadline::at(Instant::now() + Duration::from_secs(1));
+    let since = bench.review.judge(&request, deadline).await.images[0].admitted_since;
+    assert!(since.is_some_and(|since| since <= Timestamp::now()));
+    "bank".clone_into(&mut request.namespace);
+    assert_eq!(bench.review.judge(&request, deadline).await.images[0].admitted_since, None);
+    let digest = Digest::parse(DIGEST).unwrap();
+    let policies = enforcing();
+    let scope = bench.review.evidence().scope(&request, deadline).await;
+    let plan = plan::plan(&policies, &scope, &request);
+    let facts = bench.review.evidence().gather(&plan, deadline).await;
+    assert!(matches!(facts.images[0].admitted, Fact::Absent(_)), "{digest} in {}", request.namespace);
+}
