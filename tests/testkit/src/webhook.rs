@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 
 use pratique::command::serve::{self, Running, Settings};
-use pratique::config::{Config, LogLevel, Workload};
+use pratique::config::{Config, Level, Workload};
 use pratique::policy::Controllers;
 use pratique::server::Bounds;
 
@@ -15,8 +15,8 @@ use crate::directory::Directory;
 #[derive(Debug)]
 pub struct Setup {
     config: Config,
-    manifests: Directory,
     bounds: Bounds,
+    manifests: Directory,
 }
 
 /// A webhook at work; it is used as a [`Client`] over HTTP/1.1, and ends with the test.
@@ -33,28 +33,21 @@ impl Webhook {
     #[must_use]
     pub fn setup() -> Setup {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut config = Config {
-            listen: anywhere,
-            admin: anywhere,
-            ..Config::default()
-        };
+        let mut config = Config { listen: anywhere, admin: anywhere, ..Config::default() };
         config.defaults.enforce = None;
         config.defaults.warn = None;
         config.defaults.audit = None;
         config.exempt_namespaces.clear();
-        config.log.level = LogLevel::Error;
-        // Nobody else sends to it, so there is nothing to settle.
-        let bounds = Bounds { settle: std::time::Duration::from_millis(100), ..Bounds::default() };
-        Setup { config, manifests: Directory::new(), bounds }
+        config.log.level = Level::Error;
+        let manifests = Directory::new();
+        // A folder without any manifest is a mistake of whoever named it.
+        manifests.namespace("default", &[]);
+        Setup { config, bounds: Bounds::default(), manifests }
     }
 
     /// One that enforces a built-in policy everywhere, controllers included.
     pub async fn enforcing(policy: &str) -> Self {
-        Self::setup()
-            .enforce(policy)
-            .controllers(Controllers::Enforce)
-            .start()
-            .await
+        Self::setup().enforce(policy).controllers(Controllers::Enforce).start().await
     }
 
     /// Its folder of manifests, to be changed while it runs.
@@ -97,10 +90,8 @@ impl Setup {
     /// A namespace in the manifests, with labels by mode: `("enforce", "restricted")`.
     #[must_use]
     pub fn namespace(self, name: &str, modes: &[(&str, &str)]) -> Self {
-        let labels: Vec<(String, &str)> = modes
-            .iter()
-            .map(|(mode, policy)| (format!("pratique.dev/{mode}"), *policy))
-            .collect();
+        let labels: Vec<(String, &str)> =
+            modes.iter().map(|(mode, policy)| (format!("pratique.dev/{mode}"), *policy)).collect();
         let labels: Vec<(&str, &str)> = labels.iter().map(|(key, policy)| (key.as_str(), *policy)).collect();
         self.manifests.namespace(name, &labels);
         self
@@ -173,33 +164,27 @@ impl Setup {
         self
     }
 
+    /// Limits of the HTTP side, where a test cannot wait for the real ones.
+    #[must_use]
+    pub fn bounds(mut self, change: impl FnOnce(&mut Bounds)) -> Self {
+        change(&mut self.bounds);
+        self
+    }
+
     /// Starts it; panics with its complaints.
     pub async fn start(self) -> Webhook {
-        self.try_start()
-            .await
-            .unwrap_or_else(|mistakes| panic!("the webhook does not start: {mistakes:#?}"))
+        self.try_start().await.unwrap_or_else(|mistakes| panic!("the webhook does not start: {mistakes:#?}"))
     }
 
     /// Starts it, or hands back why not.
     pub async fn try_start(self) -> Result<Webhook, Vec<String>> {
-        let Self { config, manifests, bounds } = self;
-        // A folder without manifests is a mistake, as it should be; a webhook without any has the built-in policies.
-        let empty = std::fs::read_dir(manifests.path()).map_err(|error| vec![error.to_string()])?.next().is_none();
-        let paths = if empty { Vec::new() } else { vec![manifests.path().to_owned()] };
-        let settings = Settings { config, manifests: paths, bounds };
+        let Self { config, bounds, manifests } = self;
+        let settings = Settings { config, bounds, manifests: vec![manifests.path().to_owned()] };
         let started = serve::start(settings).await;
         let running = started.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let authority = running
-            .authority
-            .clone()
-            .expect("without certificate files the webhook makes its own");
+        let authority = running.authority.clone().expect("without certificate files the webhook makes its own");
         let client = |protocol| Client::new(running.webhook, running.admin, &authority, protocol);
         let (http1, http2) = (client(Protocol::Http1), client(Protocol::Http2));
-        Ok(Webhook {
-            running: Some(running),
-            manifests,
-            http1,
-            http2,
-        })
+        Ok(Webhook { running: Some(running), manifests, http1, http2 })
     }
 }
