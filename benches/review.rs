@@ -138,7 +138,8 @@ struct Server {
 }
 
 fn serve(identity: &Arc<tls::Identity>, app: Router) -> Server {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let config = tls::server_config(Arc::clone(identity), None).expect("a TLS configuration");
     let running = runtime
         .block_on(listen((Ipv4Addr::LOCALHOST, 0).into(), app, Some(config), &Bounds::default(), Drain::default()))
@@ -155,7 +156,9 @@ fn serve(identity: &Arc<tls::Identity>, app: Router) -> Server {
 fn over_https() -> bool {
     let (identity, authority) = tls::Identity::self_made(&[]).expect("a certificate");
     let identity = Arc::new(identity);
-    let constant = post(|_body: Bytes| async { r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"0","allowed":true}}"# });
+    let constant = post(|_body: Bytes| async {
+        r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"0","allowed":true}}"#
+    });
     let nothing = serve(&identity, Router::new().route("/validate", constant));
     let ours = serve(&identity, router(Arc::new(review(10, 10)), &Bounds::default(), Drain::default()));
     let client = Client::new(authority.pem());
@@ -174,7 +177,10 @@ fn over_https() -> bool {
     if let Some((empty, full, empty_many, full_many)) = last {
         println!("HTTP/1.1, 8 connections, constant answer: {} {:>9.0}/s", empty.sample, empty.per_second);
         println!("HTTP/1.1, 8 connections, Pratique:        {} {:>9.0}/s", full.sample, full.per_second);
-        println!("HTTP/1.1, 32 connections: constant answer {:.0}/s, Pratique {:.0}/s", empty_many.per_second, full_many.per_second);
+        println!(
+            "HTTP/1.1, 32 connections: constant answer {:.0}/s, Pratique {:.0}/s",
+            empty_many.per_second, full_many.per_second
+        );
     }
     let median = |mut values: Vec<f64>| {
         values.sort_by(f64::total_cmp);

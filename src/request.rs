@@ -110,11 +110,15 @@ impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Syntax(what) => write!(f, "the review is malformed: {what}"),
-            Self::Version(found) => write!(f, "the review is {found:?}, and only admission.k8s.io/v1 AdmissionReview is understood"),
+            Self::Version(found) => {
+                write!(f, "the review is {found:?}, and only admission.k8s.io/v1 AdmissionReview is understood")
+            }
             Self::Operation(found) => write!(f, "operation {found:?} is unknown"),
             Self::Depth { limit } => write!(f, "the review is nested more than {limit} levels deep"),
             Self::Count { found, limit } => write!(f, "{found} containers, and at most {limit} are judged"),
-            Self::NoPodSpec { path } => write!(f, "no pod spec with containers at {path}, where this kind must have one"),
+            Self::NoPodSpec { path } => {
+                write!(f, "no pod spec with containers at {path}, where this kind must have one")
+            }
             Self::Contradiction(what) => write!(f, "the review contradicts itself: {what}"),
         }
     }

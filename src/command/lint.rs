@@ -9,7 +9,8 @@ use crate::policy::document::Mistake;
 
 pub(super) fn run(lint: &Lint) -> ExitCode {
     let read = super::sources(&lint.sources).and_then(|(config, manifests, warnings)| {
-        let source = lint.sources.config.as_ref().map_or_else(|| "settings".to_owned(), |path| path.display().to_string());
+        let source =
+            lint.sources.config.as_ref().map_or_else(|| "settings".to_owned(), |path| path.display().to_string());
         let policies = super::policies(&manifests, super::bindings(&config), &source)?;
         Ok((manifests.objects, policies.by_name.len(), warnings))
     });

@@ -159,7 +159,14 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
         tasks.spawn(Arc::clone(client).watch(LOOK_EVERY));
     }
     let trouble = Arc::new(Mutex::new(None));
-    let reload = Reload { paths, seen, config: config.clone(), review: Arc::clone(&review), metrics, trouble: Arc::clone(&trouble) };
+    let reload = Reload {
+        paths,
+        seen,
+        config: config.clone(),
+        review: Arc::clone(&review),
+        metrics,
+        trouble: Arc::clone(&trouble),
+    };
     tasks.spawn(reload.watch());
     let drain = Drain::default();
     let tls = tls::server_config(Arc::clone(&identity), client.clone()).map_err(|error| vec![failed("tls", &error)])?;

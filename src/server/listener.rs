@@ -44,20 +44,9 @@ pub async fn listen(
     let address = listener.local_addr().map_err(failed)?;
     let (stop, stopped) = watch::channel(false);
     let host = Arc::new(Host::new(router, tls.map(TlsAcceptor::from), bounds.clone()));
-    let door = Door {
-        listener,
-        host,
-        capacity: Capacity::new(seats(bounds)),
-        stopped,
-    };
+    let door = Door { listener, host, capacity: Capacity::new(seats(bounds)), stopped };
     let (settle, grace) = (bounds.settle, bounds.grace);
-    Ok(Running {
-        address,
-        drain,
-        stop,
-        settle,
-        task: tokio::spawn(door.keep(grace)),
-    })
+    Ok(Running { address, drain, stop, settle, task: tokio::spawn(door.keep(grace)) })
 }
 
 /// A listener at work; dropping it cuts every connection.
@@ -134,17 +123,9 @@ impl Door {
     fn admit(&self, stream: TcpStream, peer: SocketAddr, guests: &mut JoinSet<()>) {
         match self.capacity.seat() {
             Some(place) => {
-                guests.spawn(welcome(
-                    stream,
-                    peer,
-                    Arc::clone(&self.host),
-                    place,
-                    self.stopped.clone(),
-                ));
+                guests.spawn(welcome(stream, peer, Arc::clone(&self.host), place, self.stopped.clone()));
             }
-            None => self.host.complain(&format_args!(
-                "no room for {peer}: every connection is having a review judged"
-            )),
+            None => self.host.complain(&format_args!("no room for {peer}: every connection is having a review judged")),
         }
     }
 }
@@ -164,21 +145,11 @@ fn report(ended: Result<(), JoinError>) {
 /// The soft limit of files is raised to the hard one first, as Go's runtime does: containers often start at 1,024.
 fn seats(bounds: &Bounds) -> usize {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let files = if setrlimit(Resource::Nofile, raised).is_ok() {
-        limit.maximum
-    } else {
-        limit.current
-    };
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let files = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
     let half = files.map_or(usize::MAX, |files| usize::try_from(files / 2).unwrap_or(usize::MAX));
     if half < bounds.connections {
-        tracing::warn!(
-            connections = half,
-            "fewer connections than usual: raise the limit of open files (ulimit -n)"
-        );
+        tracing::warn!(connections = half, "fewer connections than usual: raise the limit of open files (ulimit -n)");
     }
     bounds.connections.min(half)
 }
