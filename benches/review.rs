@@ -38,11 +38,14 @@ const POD: &str = include_str!("../tests/fixtures/reviews/captured/pod-create.js
 /// As the API server sends it with `timeoutSeconds: 5`.
 const TARGET: &str = "/validate?timeout=5s";
 
+/// A part of the bench by its name; whether it met its figures.
+type Part = (&'static str, fn() -> bool);
+
 fn main() {
     let log = || File::options().write(true).open("/dev/null").expect("there is a /dev/null");
     tracing::subscriber::set_global_default(logging::subscriber("info", logging::Format::Json, log))
         .expect("nobody else logs here");
-    let parts: [(&str, fn() -> bool); 3] = [("handler", in_handler), ("growth", growth), ("https", over_https)];
+    let parts: [Part; 3] = [("handler", in_handler), ("growth", growth), ("https", over_https)];
     // A word after `--` runs the part of that name alone.
     let only = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let chosen = parts.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name));

@@ -7,9 +7,12 @@ use serde::Serialize;
 use crate::decision::verdict::{Answer, Denial, ImageVerdict, Verdict};
 use crate::image::{Digest, Reference};
 use crate::policy::{PolicyName, RuleName};
-use crate::request::{Container, Subject};
+use crate::request::{Container, Subject, printable};
 
 use super::check::{self, Judged};
+
+/// Names come from whoever wrote the manifest, and a log of CI is read by others.
+const TITLE_BYTES: usize = 400;
 
 /// One of the three outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -181,12 +184,14 @@ pub(super) fn as_text(judged: &[Judged], terminal: bool) -> String {
     let mut text = String::new();
     for object in judged {
         let verdict = paint(check::word(&object.verdict));
-        let _infallible = writeln!(text, "{}: {}: {verdict}", object.source, title(object));
+        let (source, title) = (printable(&object.source, TITLE_BYTES), printable(&title(object), TITLE_BYTES));
+        let _infallible = writeln!(text, "{source}: {title}: {verdict}");
         tell(&mut text, "  ", &denials(&object.verdict, None));
         for (container, image) in images(object) {
             let title = if object.kind == "Image" { "image".to_owned() } else { container.title() };
+            let (title, written) = (printable(&title, TITLE_BYTES), printable(&container.written, TITLE_BYTES));
             let verdict = paint(image_word(object, image));
-            let _infallible = writeln!(text, "  {title} {:?}: {verdict}", container.written);
+            let _infallible = writeln!(text, "  {title} {written}: {verdict}");
             let held = image.map_or_else(Vec::new, |image| denials(&object.verdict, Some(image.container)));
             tell(&mut text, "    ", &held);
         }

@@ -313,8 +313,8 @@ fn what_nobody_looks_at_passes_with_its_basis() {
 fn without_any_policy_nothing_is_demanded() {
     let verdict = verdict(&policies(|_| ()), &pod(&["nginx"]));
     assert_eq!(basis_of(&verdict), Basis::NothingDemanded);
-    let bases: Vec<_> = verdict.images.iter().map(|image| image.basis).collect();
-    assert_eq!(bases, [Some(Basis::NothingDemanded)]);
+    let by_image: Vec<_> = verdict.images.iter().map(|image| image.basis).collect();
+    assert_eq!(by_image, [Some(Basis::NothingDemanded)]);
 }
 
 #[test]
@@ -436,7 +436,7 @@ fn what_is_missing_from_facts_or_request_is_never_an_admission() {
 fn foreign_text_is_fit_to_print() {
     for (text, shown) in [
         ("nginx:1 \u{e9} \u{1f980} \\ \"", "nginx:1 \u{e9} \u{1f980} \\ \""),
-        ("a\nb\r\tc\0", "a\\u{a}b\\u{d}\\u{9}c\\u{0}"),
+        ("a\nb\r\tc\0", "a\\nb\\r\\tc\\u{0}"),
         ("\u{1b}[31m\u{7f}\u{9b}", "\\u{1b}[31m\\u{7f}\\u{9b}"),
         ("\u{202e}nginx\u{2066}\u{200f}\u{61c}", "\\u{202e}nginx\\u{2066}\\u{200f}\\u{61c}"),
         ("a\u{2028}b\u{2029}c", "a\\u{2028}b\\u{2029}c"),

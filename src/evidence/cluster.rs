@@ -158,7 +158,7 @@ impl Reading {
             // Whatever claims to be ours is read as a policy, so that a slip in version or kind is told.
             _ if kind == "ImagePolicy" || api_version.starts_with("pratique.dev/") => self.policy(document, source),
             ("", _) | (_, "") => {
-                self.wrong(document, source, "is no Kubernetes object: `apiVersion` or `kind` is missing")
+                self.wrong(document, source, "is no Kubernetes object: `apiVersion` or `kind` is missing");
             }
             _ => {
                 let message = format!("{kind} has no effect in this build: it reads ImagePolicy and Namespace");

@@ -1,5 +1,7 @@
 //! The words of mistakes: what was found, quoted without harm, and what was probably meant.
 
+use crate::request::printable;
+
 use super::{Node, Value};
 
 /// How much of a text a message quotes.
@@ -32,26 +34,7 @@ pub fn quoted(text: &str) -> String {
 pub fn excerpt(text: &str) -> String {
     let short: String = text.chars().take(MOST_QUOTED).collect();
     let rest = if short.len() < text.len() { "..." } else { "" };
-    format!("{}{rest}", printable(&short))
-}
-
-/// The text with its control characters escaped, so that no document can forge lines of a log or colour a terminal.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || is_invisible(c) {
-            printable.extend(c.escape_default());
-        } else {
-            printable.push(c);
-        }
-    }
-    printable
-}
-
-/// Separators of lines and marks of direction: with them a text shows as what it is not.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    format!("{}{rest}", printable(&short, usize::MAX))
 }
 
 /// The known word that was probably meant.

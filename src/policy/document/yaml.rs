@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Number;
 use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, Tag};
 
-use super::wording::{printable, quoted};
+use crate::request::printable;
+
+use super::wording::quoted;
 use super::{Entry, Mistake, Node, Value};
 
 /// A text longer than this is not read: the API server keeps no object above 1.5 MiB, and a dump of a whole
@@ -44,7 +46,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, Mistake> {
 }
 
 fn broken(line: Option<u64>, why: &str) -> Mistake {
-    let message = format!("is no valid YAML: {}", printable(why));
+    let message = format!("is no valid YAML: {}", printable(why, usize::MAX));
     Mistake { source: String::new(), line, path: String::new(), message }
 }
 
