@@ -188,9 +188,10 @@ fn warnings(denials: &[Denial]) -> Vec<String> {
 fn warning(denial: &Denial) -> String {
     let code = denial.reason.code();
     let policy = denial.policy.as_ref().map(|policy| format!(" (policy {policy})")).unwrap_or_default();
-    let subject = denial.subject.as_ref().map_or_else(String::new, |subject| {
-        format!("{} {}: ", cut(&subject.title, 56), cut(&subject.written, 72))
-    });
+    let subject = denial
+        .subject
+        .as_ref()
+        .map_or_else(String::new, |subject| format!("{} {}: ", cut(&subject.title, 56), cut(&subject.written, 72)));
     let head = format!("{subject}{code}: ");
     let room = WARNING_CHARACTERS.saturating_sub(head.chars().count() + policy.chars().count());
     format!("{head}{}{policy}", cut(&denial.message, room))
