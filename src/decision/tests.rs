@@ -146,11 +146,7 @@ fn every_reason_says_what_is_wrong_and_what_to_do() {
     let flawed = |flaw| verdict(&enforcing("lax"), &request(Subject::Unreadable(flaw)));
     let table = [
         (failed(false), Reason::InternalError, "a fault inside Pratique, see its log; nothing was judged"),
-        (
-            flawed(Flaw::Depth { limit: 96 }),
-            Reason::ReviewUnreadable,
-            "the review is nested more than 96 levels deep",
-        ),
+        (flawed(Flaw::Depth { limit: 96 }), Reason::ReviewUnreadable, "the review is nested more than 96 levels deep"),
         (
             flawed(Flaw::NoPodSpec { path: "spec".into() }),
             Reason::PodSpecMissing,
@@ -416,9 +412,7 @@ fn only_an_admitted_pod_that_is_no_dry_run_leaves_records() {
 fn a_fact_that_is_pending_leaves_the_review_unfinished() {
     let (policies, pod) = (enforcing("strict"), pod(&[&pinned()]));
     let plan = plan(&policies, &unlabelled(), &pod);
-    let decided = |admitted| {
-        decide(&plan, &Facts { images: vec![ImageFacts { admitted }] }, Timestamp::UNIX_EPOCH)
-    };
+    let decided = |admitted| decide(&plan, &Facts { images: vec![ImageFacts { admitted }] }, Timestamp::UNIX_EPOCH);
     assert!(decided(Fact::Pending).unfinished);
     assert!(!decided(Fact::Unavailable(Fault::Outage)).unfinished);
     let first = Timestamp::from_second(77).unwrap();
@@ -522,7 +516,8 @@ fn any_policies() -> impl Strategy<Value = Policies> {
     (any_policy("p"), any_policy("q"), any_policy("r"), bound).prop_map(|(p, q, r, bound)| {
         let mut all = policies(|its| {
             let name = |name: Option<&str>| name.map(PolicyName::from);
-            (its.floor, its.enforce, its.warn, its.audit) = (name(bound.0), name(bound.1), name(bound.2), name(bound.3));
+            (its.floor, its.enforce, its.warn, its.audit) =
+                (name(bound.0), name(bound.1), name(bound.2), name(bound.3));
         });
         all.by_name = BTreeMap::from([p, q, r].map(|policy| (policy.name.clone(), policy)));
         all
@@ -535,8 +530,11 @@ fn any_images() -> impl Strategy<Value = Vec<&'static str>> {
 
 fn any_labels() -> impl Strategy<Value = Labels> {
     let owned = |name: Option<&str>| name.map(str::to_owned);
-    (any_name(), any_name(), any_name())
-        .prop_map(move |(enforce, warn, audit)| Labels { enforce: owned(enforce), warn: owned(warn), audit: owned(audit) })
+    (any_name(), any_name(), any_name()).prop_map(move |(enforce, warn, audit)| Labels {
+        enforce: owned(enforce),
+        warn: owned(warn),
+        audit: owned(audit),
+    })
 }
 
 fn refused(verdict: &Verdict) -> bool {

@@ -51,7 +51,10 @@ impl Metrics {
                 "Reviews whose audit part was left open by the reply: finished, dropped because too many waited, or failed by a panic",
                 &["outcome"],
             )?,
-            panics: IntCounter::new("pratique_panics_total", "Panics while judging: the review was refused, or stayed unfinished")?,
+            panics: IntCounter::new(
+                "pratique_panics_total",
+                "Panics while judging: the review was refused, or stayed unfinished",
+            )?,
             stale: IntGauge::new(
                 "pratique_manifests_stale",
                 "1: the manifests on disk are invalid, the last good ones are in force",

@@ -128,7 +128,8 @@ async fn a_review_is_answered_counted_and_remembered() {
 #[tokio::test]
 async fn nothing_is_remembered_of_a_dry_run_or_a_judgement_for_check() {
     let bench = bench(enforcing());
-    let dry = String::from_utf8(pinned()).unwrap().replace("\"name\":\"web\",\"namespace\"", "\"dryRun\":true,\"namespace\"");
+    let dry =
+        String::from_utf8(pinned()).unwrap().replace("\"name\":\"web\",\"namespace\"", "\"dryRun\":true,\"namespace\"");
     assert!(dry.contains("dryRun"));
     bench.answer(dry.as_bytes()).await;
     let request = decode::decode(&pinned(), &Workloads::default()).unwrap();
@@ -210,7 +211,8 @@ async fn under_dry_run_a_panic_is_admitted_and_recorded_for_the_audit() {
 #[tokio::test]
 async fn under_dry_run_nothing_is_refused() {
     let bench = bench(policies(|its| (its.enforce, its.dry_run) = (Some("strict".into()), true)));
-    let unreadable = String::from_utf8(body("nginx")).unwrap().replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1");
+    let unreadable =
+        String::from_utf8(body("nginx")).unwrap().replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1");
     for body in [body("nginx:1"), body(""), unreadable.into_bytes()] {
         let response = bench.answer(&body).await;
         assert_eq!((&response["allowed"], &response["auditAnnotations"]["basis"]), (&json!(true), &json!("DryRun")));
@@ -285,7 +287,9 @@ async fn a_review_reads_the_old_policies_or_the_new_ones_and_never_some_of_each(
         async move {
             for turn in 0..2_000 {
                 let enforce = turn % 2 == 0;
-                review.set_policies(policies(|its| *(if enforce { &mut its.enforce } else { &mut its.warn }) = Some("strict".into())));
+                review.set_policies(policies(|its| {
+                    *(if enforce { &mut its.enforce } else { &mut its.warn }) = Some("strict".into())
+                }));
                 tokio::task::yield_now().await;
             }
         }

@@ -50,13 +50,7 @@ fn controller(request: Request) -> Request {
 }
 
 fn policy(name: &str, unmatched: Unmatched, rules: Vec<Rule>) -> Policy {
-    Policy {
-        name: name.into(),
-        unmatched,
-        unavailable: Unavailable::Running,
-        inaccessible: Inaccessible::Deny,
-        rules,
-    }
+    Policy { name: name.into(), unmatched, unavailable: Unavailable::Running, inaccessible: Inaccessible::Deny, rules }
 }
 
 fn rule(name: &str, images: &[&str], action: Action) -> Rule {
@@ -78,7 +72,8 @@ fn bindings() -> Bindings {
 
 /// Policies `a` to `f`, which have no rule, and these bindings.
 fn policies(bindings: Bindings) -> Policies {
-    let named = ["a", "b", "c", "d", "e", "f"].map(|name| (name.into(), Arc::new(policy(name, Unmatched::Deny, Vec::new()))));
+    let named =
+        ["a", "b", "c", "d", "e", "f"].map(|name| (name.into(), Arc::new(policy(name, Unmatched::Deny, Vec::new()))));
     Policies { by_name: BTreeMap::from(named), bindings }
 }
 
@@ -111,7 +106,8 @@ fn judged_by(policies: &Policies, scope: &Scope, request: &Request) -> (Vec<Stri
 #[test]
 fn a_label_replaces_the_default_of_its_mode_and_the_floor_stays() {
     let name = |name: &str| Some(PolicyName::from(name));
-    let all = || with(|its| (its.floor, its.enforce, its.warn, its.audit) = (name("a"), name("b"), name("c"), name("d")));
+    let all =
+        || with(|its| (its.floor, its.enforce, its.warn, its.audit) = (name("a"), name("b"), name("c"), name("d")));
     let none = || with(|_| ());
     let pod = create(vec![regular("web", "nginx")]);
     for (policies, scope, expected) in [
@@ -253,7 +249,12 @@ fn an_update_that_keeps_every_image_byte_for_byte_is_unchanged() {
         ("other letters", vec![web()], vec![regular("web", "nginx:1 ")], "judged"),
         ("a digest more", vec![web()], vec![regular("web", &format!("nginx:1@{DIGEST}"))], "judged"),
         ("another name", vec![web()], vec![regular("api", "nginx:1")], "judged"),
-        ("two that change places", vec![web(), side()], vec![regular("web", "envoy:1"), regular("side", "nginx:1")], "judged"),
+        (
+            "two that change places",
+            vec![web(), side()],
+            vec![regular("web", "envoy:1"), regular("side", "nginx:1")],
+            "judged",
+        ),
         ("moved from init", vec![container(init, "web", "nginx:1")], vec![web()], "judged"),
         ("moved to init", vec![web()], vec![container(init, "web", "nginx:1")], "judged"),
         ("moved to ephemeral", vec![web()], vec![web(), container(ephemeral, "web", "nginx:1")], "judged"),
@@ -276,7 +277,10 @@ fn an_update_that_keeps_every_image_byte_for_byte_is_unchanged() {
 fn an_invalid_image_that_was_there_before_is_unchanged_too() {
     let policies = with(|its| its.enforce = Some("a".into()));
     for written in ["", "NGINX", "a b"] {
-        assert_eq!(stands(&policies, &update(vec![regular("web", written)], vec![regular("web", written)])), "unchanged");
+        assert_eq!(
+            stands(&policies, &update(vec![regular("web", written)], vec![regular("web", written)])),
+            "unchanged"
+        );
     }
 }
 
