@@ -260,7 +260,7 @@ async fn an_unreadable_review_says_what_could_not_be_read() {
             base().set("/request/operation", json!("PATCH")),
             "operation \"PATCH\" is unknown",
         ),
-        (base().set("/request/object/spec", json!([])), "spec"),
+        (base().set("/request/object/spec", json!([])), "expected an object"),
     ] {
         let answer = webhook.review(&changed).await;
         assert!(

@@ -22,7 +22,7 @@ pub use object::{
     Object, cron_job, custom, daemon_set, deployment, job, pod, pod_template, replica_set, replication_controller,
     stateful_set,
 };
-pub use program::{Memory, Outcome, Program, run, run_with_input};
+pub use program::{Memory, Outcome, Program, first_line_of, run, run_with_input};
 pub use review::{Review, review};
 pub use webhook::{Setup, Webhook};
 

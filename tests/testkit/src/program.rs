@@ -57,6 +57,19 @@ pub fn run_with_input(binary: &str, arguments: &[&str], input: &str) -> Outcome 
     }
 }
 
+/// The first line that a command prints on its standard output; the command is ended then.
+pub async fn first_line_of(binary: &str, arguments: &[&str]) -> String {
+    let mut child = command(binary, arguments).stdin(Stdio::null()).spawn().expect("the program starts");
+    let stdout = child.stdout.take().expect("standard output is piped");
+    let read = tokio::task::spawn_blocking(move || BufReader::new(stdout).lines().next());
+    let line = tokio::time::timeout(crate::PATIENCE, read).await;
+    child.kill().expect("our own child can be ended");
+    // Reaped; how it ended does not matter.
+    let _status = child.wait();
+    let line = line.expect("it prints within patience").expect("reading does not panic");
+    line.expect("it prints a line").expect("of UTF-8")
+}
+
 /// With none of the settings that this process may have.
 fn command(binary: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use pratique::command::serve::{self, Running, Settings};
 use pratique::config::{Config, Level, Workload};
 use pratique::policy::Controllers;
+use pratique::server::Bounds;
 
 use crate::client::{Client, Protocol};
 use crate::directory::Directory;
@@ -14,6 +15,7 @@ use crate::directory::Directory;
 #[derive(Debug)]
 pub struct Setup {
     config: Config,
+    bounds: Bounds,
     manifests: Directory,
 }
 
@@ -41,10 +43,10 @@ impl Webhook {
         config.defaults.audit = None;
         config.exempt_namespaces.clear();
         config.log.level = Level::Error;
-        Setup {
-            config,
-            manifests: Directory::new(),
-        }
+        let manifests = Directory::new();
+        // A folder without any manifest is a mistake of whoever named it.
+        manifests.namespace("default", &[]);
+        Setup { config, bounds: Bounds::default(), manifests }
     }
 
     /// One that enforces a built-in policy everywhere, controllers included.
@@ -172,32 +174,27 @@ impl Setup {
         self
     }
 
+    /// Limits of the HTTP side, where a test cannot wait for the real ones.
+    #[must_use]
+    pub fn bounds(mut self, change: impl FnOnce(&mut Bounds)) -> Self {
+        change(&mut self.bounds);
+        self
+    }
+
     /// Starts it; panics with its complaints.
     pub async fn start(self) -> Webhook {
-        self.try_start()
-            .await
-            .unwrap_or_else(|mistakes| panic!("the webhook does not start: {mistakes:#?}"))
+        self.try_start().await.unwrap_or_else(|mistakes| panic!("the webhook does not start: {mistakes:#?}"))
     }
 
     /// Starts it, or hands back why not.
     pub async fn try_start(self) -> Result<Webhook, Vec<String>> {
-        let Self { config, manifests } = self;
-        let settings = Settings {
-            config,
-            manifests: vec![manifests.path().to_owned()],
-        };
-        let running = serve::start(settings).await?;
-        let authority = running
-            .authority
-            .clone()
-            .expect("without certificate files the webhook makes its own");
+        let Self { config, bounds, manifests } = self;
+        let settings = Settings { config, bounds, manifests: vec![manifests.path().to_owned()] };
+        let started = serve::start(settings).await;
+        let running = started.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let authority = running.authority.clone().expect("without certificate files the webhook makes its own");
         let client = |protocol| Client::new(running.webhook, running.admin, &authority, protocol);
         let (http1, http2) = (client(Protocol::Http1), client(Protocol::Http2));
-        Ok(Webhook {
-            running: Some(running),
-            manifests,
-            http1,
-            http2,
-        })
+        Ok(Webhook { running: Some(running), manifests, http1, http2 })
     }
 }
