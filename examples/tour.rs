@@ -107,22 +107,13 @@ async fn main() -> Result<(), String> {
     say(
         "and `pratique serve --manifests manifests/policies`, the webhook itself; the README has the way to a cluster.",
     );
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("not as it should be: {}", wrong.join("; ")))
-    }
+    if wrong.is_empty() { Ok(()) } else { Err(format!("not as it should be: {}", wrong.join("; "))) }
 }
 
 impl Outcome {
     fn is(&self, answer: &Answer) -> bool {
         let told = |word: &str| answer.warnings.iter().any(|warning| warning.contains(word));
-        let recorded = |word: &str| {
-            answer
-                .annotations
-                .get("audited")
-                .is_some_and(|entry| entry.contains(word))
-        };
+        let recorded = |word: &str| answer.annotations.get("audited").is_some_and(|entry| entry.contains(word));
         let quiet = answer.warnings.is_empty();
         match self {
             Self::Admitted => answer.allowed && quiet,

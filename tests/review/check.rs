@@ -64,8 +64,10 @@ fn pod_spec(kind: &str) -> &'static str {
 fn is_refused_by_baseline(image: &str) -> bool {
     let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
     let last = name.rsplit('/').next().unwrap_or_default();
-    let (repository, tag) = last.split_once(':').map_or((name, None), |(_, tag)| (&name[..name.len() - tag.len() - 1], Some(tag)));
-    let is_reference = !repository.contains("//") && repository.bytes().all(|byte| !byte.is_ascii_uppercase())
+    let (repository, tag) =
+        last.split_once(':').map_or((name, None), |(_, tag)| (&name[..name.len() - tag.len() - 1], Some(tag)));
+    let is_reference = !repository.contains("//")
+        && repository.bytes().all(|byte| !byte.is_ascii_uppercase())
         && tag.is_none_or(|tag| !tag.contains('$'));
     !is_reference || digest.is_none() && tag.is_none_or(|tag| tag == "latest")
 }
@@ -167,24 +169,25 @@ fn the_json_has_the_shape_of_the_contract() {
     let message = answer["objects"][0]["images"][1]["denials"][0]["message"].take();
     assert!(text(&message).contains("pin a digest"), "{message}");
     let expected = serde_json::json!({"verdict": "refused", "objects": [{
-        "source": "-", "kind": "Pod", "namespace": "shop", "name": "web", "verdict": "refused", "images": [
-            {"path": "spec.initContainers[0].image", "container": "migrate", "image": "ghcr.io/acme/db:v1.4.2",
-             "registry": "ghcr.io", "repository": "acme/db", "tag": "v1.4.2", "digest": null, "verdict": "admitted",
-             "basis": "EveryDemandMet", "policy": "baseline", "rule": "all", "denials": []},
-            {"path": "spec.containers[0].image", "container": "web", "image": "nginx:latest",
-             "registry": "docker.io", "repository": "library/nginx", "tag": "latest", "digest": null, "verdict": "refused",
-             "basis": null, "policy": "baseline", "rule": "all", "denials": [{"mode": "enforce", "policy": "baseline",
-                "check": "tag", "reason": "tag-mutable", "message": null, "retriable": false}]},
-            {"path": "spec.volumes[0].image.reference", "container": "model", "image": "quay.io/acme/model:v3",
-             "registry": "quay.io", "repository": "acme/model", "tag": "v3", "digest": null, "verdict": "admitted",
-             "basis": "EveryDemandMet", "policy": "baseline", "rule": "all", "denials": []},
-        ]}]});
+    "source": "-", "kind": "Pod", "namespace": "shop", "name": "web", "verdict": "refused", "images": [
+        {"path": "spec.initContainers[0].image", "container": "migrate", "image": "ghcr.io/acme/db:v1.4.2",
+         "registry": "ghcr.io", "repository": "acme/db", "tag": "v1.4.2", "digest": null, "verdict": "admitted",
+         "basis": "EveryDemandMet", "policy": "baseline", "rule": "all", "denials": []},
+        {"path": "spec.containers[0].image", "container": "web", "image": "nginx:latest",
+         "registry": "docker.io", "repository": "library/nginx", "tag": "latest", "digest": null, "verdict": "refused",
+         "basis": null, "policy": "baseline", "rule": "all", "denials": [{"mode": "enforce", "policy": "baseline",
+            "check": "tag", "reason": "tag-mutable", "message": null, "retriable": false}]},
+        {"path": "spec.volumes[0].image.reference", "container": "model", "image": "quay.io/acme/model:v3",
+         "registry": "quay.io", "repository": "acme/model", "tag": "v3", "digest": null, "verdict": "admitted",
+         "basis": "EveryDemandMet", "policy": "baseline", "rule": "all", "denials": []},
+    ]}]});
     assert_eq!(answer, expected, "{answer:#}");
 }
 
 #[test]
 fn bare_images_are_objects_of_their_own() {
-    let (code, answer) = check_json(&["--policy", "restricted", PINNED, TAGGED, "Not A Reference", "REG.example:5000/a/b"]);
+    let (code, answer) =
+        check_json(&["--policy", "restricted", PINNED, TAGGED, "Not A Reference", "REG.example:5000/a/b"]);
     assert_eq!(code, Some(1));
     let objects = answer["objects"].as_array().unwrap();
     assert_eq!(objects.len(), 4);
@@ -296,7 +299,9 @@ fn a_controller_is_judged_like_the_pods_that_it_will_make() {
 #[test]
 fn standard_input_may_be_a_list_several_documents_or_json() {
     let pod = |name: &str, image: &str| {
-        format!("{{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {{\"name\": \"{name}\"}}, \"spec\": {{\"containers\": [{{\"name\": \"c\", \"image\": \"{image}\"}}]}}}}")
+        format!(
+            "{{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {{\"name\": \"{name}\"}}, \"spec\": {{\"containers\": [{{\"name\": \"c\", \"image\": \"{image}\"}}]}}}}"
+        )
     };
     let (a, b) = (pod("a", LATEST), pod("b", TAGGED));
     for input in [
@@ -310,7 +315,8 @@ fn standard_input_may_be_a_list_several_documents_or_json() {
         let outcome = run_with_input(PRATIQUE, &["check", "--policy", "baseline", "-o", "json", "-f", "-"], &input);
         assert_eq!(outcome.code, Some(1), "{input}\n{outcome:?}");
         let answer = outcome.json();
-        let names: Vec<&str> = answer["objects"].as_array().unwrap().iter().map(|object| text(&object["name"])).collect();
+        let names: Vec<&str> =
+            answer["objects"].as_array().unwrap().iter().map(|object| text(&object["name"])).collect();
         assert_eq!(names, ["a", "b"], "{input}");
     }
 }

@@ -113,7 +113,8 @@ async fn a_head_without_end_is_refused() {
 #[tokio::test]
 async fn rubbish_on_the_tls_port_gets_no_answer() {
     let webhook = quick().start().await;
-    let random: Vec<u8> = (0_u32..4_096).map(|index| (index.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0]).collect();
+    let random: Vec<u8> =
+        (0_u32..4_096).map(|index| (index.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0]).collect();
     let record = [&[0x16, 0x03, 0x01, 0x40, 0x00][..], &[0xff; 16_384]].concat();
     for bytes in [random, record, vec![0; 100], b"\x16\x03\x01".to_vec(), b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()] {
         let mut stream = TcpStream::connect(webhook.webhook()).await.unwrap();

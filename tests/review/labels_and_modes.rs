@@ -16,11 +16,7 @@ async fn ask(webhook: &Webhook, namespace: &str, image: &str) -> Answer {
 
 /// What a user and an auditor see of an answer: allowed, warned, audited.
 fn seen(answer: &Answer) -> (bool, bool, bool) {
-    (
-        answer.allowed,
-        !answer.warnings.is_empty(),
-        answer.annotations.contains_key("audited"),
-    )
+    (answer.allowed, !answer.warnings.is_empty(), answer.annotations.contains_key("audited"))
 }
 
 const UNTOUCHED: (bool, bool, bool) = (true, false, false);
@@ -37,14 +33,7 @@ async fn each_label_acts_in_its_own_mode_and_nowhere_else() {
         .namespace("audited", &[("audit", "baseline")])
         .namespace("warned-more", &[("enforce", "baseline"), ("warn", "restricted")])
         .namespace("audited-more", &[("warn", "baseline"), ("audit", "restricted")])
-        .namespace(
-            "all",
-            &[
-                ("enforce", "restricted"),
-                ("warn", "restricted"),
-                ("audit", "restricted"),
-            ],
-        )
+        .namespace("all", &[("enforce", "restricted"), ("warn", "restricted"), ("audit", "restricted")])
         .start()
         .await;
     for (namespace, image, expected) in [
@@ -76,10 +65,7 @@ async fn without_a_label_the_default_of_each_mode_judges() {
         (Webhook::setup().enforce("baseline"), REFUSED),
         (Webhook::setup().warn("baseline"), WARNED),
         (Webhook::setup().audit("baseline"), AUDITED),
-        (
-            Webhook::setup().warn("baseline").audit("restricted"),
-            (true, true, true),
-        ),
+        (Webhook::setup().warn("baseline").audit("restricted"), (true, true, true)),
         (Webhook::setup().floor("baseline"), REFUSED),
     ] {
         let webhook = setup.namespace("shop", &[]).start().await;
@@ -104,32 +90,19 @@ async fn a_label_replaces_the_default_of_its_own_mode_alone() {
 async fn no_label_lowers_the_floor() {
     let webhook = Webhook::setup()
         .floor("restricted")
-        .namespace(
-            "lower",
-            &[("enforce", "baseline"), ("warn", "baseline"), ("audit", "baseline")],
-        )
+        .namespace("lower", &[("enforce", "baseline"), ("warn", "baseline"), ("audit", "baseline")])
         .start()
         .await;
     let answer = ask(&webhook, "lower", TAGGED).await;
-    assert!(
-        !answer.allowed && answer.first_line().ends_with("(policy restricted)"),
-        "{answer:?}"
-    );
+    assert!(!answer.allowed && answer.first_line().ends_with("(policy restricted)"), "{answer:?}");
     assert_eq!(seen(&ask(&webhook, "lower", PINNED).await), UNTOUCHED);
 }
 
 #[tokio::test]
 async fn floor_and_label_both_judge_and_both_are_told() {
-    let webhook = Webhook::setup()
-        .floor("restricted")
-        .namespace("both", &[("enforce", "baseline")])
-        .start()
-        .await;
+    let webhook = Webhook::setup().floor("restricted").namespace("both", &[("enforce", "baseline")]).start().await;
     let answer = ask(&webhook, "both", LATEST).await;
-    assert!(
-        answer.message.contains("tag-mutable") && answer.message.contains("digest-missing"),
-        "{answer:?}"
-    );
+    assert!(answer.message.contains("tag-mutable") && answer.message.contains("digest-missing"), "{answer:?}");
 }
 
 #[tokio::test]
@@ -142,16 +115,10 @@ async fn a_label_that_names_no_policy_is_a_denial_in_its_mode() {
         .await;
     let answer = ask(&webhook, "enforced", PINNED).await;
     assert_eq!(seen(&answer), REFUSED);
-    assert!(
-        answer.first_line().contains("policy-unknown") && answer.message.contains("no-such"),
-        "{answer:?}"
-    );
+    assert!(answer.first_line().contains("policy-unknown") && answer.message.contains("no-such"), "{answer:?}");
     let answer = ask(&webhook, "warned", PINNED).await;
     assert_eq!(seen(&answer), WARNED);
-    assert!(
-        answer.warnings[0].contains("policy-unknown") && answer.warnings[0].contains("no-such"),
-        "{answer:?}"
-    );
+    assert!(answer.warnings[0].contains("policy-unknown") && answer.warnings[0].contains("no-such"), "{answer:?}");
     let answer = ask(&webhook, "audited", PINNED).await;
     assert_eq!(seen(&answer), AUDITED);
     assert!(answer.annotations["audited"].contains("policy-unknown"), "{answer:?}");
@@ -159,26 +126,16 @@ async fn a_label_that_names_no_policy_is_a_denial_in_its_mode() {
 
 #[tokio::test]
 async fn an_unknown_policy_in_one_mode_leaves_the_others_as_they_are() {
-    let webhook = Webhook::setup()
-        .namespace("half", &[("enforce", "baseline"), ("warn", "no-such")])
-        .start()
-        .await;
+    let webhook = Webhook::setup().namespace("half", &[("enforce", "baseline"), ("warn", "no-such")]).start().await;
     assert_eq!(seen(&ask(&webhook, "half", LATEST).await), (false, true, false));
     assert_eq!(seen(&ask(&webhook, "half", TAGGED).await), WARNED);
 }
 
 #[tokio::test]
 async fn an_empty_label_names_no_policy_and_never_nothing() {
-    let webhook = Webhook::setup()
-        .warn("baseline")
-        .namespace("empty", &[("enforce", "")])
-        .start()
-        .await;
+    let webhook = Webhook::setup().warn("baseline").namespace("empty", &[("enforce", "")]).start().await;
     let answer = ask(&webhook, "empty", PINNED).await;
-    assert!(
-        !answer.allowed && answer.message.contains("policy-unknown"),
-        "{answer:?}"
-    );
+    assert!(!answer.allowed && answer.message.contains("policy-unknown"), "{answer:?}");
 }
 
 #[tokio::test]
@@ -190,19 +147,14 @@ async fn policy_names_are_compared_byte_for_byte() {
         .await;
     for namespace in ["upper", "padded"] {
         let answer = ask(&webhook, namespace, PINNED).await;
-        assert!(
-            !answer.allowed && answer.message.contains("policy-unknown"),
-            "{answer:?}"
-        );
+        assert!(!answer.allowed && answer.message.contains("policy-unknown"), "{answer:?}");
     }
 }
 
 #[tokio::test]
 async fn other_labels_of_a_namespace_mean_nothing() {
     let webhook = Webhook::setup().start().await;
-    webhook
-        .manifests()
-        .namespace("other", &[("pod-security.kubernetes.io/enforce", "restricted")]);
+    webhook.manifests().namespace("other", &[("pod-security.kubernetes.io/enforce", "restricted")]);
     assert_eq!(seen(&ask(&webhook, "other", LATEST).await), UNTOUCHED);
 }
 
@@ -227,22 +179,8 @@ async fn an_exempt_namespace_passes_whatever_its_labels_and_the_floor_say() {
 async fn an_exempt_namespace_is_the_one_of_the_request_and_not_of_the_object() {
     let webhook = Webhook::setup().enforce("restricted").exempt("system").start().await;
     let review = review(&pod_with(LATEST).namespace("shop"));
-    assert!(
-        !webhook
-            .review(
-                &review
-                    .clone()
-                    .set("/request/object/metadata/namespace", json!("system"))
-            )
-            .await
-            .allowed
-    );
-    assert!(
-        !webhook
-            .review(&review.set("/request/name", json!("system")))
-            .await
-            .allowed
-    );
+    assert!(!webhook.review(&review.clone().set("/request/object/metadata/namespace", json!("system"))).await.allowed);
+    assert!(!webhook.review(&review.set("/request/name", json!("system"))).await.allowed);
 }
 
 #[tokio::test]
@@ -260,18 +198,9 @@ async fn under_dry_run_every_refusal_becomes_an_audit_record() {
         (review(&pod_with("Not A Reference")), "image-invalid"),
         (review(&pod_with(PINNED)).in_namespace("unknown"), "policy-unknown"),
         (review(&pod("web").without_pod_spec()), "pod-spec-missing"),
-        (
-            review(&pod_with(PINNED)).set("/request/object/spec", json!("text")),
-            "review-unreadable",
-        ),
-        (
-            review(&pod_with(PINNED)).set("/apiVersion", json!("admission.k8s.io/v1beta1")),
-            "review-unreadable",
-        ),
-        (
-            review(&pod_with(PINNED)).set("/request/operation", json!("PATCH")),
-            "review-unreadable",
-        ),
+        (review(&pod_with(PINNED)).set("/request/object/spec", json!("text")), "review-unreadable"),
+        (review(&pod_with(PINNED)).set("/apiVersion", json!("admission.k8s.io/v1beta1")), "review-unreadable"),
+        (review(&pod_with(PINNED)).set("/request/operation", json!("PATCH")), "review-unreadable"),
     ] {
         let answer = webhook.review(&review).await;
         assert_eq!(seen(&answer), AUDITED, "{answer:?}");
@@ -284,9 +213,7 @@ async fn under_dry_run_every_refusal_becomes_an_audit_record() {
 #[tokio::test]
 async fn under_dry_run_a_body_without_a_uid_is_still_nobodys_review() {
     let webhook = Webhook::setup().dry_run().enforce("restricted").start().await;
-    let raw = webhook
-        .post(review(&pod_with(LATEST)).without("/request/uid").text())
-        .await;
+    let raw = webhook.post(review(&pod_with(LATEST)).without("/request/uid").text()).await;
     assert_eq!((raw.status.as_u16(), raw.admits()), (400, false));
 }
 
@@ -303,73 +230,38 @@ async fn a_server_side_dry_run_is_judged_as_the_real_thing_would_be() {
 
 #[tokio::test]
 async fn controllers_are_warned_enforced_or_ignored_as_configured() {
-    for (controllers, expected) in [
-        (Controllers::Warn, WARNED),
-        (Controllers::Enforce, REFUSED),
-        (Controllers::Ignore, UNTOUCHED),
-    ] {
-        let webhook = Webhook::setup()
-            .enforce("baseline")
-            .controllers(controllers)
-            .start()
-            .await;
-        let answer = webhook
-            .review(&review(&deployment("web").container("web", LATEST)))
-            .await;
+    for (controllers, expected) in
+        [(Controllers::Warn, WARNED), (Controllers::Enforce, REFUSED), (Controllers::Ignore, UNTOUCHED)]
+    {
+        let webhook = Webhook::setup().enforce("baseline").controllers(controllers).start().await;
+        let answer = webhook.review(&review(&deployment("web").container("web", LATEST))).await;
         assert_eq!(seen(&answer), expected, "{controllers:?}: {answer:?}");
-        assert!(
-            !ask(&webhook, "shop", LATEST).await.allowed,
-            "a pod is judged under {controllers:?}"
-        );
+        assert!(!ask(&webhook, "shop", LATEST).await.allowed, "a pod is judged under {controllers:?}");
     }
 }
 
 #[tokio::test]
 async fn the_floor_too_only_warns_a_controller_whose_pods_it_will_refuse() {
     let webhook = Webhook::setup().floor("baseline").start().await;
-    let answer = webhook
-        .review(&review(&deployment("web").container("web", LATEST)))
-        .await;
+    let answer = webhook.review(&review(&deployment("web").container("web", LATEST))).await;
     assert_eq!(seen(&answer), WARNED);
     assert_eq!(answer.annotations["basis"], "SoftenedToWarning");
 }
 
 #[tokio::test]
 async fn a_namespace_that_is_not_in_the_manifests_is_judged_by_the_defaults_and_the_floor() {
-    let webhook = Webhook::setup()
-        .enforce("baseline")
-        .floor("restricted")
-        .namespace("known", &[])
-        .start()
-        .await;
+    let webhook = Webhook::setup().enforce("baseline").floor("restricted").namespace("known", &[]).start().await;
     let answer = ask(&webhook, "unheard-of", LATEST).await;
-    assert!(
-        answer.message.contains("tag-mutable") && answer.message.contains("digest-missing"),
-        "{answer:?}"
-    );
+    assert!(answer.message.contains("tag-mutable") && answer.message.contains("digest-missing"), "{answer:?}");
 }
 
 #[tokio::test]
 async fn nothing_that_the_author_of_a_pod_can_write_clears_it() {
-    let webhook = Webhook::setup()
-        .enforce("baseline")
-        .namespace("shop", &[])
-        .start()
-        .await;
+    let webhook = Webhook::setup().enforce("baseline").namespace("shop", &[]).start().await;
     let base = || pod_with(LATEST);
     for (what, object) in [
-        (
-            "labels",
-            base()
-                .label("pratique.dev/enforce", "none")
-                .label("pratique.dev/exempt", "true"),
-        ),
-        (
-            "annotations",
-            base()
-                .annotation("pratique.dev/enforce", "")
-                .annotation("pratique.dev/skip", "true"),
-        ),
+        ("labels", base().label("pratique.dev/enforce", "none").label("pratique.dev/exempt", "true")),
+        ("annotations", base().annotation("pratique.dev/enforce", "").annotation("pratique.dev/skip", "true")),
         ("an owner", base().owner("ReplicaSet", "web-1")),
         ("its deletion", base().deleting()),
     ] {
@@ -378,9 +270,6 @@ async fn nothing_that_the_author_of_a_pod_can_write_clears_it() {
     }
     let replicas = review(&base()).set("/request/object/spec/replicas", json!(0));
     assert!(!webhook.review(&replicas).await.allowed);
-    let user = review(&base()).set(
-        "/request/userInfo/username",
-        json!("system:serviceaccount:kube-system:pratique"),
-    );
+    let user = review(&base()).set("/request/userInfo/username", json!("system:serviceaccount:kube-system:pratique"));
     assert!(!webhook.review(&user).await.allowed);
 }

@@ -77,7 +77,10 @@ fn the_json_lists_the_same_mistakes() {
     let misspelt = mistakes.iter().find(|mistake| mistake["path"] == "spec.rules[0].tags.denny").expect("it is listed");
     assert!(misspelt["source"].as_str().is_some_and(|source| source.ends_with("policy-misspelt.yaml")), "{misspelt}");
     assert_eq!(misspelt["line"], 8, "{misspelt}");
-    assert!(misspelt["message"].as_str().is_some_and(|message| message.contains("deny")), "it says what was meant: {misspelt}");
+    assert!(
+        misspelt["message"].as_str().is_some_and(|message| message.contains("deny")),
+        "it says what was meant: {misspelt}"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The real server over TLS on a port of its own, asked as an API server asks; and the real program beside it.
 
+#![expect(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
 mod check;
 mod facts;
 mod hostile;

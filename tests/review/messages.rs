@@ -19,17 +19,13 @@ rules:
 "#;
 
 fn many(count: usize) -> Object {
-    (0..count).fold(pod("web"), |pod, index| {
-        pod.container(&format!("c{index:03}"), &format!("nginx{index:03}:latest"))
-    })
+    (0..count).fold(pod("web"), |pod, index| pod.container(&format!("c{index:03}"), &format!("nginx{index:03}:latest")))
 }
 
 #[tokio::test]
 async fn two_refused_images_are_told_in_these_words() {
     let webhook = Webhook::setup().policy("acme", ACME).enforce("acme").start().await;
-    let object = pod("web")
-        .init("migrate", "ghcr.io/acme/db:v1.4.2")
-        .container("web", LATEST);
+    let object = pod("web").init("migrate", "ghcr.io/acme/db:v1.4.2").container("web", LATEST);
     let answer = webhook.review(&review(&object)).await;
     assert_eq!(
         answer.message,
@@ -39,10 +35,7 @@ async fn two_refused_images_are_told_in_these_words() {
            initContainers[migrate] ghcr.io/acme/db:v1.4.2\n    \
              digest-missing: the name has no digest; pin one as name@sha256:..."
     );
-    assert_eq!(
-        (answer.code, answer.reason.as_str(), answer.retry_after),
-        (Some(403), "Forbidden", None)
-    );
+    assert_eq!((answer.code, answer.reason.as_str(), answer.retry_after), (Some(403), "Forbidden", None));
     assert_eq!(
         answer.annotations["denied"],
         "tag-mutable nginx:latest (acme, enforce); digest-missing ghcr.io/acme/db:v1.4.2 (acme, enforce)"
@@ -65,10 +58,7 @@ async fn the_first_line_alone_tells_image_reason_and_policy() {
             "quay.io/a/b:1",
             "quay.io/a/b:1: refused-by-rule, quay is closed on Mondays, ask the platform team (policy acme)",
         ),
-        (
-            "gcr.io/a/b:1",
-            "gcr.io/a/b:1: image-unmatched, no rule of policy acme matches this image (policy acme)",
-        ),
+        ("gcr.io/a/b:1", "gcr.io/a/b:1: image-unmatched, no rule of policy acme matches this image (policy acme)"),
     ] {
         let answer = webhook.review(&review(&pod("web").container("web", image))).await;
         assert_eq!(answer.first_line(), expected);
@@ -80,16 +70,11 @@ async fn kubectl_shows_it_as_it_shows_other_webhooks() {
     let webhook = Webhook::setup().policy("acme", ACME).enforce("acme").start().await;
     let created = webhook.review(&review(&pod("web").container("web", PINNED))).await;
     assert_eq!(created.as_kubectl(), "pod/web created");
-    let refused = webhook
-        .review(&review(&pod("web").container("web", LATEST)))
-        .await
-        .as_kubectl();
+    let refused = webhook.review(&review(&pod("web").container("web", LATEST))).await.as_kubectl();
     let expected =
         "Error from server (Forbidden): admission webhook \"images.pratique.dev\" denied the request: nginx:latest: ";
     assert!(refused.starts_with(expected), "{refused}");
-    let warned = webhook
-        .review(&review(&deployment("web").container("web", LATEST)))
-        .await;
+    let warned = webhook.review(&review(&deployment("web").container("web", LATEST))).await;
     assert_eq!(
         warned.as_kubectl(),
         "Warning: containers[web] nginx:latest: tag-mutable: \"latest\" can change under you; pin a digest (policy acme)\n\
@@ -100,9 +85,7 @@ async fn kubectl_shows_it_as_it_shows_other_webhooks() {
 #[tokio::test]
 async fn an_image_used_twice_is_told_for_both_places() {
     let webhook = Webhook::enforcing("baseline").await;
-    let answer = webhook
-        .review(&review(&pod("web").init("a", LATEST).container("b", LATEST)))
-        .await;
+    let answer = webhook.review(&review(&pod("web").init("a", LATEST).container("b", LATEST))).await;
     assert!(answer.first_line().contains("and 1 more image"), "{answer:?}");
     assert!(
         answer.message.contains("initContainers[a] nginx:latest")
@@ -116,10 +99,7 @@ async fn a_hundred_warnings_stay_within_the_limits_of_the_api_server_and_count_t
     // The client checks 256 characters each and 4,096 in all, for this and every answer.
     let answer = webhook.review(&review(&many(100))).await;
     let (last, shown) = answer.warnings.split_last().expect("there are warnings");
-    let more: usize = last
-        .split_whitespace()
-        .find_map(|word| word.parse().ok())
-        .expect("the last one counts the rest");
+    let more: usize = last.split_whitespace().find_map(|word| word.parse().ok()).expect("the last one counts the rest");
     assert_eq!(shown.len() + more, 100, "{last}");
     assert!(shown.len() >= 20, "room is used: {} warnings", shown.len());
     assert!(shown[0].contains("c000"), "in the order of the pod: {}", shown[0]);
@@ -129,46 +109,25 @@ async fn a_hundred_warnings_stay_within_the_limits_of_the_api_server_and_count_t
 async fn a_hundred_refused_images_still_make_a_message_that_can_be_read() {
     let webhook = Webhook::enforcing("baseline").await;
     let answer = webhook.review(&review(&many(100))).await;
-    assert!(
-        answer.first_line().contains("and 99 more images"),
-        "{}",
-        answer.first_line()
-    );
-    assert!(
-        answer.first_line().len() < 256 && answer.message.len() < 8_192,
-        "{} bytes",
-        answer.message.len()
-    );
+    assert!(answer.first_line().contains("and 99 more images"), "{}", answer.first_line());
+    assert!(answer.first_line().len() < 256 && answer.message.len() < 8_192, "{} bytes", answer.message.len());
 }
 
 #[tokio::test]
 async fn a_hundred_audited_images_stay_within_an_annotation() {
     let webhook = Webhook::setup().audit("baseline").start().await;
     let answer = webhook.review(&review(&many(100))).await;
-    assert!(
-        answer.allowed && answer.annotations["audited"].ends_with("..."),
-        "{:?}",
-        answer.annotations
-    );
+    assert!(answer.allowed && answer.annotations["audited"].ends_with("..."), "{:?}", answer.annotations);
 }
 
 #[tokio::test]
 async fn the_worst_reason_comes_first_whatever_the_order_of_the_pod() {
     let webhook = Webhook::setup().policy("acme", ACME).enforce("acme").start().await;
-    let object = pod("web")
-        .container("a", "ghcr.io/acme/a:v1")
-        .container("b", LATEST)
-        .container("c", "quay.io/x/y:1");
+    let object = pod("web").container("a", "ghcr.io/acme/a:v1").container("b", LATEST).container("c", "quay.io/x/y:1");
     let answer = webhook.review(&review(&object)).await;
-    assert!(
-        answer.first_line().starts_with("quay.io/x/y:1: refused-by-rule"),
-        "{answer:?}"
-    );
-    let titles: Vec<_> = answer
-        .message
-        .lines()
-        .filter_map(|line| line.trim().strip_suffix("v1").or(Some(line.trim())))
-        .collect();
+    assert!(answer.first_line().starts_with("quay.io/x/y:1: refused-by-rule"), "{answer:?}");
+    let titles: Vec<_> =
+        answer.message.lines().filter_map(|line| line.trim().strip_suffix("v1").or(Some(line.trim()))).collect();
     let place = |title: &str| titles.iter().position(|line| line.starts_with(title));
     assert!(
         place("containers[c]") < place("containers[b]") && place("containers[b]") < place("containers[a]"),
@@ -178,12 +137,7 @@ async fn the_worst_reason_comes_first_whatever_the_order_of_the_pod() {
 
 #[tokio::test]
 async fn what_a_pod_brings_cannot_forge_lines_or_colours() {
-    let webhook = Webhook::setup()
-        .enforce("baseline")
-        .warn("baseline")
-        .audit("baseline")
-        .start()
-        .await;
+    let webhook = Webhook::setup().enforce("baseline").warn("baseline").audit("baseline").start().await;
     for image in [
         "nginx:latest\n  containers[other] ghcr.io/acme/fine@sha256:1\n    admitted",
         "\u{1b}[2K\u{1b}[32mnginx:latest",
@@ -194,10 +148,7 @@ async fn what_a_pod_brings_cannot_forge_lines_or_colours() {
     ] {
         // The client refuses control characters in messages, warnings and annotations.
         let answer = webhook.review(&review(&pod("web").container("web", image))).await;
-        assert!(
-            !answer.allowed && answer.message.contains("image-invalid"),
-            "{answer:?}"
-        );
+        assert!(!answer.allowed && answer.message.contains("image-invalid"), "{answer:?}");
         assert_eq!(answer.message.lines().count(), 3, "{}", answer.message);
         let shown = format!("{}{}{:?}", answer.message, answer.warnings.concat(), answer.annotations);
         assert!(!shown.contains(['\u{202e}', '\u{2028}', '\u{85}']), "{shown:?}");
@@ -209,23 +160,10 @@ async fn what_a_pod_brings_cannot_forge_lines_or_colours() {
 
 #[tokio::test]
 async fn names_of_any_length_make_messages_of_a_bounded_one() {
-    let webhook = Webhook::setup()
-        .enforce("baseline")
-        .warn("baseline")
-        .audit("baseline")
-        .start()
-        .await;
-    for long in [
-        "a".repeat(100_000),
-        "ä".repeat(50_000),
-        "a/".repeat(50_000) + "a:latest",
-    ] {
+    let webhook = Webhook::setup().enforce("baseline").warn("baseline").audit("baseline").start().await;
+    for long in ["a".repeat(100_000), "ä".repeat(50_000), "a/".repeat(50_000) + "a:latest"] {
         let answer = webhook.review(&review(&pod("web").container(&long, &long))).await;
-        assert!(
-            !answer.allowed && answer.message.len() < 8_192,
-            "{} bytes",
-            answer.message.len()
-        );
+        assert!(!answer.allowed && answer.message.len() < 8_192, "{} bytes", answer.message.len());
     }
 }
 
@@ -240,9 +178,7 @@ rules:
     let webhook = Webhook::setup().policy("closed", spec).enforce("closed").start().await;
     let answer = webhook.review(&review(&pod("web").container("web", PINNED))).await;
     assert!(
-        answer
-            .message
-            .ends_with("\n    refused-by-rule: see https://wiki.acme.example/images <now>"),
+        answer.message.ends_with("\n    refused-by-rule: see https://wiki.acme.example/images <now>"),
         "{answer:?}"
     );
 }
@@ -256,17 +192,11 @@ async fn an_unreadable_review_says_what_could_not_be_read() {
             base().set("/apiVersion", json!("admission.k8s.io/v1beta1")),
             "only admission.k8s.io/v1 AdmissionReview is understood",
         ),
-        (
-            base().set("/request/operation", json!("PATCH")),
-            "operation \"PATCH\" is unknown",
-        ),
+        (base().set("/request/operation", json!("PATCH")), "operation \"PATCH\" is unknown"),
         (base().set("/request/object/spec", json!([])), "expected an object"),
     ] {
         let answer = webhook.review(&changed).await;
-        assert!(
-            !answer.allowed && answer.message.contains(expected),
-            "{expected}: {answer:?}"
-        );
+        assert!(!answer.allowed && answer.message.contains(expected), "{expected}: {answer:?}");
     }
 }
 
@@ -278,19 +208,10 @@ rules:
   images: ["**"]
   tags: {allow: ["v*.*.*", "release-*"]}
 "#;
-    let webhook = Webhook::setup()
-        .policy("releases", spec)
-        .enforce("releases")
-        .start()
-        .await;
+    let webhook = Webhook::setup().policy("releases", spec).enforce("releases").start().await;
     let answer = webhook.review(&review(&pod("web").container("web", TAGGED))).await;
     let expected =
         "tag-not-allowed: \"1.27\" is not among the allowed tags (v*.*.*, release-*); use one or pin a digest";
     assert!(answer.message.ends_with(expected), "{answer:?}");
-    assert!(
-        webhook
-            .review(&review(&pod("web").container("web", "nginx:v1.2.3")))
-            .await
-            .allowed
-    );
+    assert!(webhook.review(&review(&pod("web").container("web", "nginx:v1.2.3"))).await.allowed);
 }

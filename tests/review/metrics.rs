@@ -76,7 +76,8 @@ async fn refusals_are_counted_by_mode_policy_and_reason() {
 
 #[tokio::test]
 async fn no_label_holds_what_a_request_brought() {
-    let webhook = Webhook::setup().enforce("restricted").namespace("leaky", &[("enforce", "leaky-policy")]).start().await;
+    let webhook =
+        Webhook::setup().enforce("restricted").namespace("leaky", &[("enforce", "leaky-policy")]).start().await;
     let leaky = pod("leaky-pod").namespace("leaky").container("leaky-container", "leaky.example/leaky:leaky");
     webhook.review(&review(&leaky)).await;
     webhook.review(&review(&leaky.clone().namespace("leaky-too"))).await;
@@ -90,7 +91,11 @@ async fn no_label_holds_what_a_request_brought() {
 async fn the_policies_in_force_are_told() {
     let webhook = Webhook::setup().policy("acme", "rules: [{name: all, images: [\"**\"], admit: true}]").start().await;
     for policy in ["acme", "baseline", "restricted"] {
-        assert_eq!(webhook.metric(&format!("pratique_policy_info{{policy=\"{policy}\"}}")).await, Some(1.0), "{policy}");
+        assert_eq!(
+            webhook.metric(&format!("pratique_policy_info{{policy=\"{policy}\"}}")).await,
+            Some(1.0),
+            "{policy}"
+        );
     }
 }
 

@@ -124,7 +124,9 @@ async fn two_policies_of_one_name_are_a_mistake_and_one_of_a_built_in_name_repla
 
 #[tokio::test]
 async fn settings_that_name_no_policy_do_not_start() {
-    for setup in [Webhook::setup().enforce("no-such"), Webhook::setup().floor("no-such"), Webhook::setup().warn("no-such")] {
+    for setup in
+        [Webhook::setup().enforce("no-such"), Webhook::setup().floor("no-such"), Webhook::setup().warn("no-such")]
+    {
         let mistakes = setup.try_start().await.expect_err("it must not start");
         assert!(mistakes.iter().any(|mistake| mistake.contains("no-such")), "{mistakes:#?}");
     }

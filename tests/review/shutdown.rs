@@ -39,7 +39,8 @@ async fn keep_asking(client: Client, stop: Arc<AtomicBool>) -> Tally {
 }
 
 fn chain(error: &reqwest::Error) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let first: &dyn std::error::Error = error;
+    let causes = std::iter::successors(Some(first), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 

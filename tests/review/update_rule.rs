@@ -12,10 +12,7 @@ async fn update(webhook: &Webhook, old: &Object, new: &Object) -> Answer {
 
 /// The titles of the images that a refusal tells of.
 fn told(answer: &Answer) -> Vec<&str> {
-    let entries = answer
-        .message
-        .lines()
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let entries = answer.message.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     entries.filter_map(|line| line.split_whitespace().next()).collect()
 }
 
@@ -31,12 +28,7 @@ fn everywhere(image: &str) -> Object {
 #[tokio::test]
 async fn unchanged_images_pass_whatever_the_policy_says_of_them() {
     let webhook = Webhook::enforcing("restricted").await;
-    let answer = update(
-        &webhook,
-        &everywhere(LATEST),
-        &everywhere(LATEST).label("tier", "front"),
-    )
-    .await;
+    let answer = update(&webhook, &everywhere(LATEST), &everywhere(LATEST).label("tier", "front")).await;
     assert!(answer.allowed && answer.warnings.is_empty(), "{answer:?}");
     assert_eq!(answer.annotations["basis"], "Unchanged");
 }
@@ -59,28 +51,12 @@ async fn containers_less_are_fine() {
 #[tokio::test]
 async fn a_changed_image_is_judged_and_only_that_one() {
     let webhook = Webhook::enforcing("restricted").await;
-    let old = pod("web")
-        .init("init", LATEST)
-        .container("a", TAGGED)
-        .container("b", LATEST);
-    let new = pod("web")
-        .init("init", LATEST)
-        .container("a", "nginx:1.28")
-        .container("b", LATEST);
+    let old = pod("web").init("init", LATEST).container("a", TAGGED).container("b", LATEST);
+    let new = pod("web").init("init", LATEST).container("a", "nginx:1.28").container("b", LATEST);
     let answer = update(&webhook, &old, &new).await;
-    assert_eq!(
-        (answer.allowed, told(&answer)),
-        (false, vec!["containers[a]"]),
-        "{answer:?}"
-    );
-    let pinned = pod("web")
-        .init("init", LATEST)
-        .container("a", PINNED)
-        .container("b", LATEST);
-    assert!(
-        update(&webhook, &old, &pinned).await.allowed,
-        "the others were there before"
-    );
+    assert_eq!((answer.allowed, told(&answer)), (false, vec!["containers[a]"]), "{answer:?}");
+    let pinned = pod("web").init("init", LATEST).container("a", PINNED).container("b", LATEST);
+    assert!(update(&webhook, &old, &pinned).await.allowed, "the others were there before");
 }
 
 #[tokio::test]
@@ -96,27 +72,14 @@ async fn an_added_container_is_judged_and_only_that_one() {
         let answer = update(&webhook, &old, &new).await;
         assert_eq!((answer.allowed, told(&answer)), (false, vec![title]), "{answer:?}");
     }
-    assert!(
-        update(&webhook, &old, &old.clone().ephemeral("debug", PINNED))
-            .await
-            .allowed
-    );
+    assert!(update(&webhook, &old, &old.clone().ephemeral("debug", PINNED)).await.allowed);
 }
 
 #[tokio::test]
 async fn a_renamed_container_is_judged_though_its_image_stays() {
     let webhook = Webhook::enforcing("restricted").await;
-    let answer = update(
-        &webhook,
-        &pod("web").container("old", TAGGED),
-        &pod("web").container("new", TAGGED),
-    )
-    .await;
-    assert_eq!(
-        (answer.allowed, told(&answer)),
-        (false, vec!["containers[new]"]),
-        "{answer:?}"
-    );
+    let answer = update(&webhook, &pod("web").container("old", TAGGED), &pod("web").container("new", TAGGED)).await;
+    assert_eq!((answer.allowed, told(&answer)), (false, vec!["containers[new]"]), "{answer:?}");
 }
 
 #[tokio::test]
@@ -124,18 +87,9 @@ async fn a_container_that_moves_to_another_list_is_judged() {
     let webhook = Webhook::enforcing("restricted").await;
     let old = pod("web").container("web", PINNED).init("tool", TAGGED);
     for (new, title) in [
-        (
-            pod("web").container("web", PINNED).container("tool", TAGGED),
-            "containers[tool]",
-        ),
-        (
-            pod("web").container("web", PINNED).ephemeral("tool", TAGGED),
-            "ephemeralContainers[tool]",
-        ),
-        (
-            pod("web").container("web", PINNED).image_volume("tool", TAGGED),
-            "volumes[tool]",
-        ),
+        (pod("web").container("web", PINNED).container("tool", TAGGED), "containers[tool]"),
+        (pod("web").container("web", PINNED).ephemeral("tool", TAGGED), "ephemeralContainers[tool]"),
+        (pod("web").container("web", PINNED).image_volume("tool", TAGGED), "volumes[tool]"),
     ] {
         let answer = update(&webhook, &old, &new).await;
         assert_eq!((answer.allowed, told(&answer)), (false, vec![title]), "{answer:?}");
@@ -147,38 +101,23 @@ async fn swapped_images_are_both_judged() {
     let webhook = Webhook::enforcing("restricted").await;
     let old = pod("web").container("a", LATEST).container("b", TAGGED);
     let new = pod("web").container("a", TAGGED).container("b", LATEST);
-    assert_eq!(
-        told(&update(&webhook, &old, &new).await),
-        ["containers[a]", "containers[b]"]
-    );
+    assert_eq!(told(&update(&webhook, &old, &new).await), ["containers[a]", "containers[b]"]);
 }
 
 #[tokio::test]
 async fn the_same_image_written_otherwise_is_a_change() {
     let webhook = Webhook::enforcing("restricted").await;
     let old = pod("web").container("web", "nginx:1.27");
-    for written in [
-        "docker.io/library/nginx:1.27",
-        "library/nginx:1.27",
-        "docker.io/nginx:1.27",
-        "nginx:1.27 ",
-    ] {
-        assert!(
-            !update(&webhook, &old, &pod("web").container("web", written))
-                .await
-                .allowed,
-            "{written:?}"
-        );
+    for written in ["docker.io/library/nginx:1.27", "library/nginx:1.27", "docker.io/nginx:1.27", "nginx:1.27 "] {
+        assert!(!update(&webhook, &old, &pod("web").container("web", written)).await.allowed, "{written:?}");
     }
 }
 
 #[tokio::test]
 async fn a_name_that_stands_twice_says_nothing_about_which_is_which() {
     let webhook = Webhook::enforcing("restricted").await;
-    let (once, twice) = (
-        pod("web").container("web", TAGGED),
-        pod("web").container("web", TAGGED).container("web", LATEST),
-    );
+    let (once, twice) =
+        (pod("web").container("web", TAGGED), pod("web").container("web", TAGGED).container("web", LATEST));
     assert!(!update(&webhook, &once, &twice).await.allowed);
     assert!(!update(&webhook, &twice, &twice).await.allowed);
 }
@@ -191,10 +130,7 @@ async fn a_deletion_time_changes_nothing_in_either_direction() {
     assert!(update(&webhook, &deleting, &deleting).await.allowed);
     assert!(update(&webhook, &running, &deleting).await.allowed);
     let changed = pod("web").container("web", TAGGED).deleting();
-    assert!(
-        !update(&webhook, &deleting, &changed).await.allowed,
-        "an image is an image while it is deleted"
-    );
+    assert!(!update(&webhook, &deleting, &changed).await.allowed, "an image is an image while it is deleted");
 }
 
 #[tokio::test]
@@ -228,11 +164,7 @@ async fn an_ephemeral_container_is_judged_and_the_pod_around_it_is_not() {
         review(&new).update_of(&old).sub_resource("ephemeralcontainers")
     };
     let answer = webhook.review(&with(TAGGED)).await;
-    assert_eq!(
-        (answer.allowed, told(&answer)),
-        (false, vec!["ephemeralContainers[debug]"]),
-        "{answer:?}"
-    );
+    assert_eq!((answer.allowed, told(&answer)), (false, vec!["ephemeralContainers[debug]"]), "{answer:?}");
     assert!(webhook.review(&with(PINNED)).await.allowed);
 }
 
@@ -240,19 +172,14 @@ async fn an_ephemeral_container_is_judged_and_the_pod_around_it_is_not() {
 async fn a_controller_that_is_scaled_is_not_warned_again() {
     let webhook = Webhook::setup().enforce("restricted").start().await;
     let object = deployment("web").container("web", LATEST);
-    let scaled = review(&object)
-        .update_of(&object)
-        .set("/request/object/spec/replicas", json!(3));
+    let scaled = review(&object).update_of(&object).set("/request/object/spec/replicas", json!(3));
     let answer = webhook.review(&scaled).await;
     assert!(answer.allowed && answer.warnings.is_empty(), "{answer:?}");
 }
 
 #[tokio::test]
 async fn an_unchanged_update_passes_where_the_policy_is_unknown_too() {
-    let webhook = Webhook::setup()
-        .namespace("shop", &[("enforce", "no-such")])
-        .start()
-        .await;
+    let webhook = Webhook::setup().namespace("shop", &[("enforce", "no-such")]).start().await;
     let pod = pod("web").container("web", LATEST);
     assert!(update(&webhook, &pod, &pod).await.allowed);
 }

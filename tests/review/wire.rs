@@ -175,10 +175,18 @@ async fn a_field_of_a_wrong_type_is_a_refusal_with_a_reason() {
         cases.extend(wrong.iter().cloned().chain([json!([]), json!({}), json!(["Pod"])]).map(|value| (field, value)));
     }
     for field in &lists {
-        cases.extend(wrong.iter().cloned().chain([json!("nginx"), json!({}), json!({"0": {}})]).map(|value| (field.as_str(), value)));
+        cases.extend(
+            wrong
+                .iter()
+                .cloned()
+                .chain([json!("nginx"), json!({}), json!({"0": {}})])
+                .map(|value| (field.as_str(), value)),
+        );
     }
     for field in objects {
-        cases.extend(wrong.iter().cloned().chain([json!("Pod"), json!([]), json!(["web", PINNED])]).map(|value| (field, value)));
+        cases.extend(
+            wrong.iter().cloned().chain([json!("Pod"), json!([]), json!(["web", PINNED])]).map(|value| (field, value)),
+        );
     }
     cases.extend([json!("true"), json!(1), json!([]), json!({})].map(|value| ("/request/dryRun", value)));
     let mut admitted = Vec::new();
@@ -231,7 +239,8 @@ async fn nesting_without_end_is_refused_and_harms_nobody() {
 async fn ten_thousand_containers_are_no_pod() {
     let webhook = Webhook::enforcing("restricted").await;
     for list in ["containers", "initContainers", "ephemeralContainers"] {
-        let entries: Vec<Value> = (0..10_000).map(|index| json!({"name": format!("c{index}"), "image": PINNED})).collect();
+        let entries: Vec<Value> =
+            (0..10_000).map(|index| json!({"name": format!("c{index}"), "image": PINNED})).collect();
         let answer = webhook.review(&good().set(&format!("/request/object/spec/{list}"), json!(entries))).await;
         assert!(!answer.allowed && answer.message.contains("containers, and at most"), "{list}: {answer:?}");
     }
@@ -272,7 +281,8 @@ async fn a_key_that_stands_twice_never_lets_two_readers_see_two_things() {
     let webhook = Webhook::enforcing("restricted").await;
     let bad_list = format!("[{{\"name\":\"web\",\"image\":\"{LATEST}\"}}]");
     let bad_spec = format!("{{\"containers\":{bad_list}}}");
-    let bad_object = format!("{{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{{\"name\":\"web\"}},\"spec\":{bad_spec}}}");
+    let bad_object =
+        format!("{{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{{\"name\":\"web\"}},\"spec\":{bad_spec}}}");
     let image = format!("\"{LATEST}\"");
     let bad_request = good().set("/request/object/spec/containers/0/image", json!(LATEST))["request"].to_string();
     let (top, request) = ("{", "\"request\":{");
@@ -307,7 +317,8 @@ async fn a_key_that_stands_twice_never_lets_two_readers_see_two_things() {
             _ => good(),
         };
         for escaped in [false, true] {
-            let key = if escaped { format!("\\u{:04x}{}", u32::from(key.as_bytes()[0]), &key[1..]) } else { key.to_owned() };
+            let key =
+                if escaped { format!("\\u{:04x}{}", u32::from(key.as_bytes()[0]), &key[1..]) } else { key.to_owned() };
             for first in [true, false] {
                 let body = doubled(&review.text(), at, &key, value, first);
                 let raw = webhook.post(body).await;
@@ -330,7 +341,11 @@ async fn a_key_that_nobody_reads_may_stand_twice() {
 async fn an_escaped_key_is_the_key_that_it_spells() {
     let webhook = Webhook::enforcing("restricted").await;
     let bad = good().set("/request/object/spec/containers/0/image", json!(LATEST)).text();
-    for (plain, escaped) in [("\"image\":", "\"im\\u0061ge\":"), ("\"containers\":", "\"\\u0063ontainers\":"), ("\"spec\":", "\"sp\\u0065c\":")] {
+    for (plain, escaped) in [
+        ("\"image\":", "\"im\\u0061ge\":"),
+        ("\"containers\":", "\"\\u0063ontainers\":"),
+        ("\"spec\":", "\"sp\\u0065c\":"),
+    ] {
         assert!(is_refusal(&webhook.post(bad.replace(plain, escaped)).await), "{escaped}");
         assert!(webhook.post(good().text().replace(plain, escaped)).await.admits(), "{escaped}");
     }

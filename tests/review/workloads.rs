@@ -32,10 +32,7 @@ async fn every_kind_is_judged_when_it_is_created() {
         assert!(webhook.review(&good).await.allowed, "{}", good["request"]["kind"]);
         let bad = review(&object.container("web", LATEST));
         let answer = webhook.review(&bad).await;
-        assert!(
-            !answer.allowed && answer.message.contains("containers[web] nginx:latest"),
-            "{answer:?}"
-        );
+        assert!(!answer.allowed && answer.message.contains("containers[web] nginx:latest"), "{answer:?}");
     }
 }
 
@@ -45,11 +42,7 @@ async fn every_kind_is_judged_when_its_image_changes_and_passes_when_it_stays() 
     for (object, _) in kinds() {
         let (old, new) = (object.clone().container("web", PINNED), object.container("web", LATEST));
         let changed = review(&new).update_of(&old);
-        assert!(
-            !webhook.review(&changed).await.allowed,
-            "{}",
-            changed["request"]["kind"]
-        );
+        assert!(!webhook.review(&changed).await.allowed, "{}", changed["request"]["kind"]);
         let answer = webhook.review(&review(&new).update_of(&new)).await;
         assert!(answer.allowed, "{answer:?}");
         assert_eq!(answer.annotations["basis"], "Unchanged");
@@ -61,16 +54,10 @@ async fn a_kind_without_the_pod_spec_that_it_must_have_is_undetermined_and_refus
     let webhook = Webhook::enforcing("baseline").await;
     for (object, path) in kinds() {
         let answer = webhook.review(&review(&object.clone().without_pod_spec())).await;
-        assert!(
-            !answer.allowed && answer.first_line().contains("pod-spec-missing"),
-            "{answer:?}"
-        );
+        assert!(!answer.allowed && answer.first_line().contains("pod-spec-missing"), "{answer:?}");
         assert!(answer.message.contains(path), "the path is told: {answer:?}");
         let answer = webhook.review(&review(&object)).await;
-        assert!(
-            !answer.allowed && answer.message.contains("pod-spec-missing"),
-            "no container: {answer:?}"
-        );
+        assert!(!answer.allowed && answer.message.contains("pod-spec-missing"), "no container: {answer:?}");
     }
 }
 
@@ -80,10 +67,7 @@ async fn an_update_without_a_pod_spec_is_undetermined_and_never_unchanged() {
     for (object, _) in kinds() {
         let empty = object.without_pod_spec();
         let answer = webhook.review(&review(&empty).update_of(&empty)).await;
-        assert!(
-            !answer.allowed && answer.message.contains("pod-spec-missing"),
-            "{answer:?}"
-        );
+        assert!(!answer.allowed && answer.message.contains("pod-spec-missing"), "{answer:?}");
     }
 }
 
@@ -97,21 +81,14 @@ async fn every_place_of_a_pod_spec_is_looked_at() {
         (good().container("side", LATEST), "containers[side]"),
         (good().ephemeral("debug", LATEST), "ephemeralContainers[debug]"),
         (good().image_volume("model", LATEST), "volumes[model]"),
-        (
-            good().init("a", PINNED).init("b", PINNED).init("c", LATEST),
-            "initContainers[c]",
-        ),
+        (good().init("a", PINNED).init("b", PINNED).init("c", LATEST), "initContainers[c]"),
     ] {
         let answer = webhook.review(&review(&object)).await;
         let lines: Vec<&str> = answer.message.lines().collect();
         assert!(!answer.allowed, "{title} was not looked at");
         assert_eq!(lines[1], format!("  {title} nginx:latest"), "{answer:?}");
     }
-    let all = good()
-        .init("a", PINNED)
-        .sidecar("b", PINNED)
-        .ephemeral("c", PINNED)
-        .image_volume("d", PINNED);
+    let all = good().init("a", PINNED).sidecar("b", PINNED).ephemeral("c", PINNED).image_volume("d", PINNED);
     assert!(webhook.review(&review(&all)).await.allowed);
 }
 
@@ -127,10 +104,7 @@ async fn an_image_that_is_missing_or_empty_is_invalid() {
         base().set("/request/object/spec/volumes/0/image", json!({})),
     ] {
         let answer = webhook.review(&changed).await;
-        assert!(
-            !answer.allowed && answer.message.contains("image-invalid"),
-            "{answer:?}"
-        );
+        assert!(!answer.allowed && answer.message.contains("image-invalid"), "{answer:?}");
     }
 }
 
@@ -139,12 +113,7 @@ async fn volumes_of_other_sorts_are_no_images() {
     let webhook = Webhook::enforcing("baseline").await;
     let base = review(&pod("web").container("web", PINNED));
     let volumes = json!([{"name": "a", "emptyDir": {}}, {"name": "b", "configMap": {"name": "image"}}]);
-    assert!(
-        webhook
-            .review(&base.set("/request/object/spec/volumes", volumes))
-            .await
-            .allowed
-    );
+    assert!(webhook.review(&base.set("/request/object/spec/volumes", volumes)).await.allowed);
 }
 
 #[tokio::test]
@@ -171,37 +140,16 @@ async fn a_custom_kind_is_judged_where_the_configuration_names_it() {
         .workload("argoproj.io", "Rollout", "spec.template.spec")
         .start()
         .await;
-    assert!(
-        !webhook
-            .review(&review(&rollout().container("web", LATEST)))
-            .await
-            .allowed
-    );
-    assert!(
-        webhook
-            .review(&review(&rollout().container("web", PINNED)))
-            .await
-            .allowed
-    );
+    assert!(!webhook.review(&review(&rollout().container("web", LATEST))).await.allowed);
+    assert!(webhook.review(&review(&rollout().container("web", PINNED))).await.allowed);
     let answer = webhook.review(&review(&rollout().without_pod_spec())).await;
-    assert!(
-        !answer.allowed && answer.message.contains("pod-spec-missing"),
-        "{answer:?}"
-    );
-    assert!(
-        webhook
-            .review(&review(&service().container("web", LATEST)))
-            .await
-            .allowed,
-        "nobody named it"
-    );
+    assert!(!answer.allowed && answer.message.contains("pod-spec-missing"), "{answer:?}");
+    assert!(webhook.review(&review(&service().container("web", LATEST))).await.allowed, "nobody named it");
 }
 
 #[tokio::test]
 async fn a_custom_kind_is_a_controller_and_warned_by_default() {
-    let webhook = Webhook::setup()
-        .enforce("baseline")
-        .workload("argoproj.io", "Rollout", "spec.template.spec");
+    let webhook = Webhook::setup().enforce("baseline").workload("argoproj.io", "Rollout", "spec.template.spec");
     let webhook = webhook.start().await;
     let rollout = custom("argoproj.io", "v1alpha1", "Rollout", "rollouts", "spec.template.spec");
     let answer = webhook.review(&review(&rollout.container("web", LATEST))).await;
@@ -212,9 +160,7 @@ async fn a_custom_kind_is_a_controller_and_warned_by_default() {
 async fn delete_and_connect_start_no_container() {
     let webhook = Webhook::enforcing("restricted").await;
     for operation in ["DELETE", "CONNECT"] {
-        let answer = webhook
-            .review(&review(&pod("web").container("web", LATEST)).operation(operation))
-            .await;
+        let answer = webhook.review(&review(&pod("web").container("web", LATEST)).operation(operation)).await;
         assert!(answer.allowed, "{operation}: {answer:?}");
         assert_eq!(answer.annotations["basis"], "NothingDemanded");
     }
@@ -244,9 +190,7 @@ async fn subresources_that_carry_no_pod_spec_pass() {
         ("", "Binding", "pods", "binding", ""),
     ] {
         let object = custom(group, "v1", kind, resource, "spec").without_pod_spec();
-        let review = review(&object)
-            .sub_resource(sub_resource)
-            .set("/request/resource/group", json!(owner));
+        let review = review(&object).sub_resource(sub_resource).set("/request/resource/group", json!(owner));
         let answer = webhook.review(&review).await;
         assert!(answer.allowed, "{resource}/{sub_resource}: {answer:?}");
     }
@@ -256,21 +200,14 @@ async fn subresources_that_carry_no_pod_spec_pass() {
 async fn a_resize_passes_since_it_changes_resources_alone() {
     let webhook = Webhook::enforcing("restricted").await;
     let pod = pod("web").container("web", LATEST);
-    assert!(
-        webhook
-            .review(&review(&pod).update_of(&pod).sub_resource("resize"))
-            .await
-            .allowed
-    );
+    assert!(webhook.review(&review(&pod).update_of(&pod).sub_resource("resize")).await.allowed);
 }
 
 #[tokio::test]
 async fn the_status_of_a_pod_changes_no_image() {
     let webhook = Webhook::enforcing("restricted").await;
     let pod = pod("web").container("web", LATEST);
-    let answer = webhook
-        .review(&review(&pod).update_of(&pod).sub_resource("status"))
-        .await;
+    let answer = webhook.review(&review(&pod).update_of(&pod).sub_resource("status")).await;
     assert!(answer.allowed, "{answer:?}");
 }
 
@@ -285,9 +222,6 @@ async fn a_review_that_names_two_things_at_once_is_refused() {
         base().set("/request/kind/group", json!("example.com")),
     ] {
         let answer = webhook.review(&changed).await;
-        assert!(
-            !answer.allowed && answer.message.contains("review-unreadable"),
-            "{answer:?}"
-        );
+        assert!(!answer.allowed && answer.message.contains("review-unreadable"), "{answer:?}");
     }
 }

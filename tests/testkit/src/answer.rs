@@ -39,26 +39,15 @@ impl Answer {
             response["uid"], review["request"]["uid"],
             "expected response.uid to be that of the request: {shown}"
         );
-        assert_eq!(
-            response.get("patch"),
-            None,
-            "a validating webhook must not patch: {shown}"
-        );
+        assert_eq!(response.get("patch"), None, "a validating webhook must not patch: {shown}");
         let status = &response["status"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let read = Self {
-            allowed: response["allowed"]
-                .as_bool()
-                .unwrap_or_else(|| panic!("allowed must be a boolean: {shown}")),
+            allowed: response["allowed"].as_bool().unwrap_or_else(|| panic!("allowed must be a boolean: {shown}")),
             code: status["code"].as_u64(),
             message: text(&status["message"]),
             reason: text(&status["reason"]),
-            warnings: response["warnings"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(text)
-                .collect(),
+            warnings: response["warnings"].as_array().into_iter().flatten().map(text).collect(),
             annotations: response["auditAnnotations"]
                 .as_object()
                 .into_iter()
@@ -75,42 +64,23 @@ impl Answer {
     /// What holds for every answer, whatever was asked.
     fn check_limits(&self, shown: &str) {
         if self.allowed {
-            assert_eq!(
-                (self.code, self.message.as_str()),
-                (None, ""),
-                "an admission with a status: {shown}"
-            );
+            assert_eq!((self.code, self.message.as_str()), (None, ""), "an admission with a status: {shown}");
         } else {
             assert!(!self.message.is_empty(), "a refusal without a reason: {shown}");
             let expected = if self.retry_after.is_some() { 503 } else { 403 };
             assert_eq!(self.code, Some(expected), "{shown}");
         }
         let lengths: Vec<usize> = self.warnings.iter().map(|warning| warning.chars().count()).collect();
-        assert!(
-            lengths.iter().all(|length| *length <= 256),
-            "a warning longer than 256 characters: {shown}"
-        );
-        assert!(
-            lengths.iter().sum::<usize>() <= 4_096,
-            "warnings of more than 4,096 characters: {shown}"
-        );
+        assert!(lengths.iter().all(|length| *length <= 256), "a warning longer than 256 characters: {shown}");
+        assert!(lengths.iter().sum::<usize>() <= 4_096, "warnings of more than 4,096 characters: {shown}");
         for text in self.warnings.iter().chain(self.annotations.values()) {
-            assert!(
-                !text.chars().any(char::is_control),
-                "control characters in a line: {text:?}"
-            );
+            assert!(!text.chars().any(char::is_control), "control characters in a line: {text:?}");
         }
         let unprintable = |character: char| character.is_control() && character != '\n';
-        assert!(
-            !self.message.chars().any(unprintable),
-            "control characters in the message: {:?}",
-            self.message
-        );
+        assert!(!self.message.chars().any(unprintable), "control characters in the message: {:?}", self.message);
         for (key, value) in &self.annotations {
-            let fits = key.len() <= 63
-                && key
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+            let fits =
+                key.len() <= 63 && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
             assert!(fits, "an annotation key that the API server drops: {key:?}");
             assert!(value.len() <= 1_024, "an annotation of {} bytes: {key}", value.len());
         }
@@ -133,16 +103,9 @@ impl Answer {
         let _infallible = if self.allowed {
             write!(shown, "{subject} {done}")
         } else {
-            let reason = if self.reason.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", self.reason)
-            };
+            let reason = if self.reason.is_empty() { String::new() } else { format!(" ({})", self.reason) };
             let message = &self.message;
-            write!(
-                shown,
-                "Error from server{reason}: admission webhook \"{WEBHOOK}\" denied the request: {message}"
-            )
+            write!(shown, "Error from server{reason}: admission webhook \"{WEBHOOK}\" denied the request: {message}")
         };
         shown
     }
@@ -151,10 +114,7 @@ impl Answer {
 /// `deployment.apps/web` and `created`, as kubectl names object and deed.
 fn subject(request: &Value) -> (String, &'static str) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (kind, group) = (
-        text(&request["kind"]["kind"]).to_lowercase(),
-        text(&request["kind"]["group"]),
-    );
+    let (kind, group) = (text(&request["kind"]["kind"]).to_lowercase(), text(&request["kind"]["group"]));
     let separator = if group.is_empty() { "" } else { "." };
     let done = match request["operation"].as_str() {
         Some("UPDATE") => "configured",

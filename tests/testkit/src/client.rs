@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, USER_AGENT};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::{Certificate, Method, StatusCode, Version};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -18,7 +18,7 @@ use crate::answer::Answer;
 use crate::wire;
 
 /// Longer than any deadline of the webhook; only a hanging test meets it.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Which HTTP is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,21 +69,13 @@ impl Client {
     pub fn new(webhook: SocketAddr, admin: SocketAddr, authority: &str, protocol: Protocol) -> Self {
         install_provider();
         let certificate = Certificate::from_pem(authority.as_bytes()).expect("the authority is PEM");
-        let builder = reqwest::Client::builder()
-            .tls_certs_only([certificate])
-            .no_proxy()
-            .timeout(TIMEOUT);
+        let builder = reqwest::Client::builder().tls_certs_only([certificate]).no_proxy().timeout(TIMEOUT);
         let builder = match protocol {
             Protocol::Http1 => builder.http1_only(),
             Protocol::Http2 => builder.http2_prior_knowledge(),
         };
         let http = builder.build().expect("a client can be made");
-        Self {
-            http,
-            webhook,
-            admin,
-            authority: authority.to_owned(),
-        }
+        Self { http, webhook, admin, authority: authority.to_owned() }
     }
 
     #[must_use]
@@ -100,18 +92,14 @@ impl Client {
     pub async fn review(&self, review: &Value) -> Answer {
         let raw = self.post(wire::text(review) + "\n").await;
         assert_eq!(raw.status, StatusCode::OK, "{}", raw.text());
-        assert_eq!(
-            raw.headers.get(CONTENT_TYPE).map(|value| value.as_bytes()),
-            Some(&b"application/json"[..])
-        );
+        assert_eq!(raw.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes), Some(&b"application/json"[..]));
         Answer::read(review, &raw.body)
     }
 
     /// Sends any body as an API server would.
     pub async fn post(&self, body: impl Into<reqwest::Body>) -> Raw {
         let request = self.request(Method::POST, "/validate?timeout=10s");
-        self.send(request.header(CONTENT_TYPE, "application/json").body(body))
-            .await
+        self.send(request.header(CONTENT_TYPE, "application/json").body(body)).await
     }
 
     /// A request to the webhook that is still to be completed.
@@ -132,21 +120,12 @@ impl Client {
         let response = request.send().await?;
         let (status, version, headers) = (response.status(), response.version(), response.headers().clone());
         let body = response.bytes().await?.to_vec();
-        Ok(Raw {
-            status,
-            version,
-            headers,
-            body,
-        })
+        Ok(Raw { status, version, headers, body })
     }
 
     /// Reads from the operator's listener, on a connection of its own.
     pub async fn admin_get(&self, path: &str) -> reqwest::Result<Raw> {
-        let http = reqwest::Client::builder()
-            .http1_only()
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .pool_max_idle_per_host(0);
+        let http = reqwest::Client::builder().http1_only().no_proxy().timeout(TIMEOUT).pool_max_idle_per_host(0);
         let url = format!("http://{}{path}", self.admin);
         self.try_send(http.build()?.get(url)).await
     }
@@ -159,9 +138,7 @@ impl Client {
     /// The value of one metric with exactly these labels, as written: `name{a="b"}`. None: it is not there.
     pub async fn metric(&self, series: &str) -> Option<f64> {
         let text = self.get("/metrics").await.text();
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned));
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned));
         line.map(|value| value.parse().expect("a metric is a number"))
     }
 
@@ -169,23 +146,16 @@ impl Client {
     pub async fn connect(&self, protocol: Protocol) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(self.authority.as_bytes()) {
-            roots
-                .add(certificate.expect("the authority is PEM"))
-                .expect("and a certificate");
+            roots.add(certificate.expect("the authority is PEM")).expect("and a certificate");
         }
-        let mut config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = match protocol {
             Protocol::Http1 => vec![b"http/1.1".to_vec()],
             Protocol::Http2 => vec![b"h2".to_vec()],
         };
         let stream = TcpStream::connect(self.webhook).await.expect("the webhook listens");
         let name = ServerName::from(self.webhook.ip());
-        TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await
-            .expect("the handshake succeeds")
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("the handshake succeeds")
     }
 }
 

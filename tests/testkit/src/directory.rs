@@ -21,11 +21,7 @@ impl Directory {
     #[must_use]
     pub fn new() -> Self {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "pratique-test-{}-{}",
-            std::process::id(),
-            SERIAL.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("pratique-test-{}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         fs::create_dir_all(&path).expect("a folder in the temporary directory can be made");
         Self { path }
@@ -55,25 +51,15 @@ impl Directory {
 
     /// An ImagePolicy with this `spec`, in YAML.
     pub fn policy(&self, name: &str, spec: &str) {
-        let spec: String = spec.lines().map(|line| format!("  {line}\n")).collect();
+        let spec = spec.lines().map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat();
         let head = "apiVersion: pratique.dev/v1alpha1\nkind: ImagePolicy\n";
-        self.write(
-            &format!("policy-{name}.yaml"),
-            &format!("{head}metadata: {{name: {name}}}\nspec:\n{spec}"),
-        );
+        self.write(&format!("policy-{name}.yaml"), &format!("{head}metadata: {{name: {name}}}\nspec:\n{spec}"));
     }
 
     /// A Namespace with labels such as `("pratique.dev/enforce", "restricted")`.
     pub fn namespace(&self, name: &str, labels: &[(&str, &str)]) {
-        let labels: String = labels
-            .iter()
-            .map(|(key, value)| format!("    {key}: \"{value}\"\n"))
-            .collect();
-        let labels = if labels.is_empty() {
-            String::new()
-        } else {
-            format!("  labels:\n{labels}")
-        };
+        let labels = labels.iter().map(|(key, value)| format!("    {key}: \"{value}\"\n")).collect::<Vec<_>>().concat();
+        let labels = if labels.is_empty() { String::new() } else { format!("  labels:\n{labels}") };
         let text = format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n{labels}");
         self.write(&format!("namespace-{name}.yaml"), &text);
     }

@@ -43,16 +43,9 @@ pub fn daemon_set(name: &str) -> Object {
     custom("apps", "v1", "DaemonSet", "daemonsets", "spec.template.spec").named(name)
 }
 
-/// A ReplicationController.
+/// A `ReplicationController`.
 pub fn replication_controller(name: &str) -> Object {
-    custom(
-        "",
-        "v1",
-        "ReplicationController",
-        "replicationcontrollers",
-        "spec.template.spec",
-    )
-    .named(name)
+    custom("", "v1", "ReplicationController", "replicationcontrollers", "spec.template.spec").named(name)
 }
 
 /// A Job.
@@ -62,17 +55,10 @@ pub fn job(name: &str) -> Object {
 
 /// A CronJob.
 pub fn cron_job(name: &str) -> Object {
-    custom(
-        "batch",
-        "v1",
-        "CronJob",
-        "cronjobs",
-        "spec.jobTemplate.spec.template.spec",
-    )
-    .named(name)
+    custom("batch", "v1", "CronJob", "cronjobs", "spec.jobTemplate.spec.template.spec").named(name)
 }
 
-/// A PodTemplate.
+/// A `PodTemplate`.
 pub fn pod_template(name: &str) -> Object {
     custom("", "v1", "PodTemplate", "podtemplates", "template.spec").named(name)
 }
@@ -166,8 +152,7 @@ impl Object {
 
     #[must_use]
     pub fn image_volume(mut self, name: &str, reference: &str) -> Self {
-        self.volumes
-            .push(json!({"name": name, "image": {"reference": reference, "pullPolicy": "IfNotPresent"}}));
+        self.volumes.push(json!({"name": name, "image": {"reference": reference, "pullPolicy": "IfNotPresent"}}));
         self
     }
 
@@ -232,11 +217,9 @@ impl Object {
             "securityContext": {},
             "schedulerName": "default-scheduler",
         });
-        for (field, list) in [
-            ("initContainers", &self.init),
-            ("ephemeralContainers", &self.ephemeral),
-            ("volumes", &self.volumes),
-        ] {
+        for (field, list) in
+            [("initContainers", &self.init), ("ephemeralContainers", &self.ephemeral), ("volumes", &self.volumes)]
+        {
             if !list.is_empty() {
                 pod_spec[field] = json!(list);
             }

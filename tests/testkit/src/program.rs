@@ -39,10 +39,7 @@ pub fn run(binary: &str, arguments: &[&str]) -> Outcome {
 /// Runs a command with something on its standard input.
 #[must_use]
 pub fn run_with_input(binary: &str, arguments: &[&str], input: &str) -> Outcome {
-    let mut child = command(binary, arguments)
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+    let mut child = command(binary, arguments).stdin(Stdio::piped()).spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("standard input is piped");
     let input = input.to_owned();
     // The program may end without having read all of it.
@@ -50,11 +47,7 @@ pub fn run_with_input(binary: &str, arguments: &[&str], input: &str) -> Outcome 
     let output = child.wait_with_output().expect("the program ends");
     writer.join().expect("the writer does not panic");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints UTF-8");
-    Outcome {
-        code: output.status.code(),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-    }
+    Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 /// The first line that a command prints on its standard output; the command is ended then.
@@ -74,12 +67,7 @@ pub async fn first_line_of(binary: &str, arguments: &[&str]) -> String {
 fn command(binary: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
     let kept = std::env::vars_os().filter(|(key, _)| key == "PATH" || key == "TMPDIR");
-    command
-        .env_clear()
-        .envs(kept)
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.env_clear().envs(kept).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -105,58 +93,27 @@ impl Program {
         let files = Directory::new();
         let authority = write_certificate(&files);
         let (webhook, admin) = (free_address(), free_address());
-        let mut all = vec![
-            "serve".to_owned(),
-            "--manifests".to_owned(),
-            manifests.path().display().to_string(),
-        ];
-        all.extend([
-            "--listen".to_owned(),
-            webhook.to_string(),
-            "--admin".to_owned(),
-            admin.to_string(),
-        ]);
-        all.extend([
-            "--tls-cert".to_owned(),
-            files.file("tls.crt"),
-            "--tls-key".to_owned(),
-            files.file("tls.key"),
-        ]);
+        let mut all = vec!["serve".to_owned(), "--manifests".to_owned(), manifests.path().display().to_string()];
+        all.extend(["--listen".to_owned(), webhook.to_string(), "--admin".to_owned(), admin.to_string()]);
+        all.extend(["--tls-cert".to_owned(), files.file("tls.crt"), "--tls-key".to_owned(), files.file("tls.key")]);
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let mut child = command(binary, &all)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("the program starts");
+        let mut child = command(binary, &all).stdin(Stdio::null()).spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
         collect(child.stderr.take().expect("standard error is piped"), &log);
         collect(child.stdout.take().expect("standard output is piped"), &log);
         let client = Client::new(webhook, admin, &authority, Protocol::Http1);
-        let mut program = Self {
-            child,
-            client,
-            log,
-            _files: files,
-        };
+        let mut program = Self { child, client, log, _files: files };
         program.wait_until_ready().await;
         program
     }
 
     async fn wait_until_ready(&mut self) {
         let started = Instant::now();
-        while !self
-            .client
-            .admin_get("/readyz")
-            .await
-            .is_ok_and(|raw| raw.status == 200)
-        {
+        while !self.client.admin_get("/readyz").await.is_ok_and(|raw| raw.status == 200) {
             let exited = self.child.try_wait().expect("the program can be looked at");
             assert_eq!(exited, None, "it ended before it was ready:\n{}", self.log());
-            assert!(
-                started.elapsed() < crate::PATIENCE,
-                "it is still not ready:\n{}",
-                self.log()
-            );
+            assert!(started.elapsed() < crate::PATIENCE, "it is still not ready:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -174,10 +131,7 @@ impl Program {
 
     /// SIGTERM.
     pub fn terminate(&self) {
-        let id = i32::try_from(self.child.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("a running process has an id");
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a running process has an id");
         kill_process(id, Signal::TERM).expect("our own child can be told to end");
     }
 
@@ -203,17 +157,11 @@ impl Program {
     pub fn memory(&self) -> Memory {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux tells of processes");
         let bytes = |field: &str| {
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix(field))
-                .expect("the field is there");
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("the field is there");
             let number = line.trim_start_matches(':').trim().trim_end_matches("kB").trim();
             number.parse::<u64>().expect("it is a number of kilobytes") << 10
         };
-        Memory {
-            resident: bytes("VmRSS"),
-            peak: bytes("VmHWM"),
-        }
+        Memory { resident: bytes("VmRSS"), peak: bytes("VmHWM") }
     }
 }
 

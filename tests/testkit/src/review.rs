@@ -49,9 +49,7 @@ impl Review {
     /// From the text of a body.
     #[must_use]
     pub fn read(text: &str) -> Self {
-        Self {
-            value: serde_json::from_str(text).expect("the text of a review is JSON"),
-        }
+        Self { value: serde_json::from_str(text).expect("the text of a review is JSON") }
     }
 
     /// The change of `old` into the object of the review.
@@ -70,22 +68,18 @@ impl Review {
             return review;
         }
         let object = review.value["request"]["object"].clone();
-        review
-            .set("/request/object", Value::Null)
-            .set("/request/oldObject", object)
+        review.set("/request/object", Value::Null).set("/request/oldObject", object)
     }
 
     #[must_use]
     pub fn sub_resource(self, name: &str) -> Self {
-        self.set("/request/subResource", json!(name))
-            .set("/request/requestSubResource", json!(name))
+        self.set("/request/subResource", json!(name)).set("/request/requestSubResource", json!(name))
     }
 
     /// `kubectl --dry-run=server`.
     #[must_use]
     pub fn dry_run(self) -> Self {
-        self.set("/request/dryRun", json!(true))
-            .set("/request/options/dryRun", json!(["All"]))
+        self.set("/request/dryRun", json!(true)).set("/request/options/dryRun", json!(["All"]))
     }
 
     /// The same in another namespace.
@@ -105,10 +99,7 @@ impl Review {
     pub fn padded(self, bytes: usize) -> Self {
         let missing = bytes.saturating_sub(self.text().len());
         let lines: Vec<String> = (0..missing.div_ceil(64)).map(|line| format!("{line:064}")).collect();
-        self.set(
-            "/request/object/metadata/annotations/example.com~1padding",
-            json!(lines.concat()),
-        )
+        self.set("/request/object/metadata/annotations/example.com~1padding", json!(lines.concat()))
     }
 
     /// One field changed or added; fields on the way are made.
@@ -130,11 +121,7 @@ impl Review {
     #[must_use]
     pub fn without(mut self, pointer: &str) -> Self {
         let (parent, field) = pointer.rsplit_once('/').expect("a pointer begins with a slash");
-        let parent = self
-            .value
-            .pointer_mut(parent)
-            .and_then(Value::as_object_mut)
-            .expect("the parent is an object");
+        let parent = self.value.pointer_mut(parent).and_then(Value::as_object_mut).expect("the parent is an object");
         assert!(parent.remove(field).is_some(), "{pointer} is not there");
         self
     }

@@ -33,11 +33,7 @@ impl Webhook {
     #[must_use]
     pub fn setup() -> Setup {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut config = Config {
-            listen: anywhere,
-            admin: anywhere,
-            ..Config::default()
-        };
+        let mut config = Config { listen: anywhere, admin: anywhere, ..Config::default() };
         config.defaults.enforce = None;
         config.defaults.warn = None;
         config.defaults.audit = None;
@@ -51,11 +47,7 @@ impl Webhook {
 
     /// One that enforces a built-in policy everywhere, controllers included.
     pub async fn enforcing(policy: &str) -> Self {
-        Self::setup()
-            .enforce(policy)
-            .controllers(Controllers::Enforce)
-            .start()
-            .await
+        Self::setup().enforce(policy).controllers(Controllers::Enforce).start().await
     }
 
     /// Its folder of manifests, to be changed while it runs.
@@ -98,10 +90,8 @@ impl Setup {
     /// A namespace in the manifests, with labels by mode: `("enforce", "restricted")`.
     #[must_use]
     pub fn namespace(self, name: &str, modes: &[(&str, &str)]) -> Self {
-        let labels: Vec<(String, &str)> = modes
-            .iter()
-            .map(|(mode, policy)| (format!("pratique.dev/{mode}"), *policy))
-            .collect();
+        let labels: Vec<(String, &str)> =
+            modes.iter().map(|(mode, policy)| (format!("pratique.dev/{mode}"), *policy)).collect();
         let labels: Vec<(&str, &str)> = labels.iter().map(|(key, policy)| (key.as_str(), *policy)).collect();
         self.manifests.namespace(name, &labels);
         self

@@ -34,15 +34,7 @@ fn first_keys(parent: &str) -> &'static [&'static str] {
         ],
         "object" | "oldObject" => &["kind", "apiVersion", "metadata", "spec", "status"],
         "kind" | "resource" | "requestKind" | "requestResource" => &["group", "version"],
-        "metadata" => &[
-            "name",
-            "generateName",
-            "namespace",
-            "uid",
-            "generation",
-            "creationTimestamp",
-            "labels",
-        ],
+        "metadata" => &["name", "generateName", "namespace", "uid", "generation", "creationTimestamp", "labels"],
         "containers" | "initContainers" | "ephemeralContainers" | "volumes" => &["name", "image"],
         _ => &[],
     }
