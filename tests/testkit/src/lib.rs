@@ -7,6 +7,7 @@
 mod answer;
 mod client;
 mod directory;
+pub mod measure;
 mod object;
 mod program;
 mod review;
