@@ -1,6 +1,10 @@
 //! Kubernetes objects in YAML or JSON, for `check`: the same pod specs as in a review, read by the same code.
 
-use serde_json::Value;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use crate::image::{InvalidReference, Reference};
 use crate::request::{Container, ContainerKind, ContainerPath, Flaw, Operation, Request, Role, Subject};
@@ -31,19 +35,75 @@ pub fn read(text: &str, workloads: &Workloads) -> Result<Vec<ManifestObject>, St
     Ok(objects)
 }
 
-/// JSON is read as JSON: YAML readers stumble over its tabs.
+/// JSON is read as JSON: YAML readers stumble over its tabs. What only looks like it may still be YAML.
 fn documents(text: &str) -> Result<Vec<Value>, String> {
     if text.trim_start().starts_with('{') {
-        let stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-        let documents: Result<Vec<_>, _> = stream.collect();
-        if let Ok(documents) = documents {
-            return Ok(documents);
+        let stream = serde_json::Deserializer::from_str(text).into_iter::<Document>();
+        match stream.map(|document| document.map(|Document(value)| value)).collect::<Result<_, _>>() {
+            Ok(documents) => return Ok(documents),
+            Err(error) if error.is_data() => return Err(error.to_string()),
+            Err(_syntax) => {}
         }
     }
     // `no`, `on` and the like stay text, as in the YAML 1.2 that kubectl's own reader follows for strings.
     let options = serde_saphyr::options! { strict_booleans: true };
     serde_saphyr::from_multiple_with_options::<Value>(text, options)
         .map_err(|error| error.without_snippet().to_string())
+}
+
+/// JSON in which no key stands twice, as the YAML reader holds it: the API server would refuse it too.
+struct Document(Value);
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DocumentVisitor).map(Self)
+    }
+}
+
+struct DocumentVisitor;
+
+impl<'de> Visitor<'de> for DocumentVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Document(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if fields.contains_key(&key) {
+                return Err(A::Error::custom(format_args!("the key `{key}` stands twice in one object")));
+            }
+            let Document(value) = map.next_value()?;
+            fields.insert(key, value);
+        }
+        Ok(fields.into())
+    }
 }
 
 fn collect(
@@ -114,3 +174,6 @@ pub fn bare_image(written: &str) -> Request {
         subject: Subject::Images { containers: vec![container], old: Vec::new() },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,3 +44,35 @@ pub fn policy_labels<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_three_labels_that_name_policies_count_letter_by_letter() {
+        let labels = policy_labels([
+            ("pratique.dev/enforce", "acme"),
+            ("pratique.dev/warn", ""),
+            ("pratique.dev/audit ", "spaced"),
+            ("pratique.dev/Enforce", "capital"),
+            ("enforce", "bare"),
+            ("pod-security.kubernetes.io/enforce", "restricted"),
+        ]);
+        let expected = Labels { enforce: Some("acme".to_owned()), warn: Some(String::new()), audit: None };
+        assert_eq!(labels, expected);
+    }
+
+    #[test]
+    fn a_namespace_has_its_own_labels_and_one_that_was_not_read_is_absent() {
+        let (read, now) = (Timestamp::UNIX_EPOCH, Timestamp::now());
+        let labels = Labels { enforce: Some("acme".to_owned()), ..Labels::default() };
+        let namespaces = Namespaces::new(HashMap::from([("shop".to_owned(), labels.clone())]), read);
+        let seen = Seen { value: labels, at: read, source: Source::Current };
+        assert_eq!(namespaces.labels("shop", now), Fact::Known(seen));
+        for other in ["bank", "Shop", "shop ", ""] {
+            assert_eq!(namespaces.labels(other, now), Fact::Absent(read), "{other:?}");
+        }
+        assert_eq!(Namespaces::default().labels("shop", now), Fact::Absent(now));
+    }
+}

@@ -41,7 +41,7 @@ pub(crate) fn fixtures(folder: &str, table: &str) -> Vec<Fixture> {
 
 /// All reviews: published ones, then captured ones.
 pub(crate) fn reviews() -> Vec<Fixture> {
-    let mut all = fixtures("reviews/published", "reviews/published.tsv");
-    all.extend(fixtures("reviews/captured", "reviews/captured.tsv"));
+    let mut all = fixtures("reviews/admissionreviews", "reviews/admissionreviews.tsv");
+    all.extend(fixtures("reviews/captured-reviews", "reviews/captured-reviews.tsv"));
     all
 }

@@ -215,3 +215,17 @@ rules:
     assert!(answer.message.ends_with(expected), "{answer:?}");
     assert!(webhook.review(&review(&pod("web").container("web", "nginx:v1.2.3"))).await.allowed);
 }
+
+#[tokio::test]
+async fn a_warning_of_many_words_is_cut_and_keeps_its_image_code_and_policy() {
+    for word in ["long ", "länger "] {
+        let spec = format!("rules:\n- name: no\n  images: [\"**\"]\n  refuse: \"{}end\"\n", word.repeat(60));
+        let webhook = Webhook::setup().policy("closed", &spec).warn("closed").start().await;
+        let answer = webhook.review(&review(&pod("web").container("web", PINNED))).await;
+        let warning = &answer.warnings[0];
+        // The client checks that it has 256 characters at most.
+        assert!(warning.starts_with("containers[web] nginx@sha256:7031"), "{warning}");
+        assert!(warning.contains("refused-by-rule: ") && warning.ends_with("... (policy closed)"), "{warning}");
+        assert!(warning.chars().count() > 200, "room is used: {warning}");
+    }
+}

@@ -354,7 +354,7 @@ async fn an_escaped_key_is_the_key_that_it_spells() {
 #[tokio::test]
 async fn a_review_cut_off_anywhere_is_no_review() {
     let webhook = Webhook::enforcing("restricted").await;
-    let whole = include_str!("../fixtures/reviews/captured/pod-create-generatename.json");
+    let whole = include_str!("../fixtures/reviews/captured-reviews/pod-create-generatename.json");
     let client = webhook.client(Protocol::Http2);
     assert!(client.post(whole).await.admits(), "the whole is admitted");
     for length in 0..whole.trim_end().len() {

@@ -109,3 +109,96 @@ fn an_admission_is_remembered_for_its_namespace_and_digest_alone_with_its_first_
     assert_eq!(store.admitted("shop", &digest("b"), now), Fact::Absent(now));
     assert_eq!(store.admitted("bank", &digest("a"), now), Fact::Absent(now));
 }
+
+#[test]
+fn look_ups_are_counted_by_kind_and_outcome() {
+    let (registry, now) = (Registry::new(), Timestamp::now());
+    let store = Store::new(&Budget::default(), &registry).unwrap();
+    let _miss = store.admitted("shop", &digest("a"), now);
+    store.record_admitted("shop", &digest("a"), now);
+    let _hit = store.admitted("shop", &digest("a"), now);
+    let _hit = store.admitted("shop", &digest("a"), now);
+    let counted = |outcome| store.lookups.with_label_values(&["admitted", outcome]).get();
+    assert_eq!((counted("miss"), counted("hit")), (1, 2));
+    assert_eq!(registry.gather()[0].name(), "pratique_cache_lookups_total");
+}
+
+#[test]
+fn records_are_bounded_in_bytes() {
+    let budget = Budget { memory: 400_000, ..Budget::default() };
+    let (store, now) = (Store::new(&budget, &Registry::new()).unwrap(), Timestamp::now());
+    for namespace in 0..10_000 {
+        store.record_admitted(&format!("namespace-{namespace}"), &digest("a"), now);
+    }
+    store.admitted.run_pending_tasks();
+    let (size, count) = (store.admitted.weighted_size(), store.admitted.entry_count());
+    assert!(size <= budget.memory / RECORDS_SHARE && count > 100, "{count} in {size} bytes");
+}
+
+#[test]
+fn a_record_that_nobody_uses_is_forgotten() {
+    let budget = Budget { records: Duration::from_millis(20), ..Budget::default() };
+    let (store, now) = (Store::new(&budget, &Registry::new()).unwrap(), Timestamp::now());
+    store.record_admitted("shop", &digest("a"), now);
+    std::thread::sleep(Duration::from_millis(60));
+    assert_eq!(store.admitted("shop", &digest("a"), now), Fact::Absent(now));
+}
+
+#[tokio::test(start_paused = true)]
+async fn different_keys_fly_side_by_side() {
+    let (cache, calls, now) = (cache(), Arc::new(AtomicUsize::new(0)), Timestamp::now());
+    let started = tokio::time::Instant::now();
+    let (one, other) = tokio::join!(
+        cache.get("nginx", now, || slow(&calls, known("one", now))),
+        cache.get("envoy", now, || slow(&calls, known("other", now))),
+    );
+    assert_eq!((one, other), (known("one", now), known("other", now)));
+    assert_eq!((calls.load(Ordering::SeqCst), started.elapsed()), (2, Duration::from_millis(50)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_at_hand_is_not_looked_up_again_until_it_is_old() {
+    let (cache, calls, now) = (cache(), Arc::new(AtomicUsize::new(0)), Timestamp::now());
+    let later = now + SignedDuration::from_secs(300);
+    for (at, expected) in [(now, 1), (now, 1), (later, 2)] {
+        assert_eq!(cache.get("nginx", at, || slow(&calls, known("digest", at))).await, known("digest", at));
+        assert_eq!(calls.load(Ordering::SeqCst), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_look_up_leaves_pending_is_not_kept() {
+    let (cache, calls, now) = (cache(), Arc::new(AtomicUsize::new(0)), Timestamp::now());
+    assert_eq!(cache.get("nginx", now, || slow(&calls, Fact::Pending)).await, Fact::Pending);
+    assert_eq!(cache.at_hand(&"nginx", now), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fact_too_large_to_keep_still_reaches_everyone_who_waits() {
+    let cache: FactCache<&str, String> = FactCache::new(1_000, Duration::from_mins(5), |_, _| 10_000);
+    let (calls, now) = (Arc::new(AtomicUsize::new(0)), Timestamp::now());
+    let get = || cache.get("nginx", now, || slow(&calls, known("digest", now)));
+    let (one, other) = tokio::join!(get(), get());
+    assert_eq!((one, other), (known("digest", now), known("digest", now)));
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    cache.kept.run_pending_tasks();
+    assert_eq!(cache.kept.entry_count(), 0);
+}
+
+#[tokio::test]
+async fn no_flight_is_left_on_the_board() {
+    let (cache, now) = (cache(), Timestamp::now());
+    let _known = cache.get("kept", now, || async move { known("digest", now) }).await;
+    let _fault = cache.get("fault", now, || async { Fact::Unavailable(Fault::Deadline) }).await;
+    let _panic = cache.get("panic", now, || async { panic!("in the look-up") }).await;
+    let never_flown = tokio::spawn({
+        let cache = Arc::clone(&cache);
+        async move {
+            let early = || -> std::future::Ready<Fact<String>> { panic!("before the look-up") };
+            let _fact = cache.get("early", now, early).await;
+        }
+    });
+    never_flown.await.unwrap_err();
+    assert!(cache.flights.lock().unwrap().is_empty());
+    assert_eq!(cache.get("early", now, || async move { known("digest", now) }).await, known("digest", now));
+}
