@@ -13,9 +13,9 @@ const RUNS: usize = 20_000;
 
 fn main() {
     let reviews = [
-        ("pod, 5.0 kB", include_str!("../tests/fixtures/reviews/captured/pod-create.json")),
-        ("pod update, 9.8 kB", include_str!("../tests/fixtures/reviews/captured/pod-update-image.json")),
-        ("cronjob, 2.7 kB", include_str!("../tests/fixtures/reviews/captured/cronjob-create.json")),
+        ("pod, 5.0 kB", include_str!("../tests/fixtures/reviews/captured-reviews/pod-create.json")),
+        ("pod update, 9.8 kB", include_str!("../tests/fixtures/reviews/captured-reviews/pod-update-image.json")),
+        ("cronjob, 2.7 kB", include_str!("../tests/fixtures/reviews/captured-reviews/cronjob-create.json")),
     ];
     let workloads = Workloads::default();
     let mut met = true;

@@ -34,7 +34,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-const POD: &str = include_str!("../tests/fixtures/reviews/captured/pod-create.json");
+const POD: &str = include_str!("../tests/fixtures/reviews/captured-reviews/pod-create.json");
 /// As the API server sends it with `timeoutSeconds: 5`.
 const TARGET: &str = "/validate?timeout=5s";
 

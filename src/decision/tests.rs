@@ -329,8 +329,8 @@ fn of_several_images_the_weakest_basis_is_reported() {
     let partly = request(Subject::Images { containers, old });
     let verdict = verdict(&enforcing("lax"), &partly);
     assert_eq!(basis_of(&verdict), Basis::Unchanged);
-    let bases: Vec<_> = verdict.images.iter().map(|image| image.basis).collect();
-    assert_eq!(bases, [Some(Basis::Unchanged), Some(Basis::EveryDemandMet)]);
+    let by_image: Vec<_> = verdict.images.iter().map(|image| image.basis).collect();
+    assert_eq!(by_image, [Some(Basis::Unchanged), Some(Basis::EveryDemandMet)]);
     let warned = policies(|its| its.warn = Some("lax".into()));
     assert_eq!(basis(&warned, &pod(&["a:1", "b"])), Basis::SoftenedToWarning);
     assert_eq!(basis(&warned, &controller(pod(&["a:1"]))), Basis::EveryDemandMet);

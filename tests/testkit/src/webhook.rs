@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 
 use pratique::command::serve::{self, Running, Settings};
-use pratique::config::{Config, Level, Workload};
+use pratique::config::{Config, LogLevel, Workload};
 use pratique::policy::Controllers;
 use pratique::server::Bounds;
 
@@ -38,7 +38,7 @@ impl Webhook {
         config.defaults.warn = None;
         config.defaults.audit = None;
         config.exempt_namespaces.clear();
-        config.log.level = Level::Error;
+        config.log.level = LogLevel::Error;
         let manifests = Directory::new();
         // A folder without any manifest is a mistake of whoever named it.
         manifests.namespace("default", &[]);
