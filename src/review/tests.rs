@@ -288,7 +288,7 @@ async fn a_review_reads_the_old_policies_or_the_new_ones_and_never_some_of_each(
             for turn in 0..2_000 {
                 let enforce = turn % 2 == 0;
                 review.set_policies(policies(|its| {
-                    *(if enforce { &mut its.enforce } else { &mut its.warn }) = Some("strict".into())
+                    *(if enforce { &mut its.enforce } else { &mut its.warn }) = Some("strict".into());
                 }));
                 tokio::task::yield_now().await;
             }
