@@ -3,14 +3,16 @@
 //! Follows `admission.k8s.io/v1`. The body is borrowed, not copied; fields that we do not read are skipped.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::request::{Container, Flaw, NoImages, Operation, Request, Role, Subject};
 
 use super::Malformed;
-use super::object::{Fields, Object, Text, group_of};
+use super::object::{Fields, Nullable, Object, ObjectSeed, Text, group_of, once};
 use super::workload::{Workload, Workloads};
 
 /// Real reviews nest about 15 levels (managedFields); API servers take much deeper ones, which nobody means.
@@ -23,40 +25,33 @@ const TOLD_CHARACTERS: usize = 300;
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
 
-#[derive(Deserialize)]
+/// The review itself.
 struct Envelope<'a> {
-    #[serde(borrow, default, rename = "apiVersion")]
     api_version: Option<Text<'a>>,
-    #[serde(borrow, default)]
     kind: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    request: Option<Fields<Wire<'a>>>,
+    request: Option<Wire<'a>>,
 }
 
 /// `AdmissionRequest`, as far as we read it. `requestKind` and `userInfo` are not: what a user is called clears nothing.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Wire<'a> {
-    #[serde(borrow)]
     uid: Text<'a>,
-    #[serde(borrow, default)]
     kind: Option<Fields<GroupVersionKind<'a>>>,
-    #[serde(borrow, default)]
     resource: Option<Fields<GroupVersionResource<'a>>>,
-    #[serde(borrow, default)]
     sub_resource: Option<Text<'a>>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     namespace: Option<Text<'a>>,
-    #[serde(borrow, default)]
     operation: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    object: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    old_object: Option<&'a RawValue>,
-    #[serde(default)]
+    object: Option<Sent<'a>>,
+    old_object: Option<Sent<'a>>,
     dry_run: Option<bool>,
+}
+
+/// `object` or `oldObject`.
+enum Sent<'a> {
+    /// Read on the way, since `kind` stood before it, as API servers write it.
+    Read(Object<'a>),
+    /// Passed over on the way, to be read when `kind` is known, or to tell a flaw in it from one around it.
+    Raw(&'a RawValue),
 }
 
 #[derive(Deserialize)]
@@ -91,15 +86,17 @@ struct Addressee<'a> {
 /// Decodes one body. [`Malformed`] only where there is no uid to answer to.
 pub fn decode(body: &[u8], workloads: &Workloads) -> Result<Request, Malformed> {
     let text = str::from_utf8(body).map_err(|error| Malformed(format!("the body is not UTF-8: {error}")))?;
-    match serde_json::from_str::<Fields<Envelope<'_>>>(text) {
-        Ok(Fields(Envelope { api_version, kind, request: Some(Fields(wire)) })) => {
+    // In one pass if it can be; whatever is wrong with it is looked at again, slowly.
+    let read = envelope(text, workloads, true).or_else(|_flawed| envelope(text, workloads, false));
+    match read {
+        Ok(Envelope { api_version, kind, request: Some(wire) }) => {
             let uid = acceptable_uid(&wire.uid)?;
             Ok(match version_flaw(api_version.as_ref(), kind.as_ref()) {
                 Some(flaw) => unreadable(uid, flaw),
                 None => wire.into_request(uid, depth_flaw(text), workloads),
             })
         }
-        Ok(Fields(Envelope { request: None, .. })) => Err(no_uid("it has no `request`")),
+        Ok(Envelope { request: None, .. }) => Err(no_uid("it has no `request`")),
         Err(error) => match serde_json::from_str::<Fields<Addressed<'_>>>(text) {
             Ok(Fields(Addressed { request: Fields(addressee) })) => {
                 let uid = acceptable_uid(&addressee.uid)?;
@@ -107,6 +104,113 @@ pub fn decode(body: &[u8], workloads: &Workloads) -> Result<Request, Malformed> 
             }
             Err(_) => Err(no_uid(&error.to_string())),
         },
+    }
+}
+
+fn envelope<'a>(text: &'a str, workloads: &Workloads, one_pass: bool) -> Result<Envelope<'a>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let envelope = EnvelopeSeed(WireSeed { workloads, one_pass }).deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(envelope)
+}
+
+struct EnvelopeSeed<'w>(WireSeed<'w>);
+
+impl<'de> DeserializeSeed<'de> for EnvelopeSeed<'_> {
+    type Value = Envelope<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
+    type Value = Envelope<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an AdmissionReview")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut api_version, mut kind, mut request) = (None, None, None);
+        while let Some(Text(key)) = map.next_key()? {
+            match &*key {
+                "apiVersion" => once(&mut api_version, &key, map.next_value()?)?,
+                "kind" => once(&mut kind, &key, map.next_value()?)?,
+                "request" => once(&mut request, &key, map.next_value_seed(Nullable(&self.0))?)?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(Envelope { api_version: api_version.flatten(), kind: kind.flatten(), request: request.flatten() })
+    }
+}
+
+struct WireSeed<'w> {
+    workloads: &'w Workloads,
+    /// Objects are read where they stand; a flaw in one is then one of the whole review.
+    one_pass: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for &WireSeed<'_> {
+    type Value = Wire<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &WireSeed<'_> {
+    type Value = Wire<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an AdmissionRequest")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut uid, mut kind, mut resource, mut sub_resource, mut name) = (None, None, None, None, None);
+        let (mut namespace, mut operation, mut object, mut old_object, mut dry_run) = (None, None, None, None, None);
+        while let Some(Text(key)) = map.next_key()? {
+            match &*key {
+                "uid" => once(&mut uid, &key, map.next_value()?)?,
+                "kind" => once(&mut kind, &key, map.next_value()?)?,
+                "resource" => once(&mut resource, &key, map.next_value()?)?,
+                "subResource" => once(&mut sub_resource, &key, map.next_value()?)?,
+                "name" => once(&mut name, &key, map.next_value()?)?,
+                "namespace" => once(&mut namespace, &key, map.next_value()?)?,
+                "operation" => once(&mut operation, &key, map.next_value()?)?,
+                "object" => once(&mut object, &key, self.sent(kind.as_ref(), &mut map)?)?,
+                "oldObject" => once(&mut old_object, &key, self.sent(kind.as_ref(), &mut map)?)?,
+                "dryRun" => once(&mut dry_run, &key, map.next_value()?)?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(Wire {
+            uid: uid.ok_or_else(|| A::Error::missing_field("uid"))?,
+            kind: kind.flatten(),
+            resource: resource.flatten(),
+            sub_resource: sub_resource.flatten(),
+            name: name.flatten(),
+            namespace: namespace.flatten(),
+            operation: operation.flatten(),
+            object: object.flatten(),
+            old_object: old_object.flatten(),
+            dry_run: dry_run.flatten(),
+        })
+    }
+}
+
+impl WireSeed<'_> {
+    fn sent<'de, A: MapAccess<'de>>(
+        &self,
+        kind: Option<&Option<Fields<GroupVersionKind<'de>>>>,
+        map: &mut A,
+    ) -> Result<Option<Sent<'de>>, A::Error> {
+        match kind {
+            Some(Some(Fields(kind))) if self.one_pass => {
+                let workload = self.workloads.find(kind.group(), &kind.kind.0);
+                let seed = Nullable(ObjectSeed::at(workload.map(|known| &known.pod_spec)));
+                Ok(map.next_value_seed(seed)?.map(Sent::Read))
+            }
+            Some(_) | None => Ok(map.next_value::<Option<&RawValue>>()?.map(Sent::Raw)),
+        }
     }
 }
 
@@ -235,9 +339,11 @@ impl Wire<'_> {
         if let Some(Text(name)) = self.name.as_ref().filter(|name| !name.0.is_empty()) {
             return name.clone().into_owned();
         }
-        let text = self.object.map_or("{}", RawValue::get);
-        let object = Object::read(&mut serde_json::Deserializer::from_str(text), None);
-        object.map_or_else(|_unreadable| String::new(), |object| object.name())
+        match &self.object {
+            Some(Sent::Read(object)) => object.name(),
+            Some(Sent::Raw(raw)) => read(raw, None).map_or_else(|_unreadable| String::new(), |object| object.name()),
+            None => String::new(),
+        }
     }
 
     fn subject(&self, workload: Option<&Workload>, update: bool) -> Result<Subject, Flaw> {
@@ -249,16 +355,23 @@ impl Wire<'_> {
         if workload.role == Role::Pod && self.sub_resource.as_ref().is_some_and(|its| its.0 == "resize") {
             return Ok(Subject::Nothing(NoImages::Subresource));
         }
-        let containers = self.containers(self.object, workload)?;
+        let containers = self.containers(self.object.as_ref(), workload)?;
         let old = if update && self.old_object.is_some() { self.old_containers(workload)? } else { Vec::new() };
         Ok(Subject::Images { containers, old })
     }
 
-    fn containers(&self, object: Option<&RawValue>, workload: &Workload) -> Result<Vec<Container>, Flaw> {
-        let text = object.map_or("{}", RawValue::get);
-        let object = Object::read(&mut serde_json::Deserializer::from_str(text), Some(&workload.pod_spec))
-            .map_err(|error| Flaw::Syntax(told(&format_args!("object: {error}"))))?;
-        self.same_kind(&object)?;
+    fn containers(&self, sent: Option<&Sent<'_>>, workload: &Workload) -> Result<Vec<Container>, Flaw> {
+        let late;
+        let object = match sent {
+            Some(Sent::Read(object)) => object,
+            Some(Sent::Raw(raw)) => {
+                late =
+                    read(raw, Some(workload)).map_err(|error| Flaw::Syntax(told(&format_args!("object: {error}"))))?;
+                &late
+            }
+            None => return Err(Flaw::NoPodSpec { path: Arc::clone(workload.pod_spec.text()) }),
+        };
+        self.same_kind(object)?;
         object.containers(&workload.pod_spec)
     }
 
@@ -277,7 +390,7 @@ impl Wire<'_> {
 
     /// An old object without a pod spec has nothing that could be unchanged, so all of the new one is judged.
     fn old_containers(&self, workload: &Workload) -> Result<Vec<Container>, Flaw> {
-        match self.containers(self.old_object, workload) {
+        match self.containers(self.old_object.as_ref(), workload) {
             Err(Flaw::NoPodSpec { .. }) => Ok(Vec::new()),
             other => other,
         }
@@ -299,6 +412,10 @@ impl Wire<'_> {
         let what = format_args!("kind {} as resource {}", kind.kind.0, resource.resource.0);
         Err(Flaw::Contradiction(told(&what)))
     }
+}
+
+fn read<'a>(raw: &'a RawValue, workload: Option<&Workload>) -> Result<Object<'a>, serde_json::Error> {
+    Object::read(&mut serde_json::Deserializer::from_str(raw.get()), workload.map(|known| &known.pod_spec))
 }
 
 impl GroupVersionKind<'_> {

@@ -129,7 +129,7 @@ struct ImageSource<'a> {
 impl<'a> Object<'a> {
     /// Reads an object whose pod spec, if it has one, stands at `path`; no path: its name and kind alone.
     pub(super) fn read<D: Deserializer<'a>>(deserializer: D, path: Option<&PodSpecPath>) -> Result<Self, D::Error> {
-        ObjectSeed { fields: path.map_or(&[], PodSpecPath::fields) }.deserialize(deserializer)
+        ObjectSeed::at(path).deserialize(deserializer)
     }
 
     /// `metadata.name`, else `generateName`, else empty.
@@ -199,8 +199,45 @@ impl ImageUse<'_> {
 }
 
 /// The whole object: its identity, and the way down to the pod spec.
-struct ObjectSeed<'p> {
+pub(super) struct ObjectSeed<'p> {
     fields: &'p [Box<str>],
+}
+
+impl<'p> ObjectSeed<'p> {
+    /// No path: the identity alone.
+    pub(super) fn at(path: Option<&'p PodSpecPath>) -> Self {
+        Self { fields: path.map_or(&[], PodSpecPath::fields) }
+    }
+}
+
+/// What the seed makes of a value, or none of null.
+pub(super) struct Nullable<S>(pub(super) S);
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Nullable<S> {
+    type Value = Option<S::Value>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Nullable<S> {
+    type Value = Option<S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or null")
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        self.0.deserialize(deserializer).map(Some)
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
@@ -282,7 +319,7 @@ impl<'de> Visitor<'de> for Descent<'_> {
 }
 
 /// Null counts as well: a reader that takes the first and one that takes the last would see two things.
-fn once<T, E: Error>(slot: &mut Option<T>, key: &str, value: T) -> Result<(), E> {
+pub(super) fn once<T, E: Error>(slot: &mut Option<T>, key: &str, value: T) -> Result<(), E> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(E::custom(format_args!("the key `{key}` stands twice in one object"))),
