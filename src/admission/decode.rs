@@ -5,14 +5,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
 use crate::request::{Container, Flaw, NoImages, Operation, Request, Role, Subject};
 
 use super::Malformed;
-use super::object::{Fields, Nullable, Object, ObjectSeed, Text, group_of, once};
+use super::object::{Fields, Object, Text, group_of};
+use super::wire::{Addressed, Envelope, Sent, Wire, envelope, read};
 use super::workload::{Workload, Workloads};
 
 /// Real reviews nest about 15 levels (managedFields); API servers take much deeper ones, which nobody means.
@@ -24,64 +21,6 @@ const TOLD_CHARACTERS: usize = 300;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
-
-/// The review itself.
-struct Envelope<'a> {
-    api_version: Option<Text<'a>>,
-    kind: Option<Text<'a>>,
-    request: Option<Wire<'a>>,
-}
-
-/// `AdmissionRequest`, as far as we read it. `requestKind` and `userInfo` are not: what a user is called clears nothing.
-struct Wire<'a> {
-    uid: Text<'a>,
-    kind: Option<Fields<GroupVersionKind<'a>>>,
-    resource: Option<Fields<GroupVersionResource<'a>>>,
-    sub_resource: Option<Text<'a>>,
-    name: Option<Text<'a>>,
-    namespace: Option<Text<'a>>,
-    operation: Option<Text<'a>>,
-    object: Option<Sent<'a>>,
-    old_object: Option<Sent<'a>>,
-    dry_run: Option<bool>,
-}
-
-/// `object` or `oldObject`.
-enum Sent<'a> {
-    /// Read on the way, since `kind` stood before it, as API servers write it.
-    Read(Object<'a>),
-    /// Passed over on the way, to be read when `kind` is known, or to tell a flaw in it from one around it.
-    Raw(&'a RawValue),
-}
-
-#[derive(Deserialize)]
-struct GroupVersionKind<'a> {
-    #[serde(borrow, default)]
-    group: Option<Text<'a>>,
-    #[serde(borrow)]
-    kind: Text<'a>,
-}
-
-#[derive(Deserialize)]
-struct GroupVersionResource<'a> {
-    #[serde(borrow, default)]
-    group: Option<Text<'a>>,
-    #[serde(borrow)]
-    resource: Text<'a>,
-}
-
-/// The least that must be there to answer at all.
-#[derive(Deserialize)]
-struct Addressed<'a> {
-    #[serde(borrow)]
-    request: Fields<Addressee<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Addressee<'a> {
-    #[serde(borrow)]
-    uid: Text<'a>,
-}
 
 /// Decodes one body. [`Malformed`] only where there is no uid to answer to.
 pub fn decode(body: &[u8], workloads: &Workloads) -> Result<Request, Malformed> {
@@ -104,113 +43,6 @@ pub fn decode(body: &[u8], workloads: &Workloads) -> Result<Request, Malformed> 
             }
             Err(_) => Err(no_uid(&error.to_string())),
         },
-    }
-}
-
-fn envelope<'a>(text: &'a str, workloads: &Workloads, one_pass: bool) -> Result<Envelope<'a>, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let envelope = EnvelopeSeed(WireSeed { workloads, one_pass }).deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(envelope)
-}
-
-struct EnvelopeSeed<'w>(WireSeed<'w>);
-
-impl<'de> DeserializeSeed<'de> for EnvelopeSeed<'_> {
-    type Value = Envelope<'de>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
-    type Value = Envelope<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an AdmissionReview")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut api_version, mut kind, mut request) = (None, None, None);
-        while let Some(Text(key)) = map.next_key()? {
-            match &*key {
-                "apiVersion" => once(&mut api_version, &key, map.next_value()?)?,
-                "kind" => once(&mut kind, &key, map.next_value()?)?,
-                "request" => once(&mut request, &key, map.next_value_seed(Nullable(&self.0))?)?,
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(Envelope { api_version: api_version.flatten(), kind: kind.flatten(), request: request.flatten() })
-    }
-}
-
-struct WireSeed<'w> {
-    workloads: &'w Workloads,
-    /// Objects are read where they stand; a flaw in one is then one of the whole review.
-    one_pass: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for &WireSeed<'_> {
-    type Value = Wire<'de>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for &WireSeed<'_> {
-    type Value = Wire<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an AdmissionRequest")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut uid, mut kind, mut resource, mut sub_resource, mut name) = (None, None, None, None, None);
-        let (mut namespace, mut operation, mut object, mut old_object, mut dry_run) = (None, None, None, None, None);
-        while let Some(Text(key)) = map.next_key()? {
-            match &*key {
-                "uid" => once(&mut uid, &key, map.next_value()?)?,
-                "kind" => once(&mut kind, &key, map.next_value()?)?,
-                "resource" => once(&mut resource, &key, map.next_value()?)?,
-                "subResource" => once(&mut sub_resource, &key, map.next_value()?)?,
-                "name" => once(&mut name, &key, map.next_value()?)?,
-                "namespace" => once(&mut namespace, &key, map.next_value()?)?,
-                "operation" => once(&mut operation, &key, map.next_value()?)?,
-                "object" => once(&mut object, &key, self.sent(kind.as_ref(), &mut map)?)?,
-                "oldObject" => once(&mut old_object, &key, self.sent(kind.as_ref(), &mut map)?)?,
-                "dryRun" => once(&mut dry_run, &key, map.next_value()?)?,
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(Wire {
-            uid: uid.ok_or_else(|| A::Error::missing_field("uid"))?,
-            kind: kind.flatten(),
-            resource: resource.flatten(),
-            sub_resource: sub_resource.flatten(),
-            name: name.flatten(),
-            namespace: namespace.flatten(),
-            operation: operation.flatten(),
-            object: object.flatten(),
-            old_object: old_object.flatten(),
-            dry_run: dry_run.flatten(),
-        })
-    }
-}
-
-impl WireSeed<'_> {
-    fn sent<'de, A: MapAccess<'de>>(
-        &self,
-        kind: Option<&Option<Fields<GroupVersionKind<'de>>>>,
-        map: &mut A,
-    ) -> Result<Option<Sent<'de>>, A::Error> {
-        match kind {
-            Some(Some(Fields(kind))) if self.one_pass => {
-                let workload = self.workloads.find(kind.group(), &kind.kind.0);
-                let seed = Nullable(ObjectSeed::at(workload.map(|known| &known.pod_spec)));
-                Ok(map.next_value_seed(seed)?.map(Sent::Read))
-            }
-            Some(_) | None => Ok(map.next_value::<Option<&RawValue>>()?.map(Sent::Raw)),
-        }
     }
 }
 
@@ -411,22 +243,6 @@ impl Wire<'_> {
         }
         let what = format_args!("kind {} as resource {}", kind.kind.0, resource.resource.0);
         Err(Flaw::Contradiction(told(&what)))
-    }
-}
-
-fn read<'a>(raw: &'a RawValue, workload: Option<&Workload>) -> Result<Object<'a>, serde_json::Error> {
-    Object::read(&mut serde_json::Deserializer::from_str(raw.get()), workload.map(|known| &known.pod_spec))
-}
-
-impl GroupVersionKind<'_> {
-    fn group(&self) -> &str {
-        self.group.as_ref().map_or("", |text| &text.0)
-    }
-}
-
-impl GroupVersionResource<'_> {
-    fn group(&self) -> &str {
-        self.group.as_ref().map_or("", |text| &text.0)
     }
 }
 
