@@ -68,7 +68,7 @@ impl Evidence {
         for record in records {
             match record {
                 Record::Admitted { namespace, digest } => {
-                    self.store.record_admitted(namespace, digest, Timestamp::now())
+                    self.store.record_admitted(namespace, digest, Timestamp::now());
                 }
             }
         }

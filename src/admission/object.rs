@@ -312,13 +312,9 @@ mod tests {
 
     #[test]
     fn a_path_that_ends_early_has_no_pod_spec() {
-        for json in [
-            r#"{}"#,
-            r#"{"a": null}"#,
-            r#"{"a": {}}"#,
-            r#"{"a": {"b": null}}"#,
-            r#"{"A": {"b": {"containers": [{}]}}}"#,
-        ] {
+        for json in
+            ["{}", r#"{"a": null}"#, r#"{"a": {}}"#, r#"{"a": {"b": null}}"#, r#"{"A": {"b": {"containers": [{}]}}}"#]
+        {
             let missing = "no pod spec with containers at a.b, where this kind must have one";
             assert_eq!(images(json, "a.b").unwrap_err(), missing, "{json}");
         }
@@ -332,7 +328,7 @@ mod tests {
             let error = images(json, "a.b").unwrap_err();
             assert!(error.contains("expected an object on the way to the pod spec"), "{json}: {error}");
         }
-        for json in [r#"[]"#, r#"null"#, r#""Pod""#, r#"[{"a": {}}]"#] {
+        for json in ["[]", "null", r#""Pod""#, r#"[{"a": {}}]"#] {
             let error = images(json, "a.b").unwrap_err();
             assert!(error.contains("expected a Kubernetes object"), "{json}: {error}");
         }
