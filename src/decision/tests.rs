@@ -263,11 +263,13 @@ fn denials_are_told_worst_first_and_then_in_the_order_of_the_containers() {
 }
 
 #[test]
-fn a_policy_that_does_not_exist_comes_before_every_image() {
+fn a_policy_that_does_not_exist_comes_before_every_image_and_admits_none() {
     let policies = policies(|its| (its.floor, its.enforce) = (Some("lax".into()), Some("gone".into())));
-    let verdict = verdict(&policies, &pod(&["nginx:latest"]));
-    assert_eq!(reasons(denials(&verdict)), [Reason::PolicyUnknown, Reason::TagMutable]);
-    assert!(verdict.images.iter().all(|image| image.basis.is_none()));
+    let both = verdict(&policies, &pod(&["nginx:latest"]));
+    assert_eq!(reasons(denials(&both)), [Reason::PolicyUnknown, Reason::TagMutable]);
+    let met = verdict(&policies, &pod(&["nginx:1"]));
+    assert_eq!(reasons(denials(&met)), [Reason::PolicyUnknown]);
+    assert_eq!(met.images[0].basis, None);
 }
 
 #[test]
