@@ -19,7 +19,7 @@ const TABLE: &str = "
     decision pure | image request fact policy             | jiff
     evidence      | image request fact policy             | arc_swap jiff moka prometheus serde serde_json serde_saphyr \
                                                             thiserror tokio tracing
-    admission     | image request decision::verdict       | jiff memchr serde serde_json serde_saphyr thiserror
+    admission     | image request decision::verdict       | jiff serde serde_json serde_saphyr thiserror
     observe       | request policy fact decision::verdict | jiff prometheus tracing tracing_subscriber
     config        | image policy                          | jiff serde serde_json serde_saphyr
     review        | image request fact policy decision    \

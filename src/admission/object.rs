@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::image::{InvalidReference, Reference};
 use crate::request::{Container, ContainerKind, ContainerPath, Flaw};
@@ -95,13 +95,13 @@ pub(super) struct Metadata<'a> {
 #[serde(rename_all = "camelCase")]
 struct PodSpec<'a> {
     #[serde(borrow, default)]
-    init_containers: Option<Vec<Fields<NamedImage<'a>>>>,
+    init_containers: Option<Entries<NamedImage<'a>>>,
     #[serde(borrow, default)]
-    containers: Option<Vec<Fields<NamedImage<'a>>>>,
+    containers: Option<Entries<NamedImage<'a>>>,
     #[serde(borrow, default)]
-    ephemeral_containers: Option<Vec<Fields<NamedImage<'a>>>>,
+    ephemeral_containers: Option<Entries<NamedImage<'a>>>,
     #[serde(borrow, default)]
-    volumes: Option<Vec<Fields<Volume<'a>>>>,
+    volumes: Option<Entries<Volume<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -126,6 +126,61 @@ struct ImageSource<'a> {
     reference: Option<Text<'a>>,
 }
 
+/// The entries of a list that name an image, each with its index. As many as are judged and one more: a body of `{}`
+/// would cost sixteen times its size, so what follows is only counted.
+#[derive(Debug)]
+struct Entries<T> {
+    kept: Vec<(usize, T)>,
+    found: usize,
+    length: usize,
+}
+
+trait Entry {
+    fn names_an_image(&self) -> bool;
+}
+
+impl Entry for NamedImage<'_> {
+    /// A container without an image is still one, and not valid.
+    fn names_an_image(&self) -> bool {
+        true
+    }
+}
+
+impl Entry for Volume<'_> {
+    fn names_an_image(&self) -> bool {
+        self.image.is_some()
+    }
+}
+
+impl<'de, T: Entry + Deserialize<'de>> Deserialize<'de> for Entries<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntriesVisitor<T>(PhantomData<T>);
+        impl<'de, T: Entry + Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
+            type Value = Entries<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Entries { kept: Vec::new(), found: 0, length: 0 };
+                while entries.kept.len() <= CONTAINERS {
+                    let Some(Fields(entry)) = items.next_element::<Fields<T>>()? else { return Ok(entries) };
+                    if entry.names_an_image() {
+                        entries.kept.push((entries.length, entry));
+                        entries.found += 1;
+                    }
+                    entries.length += 1;
+                }
+                while items.next_element::<IgnoredAny>()?.is_some() {
+                    entries.found += 1;
+                    entries.length += 1;
+                }
+                Ok(entries)
+            }
+        }
+        deserializer.deserialize_seq(EntriesVisitor(PhantomData))
+    }
+}
+
 impl<'a> Object<'a> {
     /// Reads an object whose pod spec, if it has one, stands at `path`; no path: its name and kind alone.
     pub(super) fn read<D: Deserializer<'a>>(deserializer: D, path: Option<&PodSpecPath>) -> Result<Self, D::Error> {
@@ -143,15 +198,15 @@ impl<'a> Object<'a> {
     pub(super) fn containers(&self, path: &PodSpecPath) -> Result<Vec<Container>, Flaw> {
         let missing = || Flaw::NoPodSpec { path: Arc::clone(path.text()) };
         let Fields(pod_spec) = self.pod_spec.as_ref().ok_or_else(missing)?;
-        let uses = pod_spec.uses();
-        if uses.len() > CONTAINERS {
-            return Err(Flaw::Count { found: uses.len(), limit: CONTAINERS });
+        let found = pod_spec.found();
+        if found > CONTAINERS {
+            return Err(Flaw::Count { found, limit: CONTAINERS });
         }
         // A pod must have a regular container, so a spec without one is not the pod spec we were told of.
-        if pod_spec.containers.as_ref().is_none_or(Vec::is_empty) {
+        if pod_spec.containers.as_ref().is_none_or(|list| list.length == 0) {
             return Err(missing());
         }
-        Ok(uses.into_iter().map(|usage| usage.container(path)).collect())
+        Ok(pod_spec.uses().into_iter().map(|usage| usage.container(path)).collect())
     }
 }
 
@@ -164,6 +219,13 @@ struct ImageUse<'a> {
 }
 
 impl PodSpec<'_> {
+    fn found(&self) -> usize {
+        let Self { init_containers, containers, ephemeral_containers, volumes } = self;
+        let lists = [init_containers, containers, ephemeral_containers];
+        let images: usize = lists.into_iter().flatten().map(|list| list.found).sum();
+        images + volumes.as_ref().map_or(0, |list| list.found)
+    }
+
     fn uses(&self) -> Vec<ImageUse<'_>> {
         let lists = [
             (ContainerKind::Init, &self.init_containers),
@@ -172,15 +234,13 @@ impl PodSpec<'_> {
         ];
         let mut uses = Vec::new();
         for (kind, list) in lists {
-            for (index, Fields(entry)) in list.iter().flatten().enumerate() {
-                uses.push(ImageUse { kind, index, name: entry.name.as_ref(), image: entry.image.as_ref() });
+            for (index, entry) in list.iter().flat_map(|list| &list.kept) {
+                uses.push(ImageUse { kind, index: *index, name: entry.name.as_ref(), image: entry.image.as_ref() });
             }
         }
-        for (index, Fields(volume)) in self.volumes.iter().flatten().enumerate() {
-            if let Some(Fields(source)) = &volume.image {
-                let kind = ContainerKind::ImageVolume;
-                uses.push(ImageUse { kind, index, name: volume.name.as_ref(), image: source.reference.as_ref() });
-            }
+        for (index, volume) in self.volumes.iter().flat_map(|list| &list.kept) {
+            let image = volume.image.as_ref().and_then(|Fields(source)| source.reference.as_ref());
+            uses.push(ImageUse { kind: ContainerKind::ImageVolume, index: *index, name: volume.name.as_ref(), image });
         }
         uses
     }

@@ -33,6 +33,7 @@ pub(super) struct Wire<'a> {
 }
 
 /// `object` or `oldObject`.
+#[expect(clippy::large_enum_variant, reason = "two of them per review, on the stack")]
 pub(super) enum Sent<'a> {
     /// Read on the way, since `kind` stood before it, as API servers write it.
     Read(Object<'a>),

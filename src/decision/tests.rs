@@ -263,11 +263,13 @@ fn denials_are_told_worst_first_and_then_in_the_order_of_the_containers() {
 }
 
 #[test]
-fn a_policy_that_does_not_exist_comes_before_every_image() {
+fn a_policy_that_does_not_exist_comes_before_every_image_and_admits_none() {
     let policies = policies(|its| (its.floor, its.enforce) = (Some("lax".into()), Some("gone".into())));
-    let verdict = verdict(&policies, &pod(&["nginx:latest"]));
-    assert_eq!(reasons(denials(&verdict)), [Reason::PolicyUnknown, Reason::TagMutable]);
-    assert!(verdict.images.iter().all(|image| image.basis.is_none()));
+    let both = verdict(&policies, &pod(&["nginx:latest"]));
+    assert_eq!(reasons(denials(&both)), [Reason::PolicyUnknown, Reason::TagMutable]);
+    let met = verdict(&policies, &pod(&["nginx:1"]));
+    assert_eq!(reasons(denials(&met)), [Reason::PolicyUnknown]);
+    assert_eq!(met.images[0].basis, None);
 }
 
 #[test]
@@ -313,8 +315,8 @@ fn what_nobody_looks_at_passes_with_its_basis() {
 fn without_any_policy_nothing_is_demanded() {
     let verdict = verdict(&policies(|_| ()), &pod(&["nginx"]));
     assert_eq!(basis_of(&verdict), Basis::NothingDemanded);
-    let by_image: Vec<_> = verdict.images.iter().map(|image| image.basis).collect();
-    assert_eq!(by_image, [Some(Basis::NothingDemanded)]);
+    let each: Vec<_> = verdict.images.iter().map(|image| image.basis).collect();
+    assert_eq!(each, [Some(Basis::NothingDemanded)]);
 }
 
 #[test]
@@ -329,8 +331,8 @@ fn of_several_images_the_weakest_basis_is_reported() {
     let partly = request(Subject::Images { containers, old });
     let verdict = verdict(&enforcing("lax"), &partly);
     assert_eq!(basis_of(&verdict), Basis::Unchanged);
-    let by_image: Vec<_> = verdict.images.iter().map(|image| image.basis).collect();
-    assert_eq!(by_image, [Some(Basis::Unchanged), Some(Basis::EveryDemandMet)]);
+    let each: Vec<_> = verdict.images.iter().map(|image| image.basis).collect();
+    assert_eq!(each, [Some(Basis::Unchanged), Some(Basis::EveryDemandMet)]);
     let warned = policies(|its| its.warn = Some("lax".into()));
     assert_eq!(basis(&warned, &pod(&["a:1", "b"])), Basis::SoftenedToWarning);
     assert_eq!(basis(&warned, &controller(pod(&["a:1"]))), Basis::EveryDemandMet);
@@ -365,8 +367,8 @@ fn dry_run_admits_everything_and_records_what_would_have_been() {
     assert_eq!(basis_of(&refused), Basis::DryRun);
     assert_eq!(reasons(&refused.audit), [Reason::TagMutable, Reason::DigestMissing]);
     assert_eq!(refused.audit.iter().map(|denial| denial.mode).collect::<Vec<_>>(), [Mode::Enforce, Mode::Audit]);
-    let bases: Vec<_> = refused.images.iter().map(|image| image.basis).collect();
-    assert_eq!(bases, [Some(Basis::DryRun), Some(Basis::EveryDemandMet)]);
+    let each: Vec<_> = refused.images.iter().map(|image| image.basis).collect();
+    assert_eq!(each, [Some(Basis::DryRun), Some(Basis::EveryDemandMet)]);
     assert!(refused.records.is_empty());
     let unknown = verdict(&dry(|its| its.enforce = Some("gone".into())), &pod(&["nginx"]));
     assert_eq!((basis_of(&unknown), reasons(&unknown.audit)), (Basis::DryRun, vec![Reason::PolicyUnknown]));

@@ -150,9 +150,8 @@ fn standing<'r>(policies: &Policies, request: &'r Request) -> Standing<'r> {
 fn is_unchanged(container: &Container, containers: &[Container], old: &[Container]) -> bool {
     let same = |other: &&Container| other.path.kind == container.path.kind && other.name == container.name;
     let mut before = old.iter().filter(same);
-    let unique = containers.iter().filter(same).count() == 1;
     match (before.next(), before.next()) {
-        (Some(was), None) => unique && was.written == container.written,
+        (Some(was), None) => was.written == container.written && containers.iter().filter(same).count() == 1,
         (None, _) | (Some(_), Some(_)) => false,
     }
 }

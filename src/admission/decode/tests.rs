@@ -92,9 +92,9 @@ fn with(pointer: &str, value: Value) -> Request {
 fn set(mut review: Value, pointer: &str, value: Value) -> Value {
     let (parent, key) = pointer.rsplit_once('/').unwrap();
     let parent = review.pointer_mut(parent).unwrap_or_else(|| panic!("{pointer}"));
-    match parent {
-        Value::Array(items) => items[key.parse::<usize>().unwrap()] = value,
-        other => other[key] = value,
+    match parent.as_array_mut() {
+        Some(items) => items[key.parse::<usize>().unwrap()] = value,
+        None => parent[key] = value,
     }
     review
 }
@@ -108,42 +108,35 @@ fn without(pointer: &str) -> Result<Request, Malformed> {
 
 fn remove(review: &mut Value, pointer: &str) {
     let (parent, key) = pointer.rsplit_once('/').unwrap();
-    match review.pointer_mut(parent).unwrap() {
-        Value::Array(items) => drop(items.remove(key.parse().unwrap())),
-        other => assert!(other.as_object_mut().unwrap().remove(key).is_some(), "{pointer}"),
+    let parent = review.pointer_mut(parent).unwrap();
+    match parent.as_array_mut() {
+        Some(items) => drop(items.remove(key.parse().unwrap())),
+        None => assert!(parent.as_object_mut().unwrap().remove(key).is_some(), "{pointer}"),
     }
 }
 
 #[track_caller]
 fn flaw(request: &Request) -> &Flaw {
-    match &request.subject {
-        Subject::Unreadable(flaw) => flaw,
-        other => panic!("{other:?}"),
-    }
+    let Subject::Unreadable(flaw) = &request.subject else { panic!("{:?}", request.subject) };
+    flaw
 }
 
 #[track_caller]
 fn is_syntax(request: &Request, what: &str) {
-    match flaw(request) {
-        Flaw::Syntax(text) => assert!(text.contains(what), "{what:?} is not in {text:?}"),
-        other => panic!("{what}: {other:?}"),
-    }
+    let Flaw::Syntax(text) = flaw(request) else { panic!("{what}: {:?}", flaw(request)) };
+    assert!(text.contains(what), "{what:?} is not in {text:?}");
 }
 
 #[track_caller]
 fn images(request: &Request) -> &[Container] {
-    match &request.subject {
-        Subject::Images { containers, .. } => containers,
-        other => panic!("{other:?}"),
-    }
+    let Subject::Images { containers, .. } = &request.subject else { panic!("{:?}", request.subject) };
+    containers
 }
 
 #[track_caller]
 fn nothing(request: &Request) -> NoImages {
-    match &request.subject {
-        Subject::Nothing(why) => *why,
-        other => panic!("{other:?}"),
-    }
+    let Subject::Nothing(why) = &request.subject else { panic!("{:?}", request.subject) };
+    *why
 }
 
 fn written(request: &Request) -> Vec<(String, &str)> {

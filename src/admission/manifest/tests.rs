@@ -31,12 +31,12 @@ const TEMPLATE: &str = "spec: {template: {spec: {containers: [{name: web, image:
 fn told(objects: &[ManifestObject]) -> Vec<String> {
     let images = |object: &ManifestObject| match &object.request.subject {
         Subject::Images { containers, .. } => {
-            containers.iter().map(|container| format!(" {}", container.written)).collect::<String>()
+            containers.iter().flat_map(|container| [" ", &*container.written]).collect::<String>()
         }
         Subject::Unreadable(flaw) => format!(": {flaw}"),
         Subject::Nothing(why) => format!(": {why:?}"),
     };
-    objects.iter().map(|object| format!("{}/{}{}", object.kind, object.name, images(object))).collect()
+    objects.iter().map(|object| [&object.kind, "/", &object.name, &images(object)].concat()).collect()
 }
 
 #[test]

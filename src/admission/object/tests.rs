@@ -20,7 +20,7 @@ fn the_pod_spec_is_found_at_the_end_of_any_path() {
 #[test]
 fn a_path_that_ends_early_has_no_pod_spec() {
     for json in
-        [r#"{}"#, r#"{"a": null}"#, r#"{"a": {}}"#, r#"{"a": {"b": null}}"#, r#"{"A": {"b": {"containers": [{}]}}}"#]
+        ["{}", r#"{"a": null}"#, r#"{"a": {}}"#, r#"{"a": {"b": null}}"#, r#"{"A": {"b": {"containers": [{}]}}}"#]
     {
         let missing = "no pod spec with containers at a.b, where this kind must have one";
         assert_eq!(images(json, "a.b").unwrap_err(), missing, "{json}");
@@ -35,7 +35,7 @@ fn what_is_no_object_on_the_way_is_an_error() {
         let error = images(json, "a.b").unwrap_err();
         assert!(error.contains("expected an object on the way to the pod spec"), "{json}: {error}");
     }
-    for json in [r#"[]"#, r#"null"#, r#""Pod""#, r#"[{"a": {}}]"#] {
+    for json in ["[]", "null", r#""Pod""#, r#"[{"a": {}}]"#] {
         let error = images(json, "a.b").unwrap_err();
         assert!(error.contains("expected a Kubernetes object"), "{json}: {error}");
     }
@@ -68,6 +68,16 @@ fn the_group_is_what_stands_before_the_slash() {
     for (api_version, group) in [("v1", ""), ("apps/v1", "apps"), ("", ""), ("a.b/c/d", "a.b")] {
         assert_eq!(group_of(api_version), group);
     }
+}
+
+#[test]
+fn what_is_too_much_to_be_judged_is_counted_and_not_kept() {
+    let many = format!("[{}]", vec!["{}"; 100_000].join(","));
+    let entries: Entries<NamedImage<'_>> = serde_json::from_str(&many).unwrap();
+    assert_eq!((entries.kept.len(), entries.found, entries.length), (CONTAINERS + 1, 100_000, 100_000));
+    assert!(entries.kept.capacity() <= 2 * CONTAINERS + 2);
+    let volumes: Entries<Volume<'_>> = serde_json::from_str(&many).unwrap();
+    assert_eq!((volumes.kept.len(), volumes.found, volumes.length), (0, 0, 100_000));
 }
 
 #[test]

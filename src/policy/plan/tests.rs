@@ -238,8 +238,7 @@ fn an_update_that_keeps_every_image_byte_for_byte_is_unchanged() {
     let (init, ephemeral, volume) = (ContainerKind::Init, ContainerKind::Ephemeral, ContainerKind::ImageVolume);
     let web = || regular("web", "nginx:1");
     let side = || regular("side", "envoy:1");
-    type Containers = Vec<Container>;
-    let table: [(&str, Containers, Containers, &str); 17] = [
+    let table: [(&str, Vec<Container>, Vec<Container>, &str); 17] = [
         ("the same", vec![web(), side()], vec![web(), side()], "unchanged"),
         ("one less", vec![web(), side()], vec![side()], "unchanged"),
         ("another order", vec![web(), side()], vec![side(), web()], "unchanged"),
@@ -394,11 +393,14 @@ fn tags(deny: &[&str], allow: &[&str], require_digest: bool) -> Demands {
     Demands { tags: Some(TagDemands { deny: patterns(deny), allow: patterns(allow), require_digest }) }
 }
 
+/// Denied, allowed, whether a digest must be there, the image, and what the demands have against it.
+type Row<'t> = (&'t [&'t str], &'t [&'t str], bool, &'t str, &'t [StaticRefusal]);
+
 #[test]
 fn tags_are_refused_as_the_demands_say_and_a_digest_makes_them_irrelevant() {
     use StaticRefusal::{NoDigest, TagDenied, TagNotAllowed};
     let (written, missing) = (false, true);
-    let table: [(&[&str], &[&str], bool, &str, &[StaticRefusal]); 18] = [
+    let table: [Row<'_>; 18] = [
         (&["latest"], &[], false, "nginx:latest", &[TagDenied { missing: written }]),
         (&["latest"], &[], false, "nginx", &[TagDenied { missing }]),
         (&["latest"], &[], false, "nginx:1.27", &[]),
