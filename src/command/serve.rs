@@ -106,7 +106,8 @@ async fn until_told_to_stop(settings: Settings) -> ExitCode {
     };
     tracing::info!(webhook = %running.webhook, admin = %running.admin, version = env!("CARGO_PKG_VERSION"), "ready");
     if let Some(bundle) = &running.ca_bundle {
-        print_bundle(bundle);
+        // On standard output, alone, so that a script can take it from there.
+        super::print(&format!("caBundle: {bundle}\n"));
     }
     tokio::select! {
         _ = terminate.recv() => {}
@@ -116,12 +117,6 @@ async fn until_told_to_stop(settings: Settings) -> ExitCode {
     let cut = running.drain().await;
     tracing::info!(cut, "stopped");
     ExitCode::SUCCESS
-}
-
-/// On standard output, alone, so that a script can take it from there.
-#[expect(clippy::print_stdout, reason = "the caBundle of a self-made certificate is what a person or script needs")]
-fn print_bundle(bundle: &str) {
-    println!("caBundle: {bundle}");
 }
 
 /// Flags and variables over the file.
