@@ -53,6 +53,14 @@ pub struct Running {
 }
 
 impl Running {
+    /// Returns when a listener ended by itself: what is left answers nobody, and only a restart helps.
+    async fn broken(&mut self) {
+        tokio::select! {
+            () = self.webhook_listener.broken() => {}
+            () = self.admin_listener.broken() => {}
+        }
+    }
+
     /// What SIGTERM does: readiness off, every answer says goodbye, what is in flight is answered. Returns how many
     /// connections had to be cut.
     pub async fn drain(self) -> usize {
@@ -97,7 +105,7 @@ async fn until_told_to_stop(settings: Settings) -> ExitCode {
         super::complain(&[said("serve", "cannot listen for SIGTERM".to_owned())]);
         return ExitCode::FAILURE;
     };
-    let running = match start(settings).await {
+    let mut running = match start(settings).await {
         Ok(running) => running,
         Err(mistakes) => {
             super::complain(&mistakes);
@@ -112,6 +120,7 @@ async fn until_told_to_stop(settings: Settings) -> ExitCode {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = running.broken() => return ExitCode::FAILURE,
     }
     tracing::info!("told to stop: no longer ready, answering what still comes");
     let cut = running.drain().await;
