@@ -53,6 +53,14 @@ pub struct Running {
 }
 
 impl Running {
+    /// Returns when a listener ended by itself: what is left answers nobody, and only a restart helps.
+    async fn broken(&mut self) {
+        tokio::select! {
+            () = self.webhook_listener.broken() => {}
+            () = self.admin_listener.broken() => {}
+        }
+    }
+
     /// What SIGTERM does: readiness off, every answer says goodbye, what is in flight is answered. Returns how many
     /// connections had to be cut.
     pub async fn drain(self) -> usize {
@@ -97,7 +105,7 @@ async fn until_told_to_stop(settings: Settings) -> ExitCode {
         super::complain(&[said("serve", "cannot listen for SIGTERM".to_owned())]);
         return ExitCode::FAILURE;
     };
-    let running = match start(settings).await {
+    let mut running = match start(settings).await {
         Ok(running) => running,
         Err(mistakes) => {
             super::complain(&mistakes);
@@ -106,22 +114,18 @@ async fn until_told_to_stop(settings: Settings) -> ExitCode {
     };
     tracing::info!(webhook = %running.webhook, admin = %running.admin, version = env!("CARGO_PKG_VERSION"), "ready");
     if let Some(bundle) = &running.ca_bundle {
-        print_bundle(bundle);
+        // On standard output, alone, so that a script can take it from there.
+        super::print(&format!("caBundle: {bundle}\n"));
     }
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = running.broken() => return ExitCode::FAILURE,
     }
     tracing::info!("told to stop: no longer ready, answering what still comes");
     let cut = running.drain().await;
     tracing::info!(cut, "stopped");
     ExitCode::SUCCESS
-}
-
-/// On standard output, alone, so that a script can take it from there.
-#[expect(clippy::print_stdout, reason = "the caBundle of a self-made certificate is what a person or script needs")]
-fn print_bundle(bundle: &str) {
-    println!("caBundle: {bundle}");
 }
 
 /// Flags and variables over the file.

@@ -66,6 +66,12 @@ impl Running {
         self.address
     }
 
+    /// Returns when nobody accepts any more though nobody asked for a drain: a bug of ours, and the end of all answers.
+    pub async fn broken(&mut self) {
+        let ended = (&mut self.task).await;
+        tracing::error!(address = %self.address, ?ended, "the listener ended by itself; please report it as a bug");
+    }
+
     /// Drains as described above and returns how many connections had to be cut when the grace was over.
     pub async fn drain(mut self) -> usize {
         self.drain.start();
@@ -152,4 +158,19 @@ fn seats(bounds: &Bounds) -> usize {
         tracing::warn!(connections = half, "fewer connections than usual: raise the limit of open files (ulimit -n)");
     }
     bounds.connections.min(half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_that_ends_by_itself_is_noticed() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut running = listen(address, Router::new(), None, &Bounds::admin(), Drain::default()).await.unwrap();
+        let moment = Duration::from_millis(50);
+        tokio::time::timeout(moment, running.broken()).await.expect_err("it is at work");
+        running.task.abort();
+        tokio::time::timeout(Duration::from_secs(10), running.broken()).await.expect("it has ended");
+    }
 }

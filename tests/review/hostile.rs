@@ -1,5 +1,7 @@
 //! Callers who mean harm, or are merely broken: they get nothing, and nobody else notices them.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pratique_testkit::{Client, Directory, Program, Protocol, Webhook, pod, review};
@@ -162,11 +164,15 @@ async fn send_endless(client: &Client, megabytes: usize) -> String {
     last_words(&mut stream).await.expect("it hangs up")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_of_hostile_callers_takes_bounded_memory_and_nobody_s_turn() {
+fn shop() -> Directory {
     let manifests = Directory::new();
     manifests.namespace("shop", &[("pratique.dev/enforce", "restricted")]);
-    let program = Program::serve(PRATIQUE, &manifests, &[]).await;
+    manifests
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_of_hostile_callers_takes_bounded_memory_and_nobody_s_turn() {
+    let program = Program::serve(PRATIQUE, &shop(), &[]).await;
     let client = program.client();
     is_answered_promptly(client).await;
     let before = program.memory();
@@ -207,4 +213,31 @@ async fn idle_strangers_do_not_keep_a_caller_out() {
         idle.push(webhook.connect(Protocol::Http1).await);
     }
     is_answered_promptly(&webhook).await;
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_any_more_costs_no_answer() {
+    let program = Program::serve(PRATIQUE, &shop(), &[]).await;
+    program.stop_reading();
+    // The line of the first decision is the last that is read.
+    for _ in 0..4 {
+        is_answered_promptly(program.client()).await;
+    }
+    assert_eq!(program.client().metric("pratique_panics_total").await, Some(0.0));
+}
+
+#[test]
+fn a_standard_output_that_nobody_reads_ends_nothing() {
+    let mut serve = Command::new(PRATIQUE);
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).env_clear();
+    let mut program = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    drop(program.stdout.take());
+    let mut lines = BufReader::new(program.stderr.take().expect("standard error is piped")).lines();
+    let ready = lines.next().expect("it says that it is ready").expect("in UTF-8");
+    // The caBundle comes right after that line; a program that ends there needs less than this.
+    std::thread::sleep(Duration::from_secs(1));
+    let ended = program.try_wait().expect("the program can be looked at");
+    program.kill().expect("our own child can be ended");
+    let _reaped = program.wait();
+    assert_eq!(ended, None, "{ready}");
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -84,6 +85,8 @@ pub struct Program {
     child: Child,
     client: Client,
     log: Arc<Mutex<String>>,
+    /// Whether nobody reads what it prints any more.
+    deaf: Arc<AtomicBool>,
     _files: Directory,
 }
 
@@ -100,10 +103,11 @@ impl Program {
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         let mut child = command(binary, &all).stdin(Stdio::null()).spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stderr.take().expect("standard error is piped"), &log);
-        collect(child.stdout.take().expect("standard output is piped"), &log);
+        let deaf = Arc::new(AtomicBool::new(false));
+        collect(child.stderr.take().expect("standard error is piped"), &log, &deaf);
+        collect(child.stdout.take().expect("standard output is piped"), &log, &deaf);
         let client = Client::new(webhook, admin, &authority, Protocol::Http1);
-        let mut program = Self { child, client, log, _files: files };
+        let mut program = Self { child, client, log, deaf, _files: files };
         program.wait_until_ready().await;
         program
     }
@@ -127,6 +131,11 @@ impl Program {
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads one line more of what it prints, and closes the pipes.
+    pub fn stop_reading(&self) {
+        self.deaf.store(true, Ordering::Relaxed);
     }
 
     /// SIGTERM.
@@ -173,13 +182,16 @@ impl Drop for Program {
     }
 }
 
-fn collect(stream: impl std::io::Read + Send + 'static, log: &Arc<Mutex<String>>) {
-    let log = Arc::clone(log);
+fn collect(stream: impl std::io::Read + Send + 'static, log: &Arc<Mutex<String>>, deaf: &Arc<AtomicBool>) {
+    let (log, deaf) = (Arc::clone(log), Arc::clone(deaf));
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
             log.push_str(&line);
             log.push('\n');
+            if deaf.load(Ordering::Relaxed) {
+                break;
+            }
         }
     });
 }
