@@ -1,6 +1,6 @@
 //! What operators ask for, compiled so that it cannot be inconsistent.
 //!
-//! [`file`] mirrors the YAML, [`compile`] turns it into a [`Policy`] and reports all mistakes at once, [`plan`] says
+//! [`mod@file`] mirrors the YAML, [`compile`] turns it into a [`Policy`] and reports all mistakes at once, [`plan`] says
 //! for one review which policy judges which container.
 
 use std::collections::{BTreeMap, BTreeSet};

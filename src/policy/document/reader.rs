@@ -1,6 +1,6 @@
 //! Reads a tree against a schema, and never stops at the first mistake.
 //!
-//! A schema is a struct written with [`schema!`]; its fields are [`Field`]s, so that what is absent and what could not
+//! A schema is a struct written with `schema!`; its fields are [`Field`]s, so that what is absent and what could not
 //! be read stay apart: the latter already has its mistake, and nobody may take it for an empty value.
 
 use std::collections::BTreeSet;
