@@ -8,20 +8,22 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Container, Namespace, PodSpec, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use pratique::config::Config;
+use pratique::config::{Config, Defaults};
+use pratique::evidence::cluster;
+use pratique::server::Bounds;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 const SETTINGS: &str = "manifests/base/settings/pratique.yaml";
-/// What `serve` takes between SIGTERM and its end: the endpoints settle, then the answers in flight.
-const DRAIN_SECONDS: i64 = 5 + 20;
+const OBJECTS: &str = "manifests/base/objects";
 
 #[test]
 fn every_object_is_understood_whole_by_its_type() {
@@ -102,6 +104,8 @@ fn the_webhook_fails_closed_and_cannot_lock_the_cluster() {
     assert_eq!(webhook.side_effects, "NoneOnDryRun");
     assert_eq!(webhook.admission_review_versions, ["v1"]);
     let timeout = webhook.timeout_seconds.unwrap();
+    let cap = Bounds::default().timeout_cap;
+    assert!(Duration::from_secs(timeout.try_into().unwrap()) <= cap, "we answer within {cap:?} at most");
     assert!((3..=10).contains(&timeout), "{timeout} s: below 3 nothing is found out, above 10 users give up");
     assert_eq!(webhook.object_selector, None, "users label objects, and would opt out by it");
     assert_eq!(webhook.match_conditions, None);
@@ -151,7 +155,10 @@ fn a_rollout_has_no_gap() {
     let rolling = deployment.strategy.unwrap().rolling_update.unwrap();
     assert_eq!(rolling.max_unavailable, Some(IntOrString::Int(0)));
     let grace = pod().termination_grace_period_seconds.unwrap();
-    assert!(grace > DRAIN_SECONDS, "the kubelet kills after {grace} s, and the drain takes up to {DRAIN_SECONDS} s");
+    let bounds = Bounds::default();
+    let drain = bounds.settle + bounds.grace;
+    let killed = Duration::from_secs(grace.try_into().unwrap());
+    assert!(killed > drain, "the kubelet kills after {killed:?}, and the drain takes up to {drain:?}");
     let budget = object::<PodDisruptionBudget>("poddisruptionbudget.yaml").spec.unwrap();
     assert_eq!(budget.max_unavailable, Some(IntOrString::Int(1)));
 }
@@ -218,6 +225,27 @@ fn the_settings_file_is_one_that_the_program_takes_without_complaint() {
     for (probe, path) in [(probed.readiness_probe, "/readyz"), (probed.liveness_probe, "/healthz")] {
         let get = probe.unwrap().http_get.unwrap();
         assert_eq!((get.path.as_deref(), get.port), (Some(path), IntOrString::String("admin".to_owned())));
+    }
+}
+
+/// What `pratique lint` says of the two.
+#[test]
+fn the_settings_and_the_objects_are_in_force_together() {
+    let (config, _) = Config::parse(&read(SETTINGS), SETTINGS).unwrap();
+    let manifests = cluster::read(&[package().join(OBJECTS)]).expect("the shipped objects are valid");
+    assert!(manifests.warnings.is_empty(), "{:?}", manifests.warnings);
+    assert_eq!(manifests.objects, base().iter().filter(|(file, _)| file.starts_with(OBJECTS)).count());
+    let Defaults { enforce, warn, audit } = config.defaults;
+    let mut named: Vec<String> =
+        [enforce, warn, audit, config.floor].iter().flatten().map(ToString::to_string).collect();
+    for (_, object) in base().iter().filter(|(_, object)| object["kind"] == "Namespace") {
+        let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
+        let ours = labels.filter(|(key, _)| key.starts_with("pratique.dev/"));
+        named.extend(ours.map(|(_, policy)| policy.as_str().unwrap().to_owned()));
+    }
+    assert!(named.len() > 2, "{named:?}");
+    for name in named {
+        assert!(manifests.policies.contains_key(name.as_str()), "{name} is the name of no policy");
     }
 }
 
