@@ -1,7 +1,5 @@
 //! One valid review, and what each single change makes of it.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "a test panics on whatever it does not expect")]
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
