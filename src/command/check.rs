@@ -1,6 +1,6 @@
 //! `pratique check`: the engine of the webhook on files and names, for CI.
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -24,7 +24,8 @@ use super::report;
 const PATIENCE: Duration = Duration::from_mins(5);
 /// A person at a terminal is told what goes on when an answer takes longer than this.
 const PROGRESS_AFTER: Duration = Duration::from_millis(500);
-/// Standard input longer than this is no manifest.
+
+/// Standard input longer than this is no manifest; the dump of a large cluster stays below it.
 const STDIN_BYTES: u64 = 64 << 20;
 
 /// One object with what became of it.
@@ -172,12 +173,8 @@ fn item(object: ManifestObject, source: &str, check: &Check) -> Item {
 /// The texts behind one `-f`, each with its name.
 fn texts(path: &Path) -> Result<Vec<(String, String)>, Vec<Mistake>> {
     if path == Path::new("-") {
-        let mut text = String::new();
-        let read = std::io::stdin().take(STDIN_BYTES).read_to_string(&mut text);
-        return match read {
-            Ok(_) => Ok(vec![("-".to_owned(), text)]),
-            Err(error) => Err(vec![told("standard input", format!("cannot be read: {error}"))]),
-        };
+        let text = cluster::read_bounded(std::io::stdin(), STDIN_BYTES);
+        return text.map(|text| vec![("-".to_owned(), text)]).map_err(|why| vec![told("standard input", why)]);
     }
     let files = cluster::files(&[PathBuf::from(path)])?;
     let read = files.iter().map(|file| Ok((file.display().to_string(), cluster::read_text(file)?)));

@@ -164,8 +164,8 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     }
     let trouble = Arc::new(Mutex::new(None));
     let reload = Reload {
+        files: Watched { read: seen, changing: None },
         paths,
-        seen,
         config: config.clone(),
         review: Arc::clone(&review),
         metrics,
@@ -249,8 +249,7 @@ type Trouble = Arc<Mutex<Option<String>>>;
 /// Looks at the manifests again and again, and puts what is new and valid in force, in one step.
 struct Reload {
     paths: Vec<PathBuf>,
-    /// The fingerprint of the files that were read last.
-    seen: u64,
+    files: Watched,
     config: Config,
     review: Arc<Review>,
     metrics: Metrics,
@@ -280,11 +279,9 @@ impl Reload {
 
     fn look(&mut self) {
         // Taken before reading: a file that changes meanwhile is read again next time.
-        let now = cluster::fingerprint(&self.paths);
-        if now == self.seen {
+        if !self.files.is_new(cluster::fingerprint(&self.paths)) {
             return;
         }
-        self.seen = now;
         let read = super::manifests(&self.paths).and_then(|manifests| {
             let policies = super::policies(&manifests, super::bindings(&self.config), "settings")?;
             Ok((manifests, policies))
@@ -315,6 +312,31 @@ impl Reload {
     }
 }
 
+/// Fingerprints of the manifests.
+struct Watched {
+    /// When they were read last.
+    read: u64,
+    /// At the last look, where that was another.
+    changing: Option<u64>,
+}
+
+impl Watched {
+    /// Whether there is something new to read: other files than were read, and the same at two looks in a row, since who
+    /// writes file by file, or empties one before filling it, needs a moment.
+    fn is_new(&mut self, now: u64) -> bool {
+        let before = self.changing.take();
+        if now == self.read {
+            return false;
+        }
+        if before != Some(now) {
+            self.changing = Some(now);
+            return false;
+        }
+        self.read = now;
+        true
+    }
+}
+
 fn warned(warnings: &[Mistake]) {
     for warning in warnings {
         tracing::warn!(%warning, "the manifests");
@@ -333,4 +355,19 @@ fn failed(source: &str, error: &dyn Error) -> Mistake {
         cause = next.source();
     }
     said(source, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_again_when_two_looks_in_a_row_agree_on_what_is_new() {
+        let mut files = Watched { read: 1, changing: None };
+        let looks = [(1, false), (2, false), (3, false), (3, true), (3, false), (4, false), (3, false), (4, false)];
+        for (look, is_new) in looks {
+            assert_eq!(files.is_new(look), is_new, "{look}");
+        }
+        assert!(files.is_new(4));
+    }
 }

@@ -2,9 +2,11 @@
 //!
 //! All or nothing: one mistake anywhere and nothing of it is put in force, with all mistakes told together.
 
-use std::collections::hash_map::{DefaultHasher, Entry};
+use std::collections::hash_map::{self, DefaultHasher};
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::hash::{Hash, Hasher};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,10 +14,11 @@ use jiff::Timestamp;
 
 use crate::fact::Labels;
 use crate::policy::compile::{self, Compiled};
-use crate::policy::document::{Mistake, Node, parse_documents};
+use crate::policy::document::wording::quoted;
+use crate::policy::document::{Entry, Mistake, Node, parse_documents};
 use crate::policy::{Policy, PolicyName};
 
-use super::scope::{Namespaces, policy_labels};
+use super::scope::{LABELS, Namespaces, policy_labels};
 
 /// A ConfigMap holds 1 MiB at most, a file of policies written by hand far less.
 const FILE_BYTES: u64 = 8 << 20;
@@ -47,7 +50,8 @@ pub fn read(paths: &[PathBuf]) -> Result<Manifests, Vec<Mistake>> {
     reading.finish()
 }
 
-/// A number that is another one when the files are others: names, sizes, times and identities, through links.
+/// A number that is another one when the files are others: names, sizes, times and identities, through links. The time
+/// of change (`ctime`) is among them: it alone tells of permissions, and nobody can set it back.
 #[must_use]
 pub fn fingerprint(paths: &[PathBuf]) -> u64 {
     use std::os::unix::fs::MetadataExt;
@@ -56,8 +60,8 @@ pub fn fingerprint(paths: &[PathBuf]) -> u64 {
         Ok(files) => {
             for file in files {
                 // A file that cannot be looked at is a change of its own; reading it says what is wrong.
-                let seen =
-                    std::fs::metadata(&file).map(|its| (its.len(), its.mtime(), its.mtime_nsec(), its.ino())).ok();
+                let seen = std::fs::metadata(&file).map(|its| (its.len(), its.ctime(), its.ctime_nsec(), its.ino()));
+                let seen = seen.ok();
                 (file, seen).hash(&mut hasher);
             }
         }
@@ -114,14 +118,19 @@ fn mistake(path: &Path, message: impl Into<String>) -> Mistake {
 
 /// The text of one file, within bounds; the message says what is wrong with it.
 pub fn read_text(path: &Path) -> Result<String, Mistake> {
-    let size = std::fs::metadata(path).map(|its| its.len());
-    match size {
-        Ok(size) if size > FILE_BYTES => {
-            Err(mistake(path, format!("has {size} bytes, and a file of at most {FILE_BYTES} is read: split it")))
-        }
-        Ok(_) => std::fs::read_to_string(path).map_err(|error| mistake(path, format!("cannot be read: {error}"))),
-        Err(error) => Err(mistake(path, format!("cannot be read: {error}"))),
+    let file = File::open(path).map_err(|error| mistake(path, format!("cannot be read: {error}")))?;
+    read_bounded(file, FILE_BYTES).map_err(|why| mistake(path, why))
+}
+
+/// All of a text, or why not; never its beginning alone. Bounded while it is read: pipes and devices do not say how long
+/// they are.
+pub fn read_bounded(source: impl Read, limit: u64) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    source.take(limit + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
+        return Err(format!("has more than {limit} bytes, and no more are read: split it"));
     }
+    String::from_utf8(bytes).map_err(|error| format!("is no text in UTF-8: {error}"))
 }
 
 #[derive(Default)]
@@ -129,6 +138,8 @@ struct Reading {
     /// Each with the file that it comes from.
     policies: BTreeMap<PolicyName, (Arc<Policy>, String)>,
     namespaces: HashMap<String, (Labels, String)>,
+    /// Policies that labels name, each with what to say if there is none of that name.
+    named: Vec<(String, Mistake)>,
     warnings: Vec<Mistake>,
     mistakes: Vec<Mistake>,
 }
@@ -136,7 +147,12 @@ struct Reading {
 impl Reading {
     fn file(&mut self, path: &Path) {
         let source = path.display().to_string();
-        match read_text(path).and_then(|text| parse_documents(&text).map_err(|wrong| wrong.in_source(&source))) {
+        let text = read_text(path).and_then(|text| match text.trim() {
+            // What a writer leaves that has only begun: nothing of it may come into force.
+            "" => Err(mistake(path, "is empty: write the objects, or remove the file")),
+            _ => Ok(text),
+        });
+        match text.and_then(|text| parse_documents(&text).map_err(|wrong| wrong.in_source(&source))) {
             Ok(documents) => documents.iter().for_each(|document| self.document(document, &source)),
             Err(mistake) => self.mistakes.push(mistake),
         }
@@ -191,22 +207,33 @@ impl Reading {
             return;
         };
         let entries = metadata.and_then(|its| its.field("labels")).and_then(Node::entries).unwrap_or_default();
-        // A label that is no text would be dropped by nobody else either: the API server refuses it.
-        for entry in
-            entries.iter().filter(|entry| entry.key.starts_with("pratique.dev/") && entry.node.text().is_none())
-        {
-            let message = "must be text: quote it".to_owned();
-            let path = format!("metadata.labels.{}", entry.key);
-            self.mistakes.push(told(&entry.node, source, &path, message));
+        for entry in entries.iter().filter(|entry| entry.key.starts_with("pratique.dev/")) {
+            self.label(entry, source);
         }
         let labels = policy_labels(entries.iter().filter_map(|entry| Some((entry.key.as_str(), entry.node.text()?))));
         match self.namespaces.entry(name.to_owned()) {
-            Entry::Vacant(vacant) => {
+            hash_map::Entry::Vacant(vacant) => {
                 vacant.insert((labels, source.to_owned()));
             }
-            Entry::Occupied(first) => {
+            hash_map::Entry::Occupied(first) => {
                 let message = format!("namespace {name} is there already, in {}: keep one", first.get().1);
                 self.mistakes.push(told(document, source, "metadata.name", message));
+            }
+        }
+    }
+
+    /// A slip in one of our labels is told: whoever wrote it believes that it does something.
+    fn label(&mut self, entry: &Entry, source: &str) {
+        let say = |message: String| told(&entry.node, source, &format!("metadata.labels.{}", entry.key), message);
+        match entry.node.text() {
+            // The API server refuses it too.
+            None => self.mistakes.push(say("must be text: quote it".to_owned())),
+            Some(_) if !LABELS.contains(&entry.key.as_str()) => {
+                self.warnings.push(say(format!("has no effect; there are {}", LABELS.join(", "))));
+            }
+            Some(policy) => {
+                let unknown = format!("there is no policy {}: pods here will meet policy-unknown", quoted(policy));
+                self.named.push((policy.to_owned(), say(unknown)));
             }
         }
     }
@@ -216,7 +243,7 @@ impl Reading {
     }
 
     fn finish(self) -> Result<Manifests, Vec<Mistake>> {
-        let Self { policies, namespaces, warnings, mistakes } = self;
+        let Self { policies, namespaces, named, mut warnings, mistakes } = self;
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
@@ -224,6 +251,8 @@ impl Reading {
         let mut all: BTreeMap<PolicyName, Arc<Policy>> =
             compile::built_in().into_iter().map(|policy| (policy.name.clone(), Arc::new(policy))).collect();
         all.extend(policies.into_iter().map(|(name, (policy, _))| (name, policy)));
+        let unknown = named.into_iter().filter(|(name, _)| !all.contains_key(name.as_str()));
+        warnings.extend(unknown.map(|(_, warning)| warning));
         let labels = namespaces.into_iter().map(|(name, (labels, _))| (name, labels)).collect();
         Ok(Manifests { policies: all, namespaces: Namespaces::new(labels, Timestamp::now()), warnings, objects })
     }

@@ -30,16 +30,19 @@ impl Namespaces {
     }
 }
 
+/// The labels that name policies.
+pub const LABELS: [&str; 3] = ["pratique.dev/enforce", "pratique.dev/warn", "pratique.dev/audit"];
+
 /// The labels among all of a namespace's that name policies.
 #[must_use]
 pub fn policy_labels<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
     let mut found = Labels::default();
     for (key, value) in labels {
-        match key {
-            "pratique.dev/enforce" => found.enforce = Some(value.to_owned()),
-            "pratique.dev/warn" => found.warn = Some(value.to_owned()),
-            "pratique.dev/audit" => found.audit = Some(value.to_owned()),
-            _ => {}
+        let [enforce, warn, audit] = LABELS;
+        for (known, policy) in [(enforce, &mut found.enforce), (warn, &mut found.warn), (audit, &mut found.audit)] {
+            if key == known {
+                *policy = Some(value.to_owned());
+            }
         }
     }
     found

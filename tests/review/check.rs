@@ -369,3 +369,11 @@ fn a_built_in_policy_can_be_replaced_by_one_s_own() {
     assert_eq!(check(&["--policy", "baseline", TAGGED]).code, Some(0));
     assert_eq!(check(&["--policy", "baseline", "--manifests", &path, TAGGED]).code, Some(1));
 }
+
+#[test]
+fn of_an_input_that_is_too_long_the_beginning_is_not_judged() {
+    let input = "#".repeat(64 << 20) + "\n" + TWO;
+    let outcome = run_with_input(PRATIQUE, &["check", "--policy", "baseline", "-f", "-"], &input);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(outcome.stderr.contains("standard input: has more than 67108864 bytes"), "{}", outcome.stderr);
+}

@@ -113,6 +113,53 @@ fn a_label_that_is_no_text_is_a_mistake() {
 }
 
 #[test]
+fn a_label_of_ours_that_does_nothing_or_names_nothing_is_told() {
+    let folder = Folder::new("slips").with("a.yaml", &SHOP.replace("pratique.dev/enforce", "pratique.dev/enforced"));
+    let told = folder.read().unwrap().warnings[0].to_string();
+    assert!(told.ends_with("metadata.labels.pratique.dev/enforced: has no effect; there are pratique.dev/enforce, pratique.dev/warn, pratique.dev/audit"), "{told}");
+    let folder = Folder::new("names").with("a.yaml", SHOP);
+    let told = folder.read().unwrap().warnings[0].to_string();
+    assert!(told.contains("a.yaml:5: metadata.labels.pratique.dev/enforce: there is no policy `acme`"), "{told}");
+    let warnings = Folder::new("right").with("a.yaml", SHOP).with("b.yaml", &policy("acme")).read().unwrap().warnings;
+    assert_eq!(warnings, []);
+}
+
+#[test]
+fn a_file_that_is_still_to_be_written_is_a_mistake() {
+    for nothing in ["", "\n \n"] {
+        let mistakes = Folder::new("begun").with("a.yaml", nothing).with("b.yaml", SHOP).read().unwrap_err();
+        assert_eq!(mistakes, ["a.yaml: is empty: write the objects, or remove the file"]);
+    }
+    assert_eq!(Folder::new("comment").with("a.yaml", "# later\n").read().unwrap().objects, 0);
+}
+
+#[test]
+fn a_text_without_end_is_not_read_and_never_half() {
+    let why = read_bounded(std::io::repeat(b'#'), 1024).unwrap_err();
+    assert_eq!(why, "has more than 1024 bytes, and no more are read: split it");
+    assert_eq!(read_bounded(std::io::repeat(b'#').take(1024), 1024).map(|text| text.len()), Ok(1024));
+    let mistake = read_text(Path::new("/dev/zero")).unwrap_err();
+    assert!(mistake.message.starts_with("has more than"), "{mistake}");
+}
+
+#[test]
+fn the_fingerprint_tells_of_permissions_and_of_times_that_are_set_back() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("times").with("a.yaml", SHOP);
+    let (file, paths) = (folder.0.join("a.yaml"), [folder.0.clone()]);
+    let (before, written) = (fingerprint(&paths), fs::metadata(&file).unwrap().modified().unwrap());
+    // Clocks of file systems tick every few milliseconds.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    fs::write(&file, SHOP.replace("acme", "ecma")).unwrap();
+    File::options().write(true).open(&file).unwrap().set_modified(written).unwrap();
+    let rewritten = fingerprint(&paths);
+    assert_ne!(before, rewritten);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_ne!(rewritten, fingerprint(&paths));
+}
+
+#[test]
 fn a_path_that_is_not_there_or_empty_is_a_mistake() {
     let folder = Folder::new("empty");
     assert!(folder.read().unwrap_err()[0].ends_with("holds no .yaml, .yml or .json file"));
