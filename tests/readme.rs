@@ -180,7 +180,7 @@ fn blocks(language: &str) -> Vec<String> {
                 blocks.push(String::new());
             }
             (true, "```") => inside = false,
-            (true, line) => blocks.last_mut().unwrap().push_str(&format!("{line}\n")),
+            (true, line) => blocks.last_mut().unwrap().extend([line, "\n"]),
             (false, _) => {}
         }
     }
