@@ -42,14 +42,14 @@ impl Observe {
     }
 
     /// A review whose judging panicked, and what was answered instead of a judgement.
-    pub fn record_panic(&self, uid: &str, verdict: &Verdict) {
+    pub fn record_panic(&self, uid: &str, panic: &str, verdict: &Verdict) {
         self.metrics.panicked(verdict);
-        tracing::error!(uid, reason = "internal-error", "a fault in Pratique itself: the review was not judged");
+        tracing::error!(uid, panic, reason = "internal-error", "a fault in Pratique itself: the review was not judged");
     }
 
     /// A panic in the work after a reply: the review has its answer, and is counted already.
-    pub fn record_unfinished_panic(&self, uid: &str) {
+    pub fn record_unfinished_panic(&self, uid: &str, panic: &str) {
         self.metrics.unfinished_panicked();
-        tracing::error!(uid, reason = "internal-error", "a fault in Pratique itself: a review stays unfinished");
+        tracing::error!(uid, panic, reason = "internal-error", "a fault in Pratique itself: a review stays unfinished");
     }
 }

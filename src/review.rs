@@ -1,5 +1,6 @@
 //! The line: everything else in the program exists to serve these eight statements.
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -52,14 +53,14 @@ impl Review {
     pub async fn answer(&self, body: &[u8], deadline: Instant) -> Result<Reply, Malformed> {
         match unwinding(self.line(body, Deadline::at(deadline))).await {
             Ok(answer) => answer,
-            Err(Panicked) => self.answer_to_panic(body),
+            Err(panicked) => self.answer_to_panic(body, &panicked),
         }
     }
 
-    fn answer_to_panic(&self, body: &[u8]) -> Result<Reply, Malformed> {
+    fn answer_to_panic(&self, body: &[u8], panicked: &Panicked) -> Result<Reply, Malformed> {
         let uid = decode::uid(body).ok_or_else(|| Malformed("the review could not be read".to_owned()))?;
         let verdict = decision::failed(self.policies.load().bindings.dry_run);
-        self.observe.record_panic(&uid, &verdict);
+        self.observe.record_panic(&uid, &panicked.0, &verdict);
         Ok(encode::encode(&uid, &verdict))
     }
 
@@ -109,8 +110,8 @@ impl Review {
     pub async fn finish(&self, mut unfinished: Unfinished) {
         while let Some(request) = unfinished.0.recv().await {
             let one = unwinding(self.finish_one(&request)).await;
-            if one.is_err() {
-                self.observe.record_unfinished_panic(&request.uid);
+            if let Err(Panicked(words)) = one {
+                self.observe.record_unfinished_panic(&request.uid, &words);
             }
         }
     }
@@ -125,18 +126,26 @@ impl Review {
     }
 }
 
-/// The future panicked.
+/// The future panicked, with these words.
 #[derive(Debug, PartialEq, Eq)]
-struct Panicked;
+pub(crate) struct Panicked(pub(crate) String);
+
+impl Panicked {
+    fn with(panic: &(dyn Any + Send)) -> Self {
+        let words = panic.downcast_ref::<&str>().copied().map(ToOwned::to_owned);
+        let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
+        Self(words.unwrap_or_else(|| "a panic without words".to_owned()))
+    }
+}
 
 /// Runs a future to its end or its panic. What it shares with others is behind locks that do not poison and snapshots
 /// that are replaced whole, so nothing half-done is seen afterwards.
-async fn unwinding<T>(future: impl Future<Output = T>) -> Result<T, Panicked> {
+pub(crate) async fn unwinding<T>(future: impl Future<Output = T>) -> Result<T, Panicked> {
     let mut future = pin!(future);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-        Err(_panic) => Poll::Ready(Err(Panicked)),
+        Err(panic) => Poll::Ready(Err(Panicked::with(panic.as_ref()))),
     })
     .await
 }

@@ -163,18 +163,18 @@ async fn a_deadline_that_has_passed_is_still_answered_from_what_is_at_hand() {
 #[tokio::test]
 async fn a_panic_in_a_future_becomes_a_value_wherever_it_happens() {
     assert_eq!(unwinding(async { 7 }).await, Ok(7));
-    assert_eq!(unwinding(async { panic!("at once") }).await, Err::<(), _>(Panicked));
+    assert_eq!(unwinding(async { panic!("at once") }).await, Err::<(), _>(Panicked("at once".to_owned())));
     let later = async {
         tokio::task::yield_now().await;
         panic!("after a while")
     };
-    assert_eq!(unwinding(later).await, Err::<(), _>(Panicked));
+    assert_eq!(unwinding(later).await, Err::<(), _>(Panicked("after a while".to_owned())));
 }
 
 #[tokio::test]
 async fn a_review_that_panicked_is_refused_with_a_reason() {
     let bench = bench(enforcing());
-    let reply = bench.review.answer_to_panic(&body("nginx:1")).unwrap();
+    let reply = bench.review.answer_to_panic(&body("nginx:1"), &Panicked("a test".to_owned())).unwrap();
     let response = serde_json::from_slice::<Value>(&reply.body).unwrap()["response"].clone();
     let expected = json!({
         "uid": UID,
@@ -194,13 +194,13 @@ async fn a_review_that_panicked_is_refused_with_a_reason() {
     assert_eq!(bench.counted("pratique_panics_total", &[]), 1);
     assert_eq!(bench.counted("pratique_reviews_total", &["unknown", "undetermined"]), 1);
     assert_eq!(bench.counted("pratique_refusals_total", &["enforce", "internal-error"]), 1);
-    bench.review.answer_to_panic(b"{}").unwrap_err();
+    bench.review.answer_to_panic(b"{}", &Panicked("a test".to_owned())).unwrap_err();
 }
 
 #[tokio::test]
 async fn under_dry_run_a_panic_is_admitted_and_recorded_for_the_audit() {
     let bench = bench(policies(|its| its.dry_run = true));
-    let reply = bench.review.answer_to_panic(&body("nginx:1")).unwrap();
+    let reply = bench.review.answer_to_panic(&body("nginx:1"), &Panicked("a test".to_owned())).unwrap();
     let response = serde_json::from_slice::<Value>(&reply.body).unwrap()["response"].clone();
     assert_eq!((&response["allowed"], &response["auditAnnotations"]["basis"]), (&json!(true), &json!("DryRun")));
     assert!(response["auditAnnotations"]["audited"].as_str().unwrap().starts_with("internal-error: "));
