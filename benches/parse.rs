@@ -27,7 +27,11 @@ fn main() {
         let what = format!("decode / whole tree, {name}");
         met &= figure(&what, ratio(ours.p50(), whole.p50()), "x", 0.5, true);
     }
-    for image in ["nginx", "ghcr.io/acme/shop/checkout:v1.4.2", "registry.k8s.io/e2e-test-images/agnhost@sha256:7e8bdd271312fd25fc5ff5a8f04727be84044eb3d7d8d03611972a6752e2e11e"] {
+    for image in [
+        "nginx",
+        "ghcr.io/acme/shop/checkout:v1.4.2",
+        "registry.k8s.io/e2e-test-images/agnhost@sha256:7e8bdd271312fd25fc5ff5a8f04727be84044eb3d7d8d03611972a6752e2e11e",
+    ] {
         let sample = Sample::of(RUNS, || drop(std::hint::black_box(Reference::parse(image))));
         println!("reference {image:.40}: {sample}");
     }

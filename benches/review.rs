@@ -38,11 +38,18 @@ const POD: &str = include_str!("../tests/fixtures/reviews/captured-reviews/pod-c
 /// As the API server sends it with `timeoutSeconds: 5`.
 const TARGET: &str = "/validate?timeout=5s";
 
+/// A part of the bench by its name; whether it met its figures.
+type Part = (&'static str, fn() -> bool);
+
 fn main() {
     let log = || File::options().write(true).open("/dev/null").expect("there is a /dev/null");
     tracing::subscriber::set_global_default(logging::subscriber("info", logging::Format::Json, log))
         .expect("nobody else logs here");
-    let met = [in_handler(), growth(), over_https()];
+    let parts: [Part; 3] = [("handler", in_handler), ("growth", growth), ("https", over_https)];
+    // A word after `--` runs the part of that name alone.
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let chosen = parts.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name));
+    let met: Vec<bool> = chosen.map(|(_, part)| part()).collect();
     assert!(met.iter().all(|met| *met) || !asserting(), "a figure was missed");
 }
 
@@ -134,7 +141,8 @@ struct Server {
 }
 
 fn serve(identity: &Arc<tls::Identity>, app: Router) -> Server {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let config = tls::server_config(Arc::clone(identity), None).expect("a TLS configuration");
     let running = runtime
         .block_on(listen((Ipv4Addr::LOCALHOST, 0).into(), app, Some(config), &Bounds::default(), Drain::default()))
@@ -151,7 +159,9 @@ fn serve(identity: &Arc<tls::Identity>, app: Router) -> Server {
 fn over_https() -> bool {
     let (identity, authority) = tls::Identity::self_made(&[]).expect("a certificate");
     let identity = Arc::new(identity);
-    let constant = post(|_body: Bytes| async { r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"0","allowed":true}}"# });
+    let constant = post(|_body: Bytes| async {
+        r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"0","allowed":true}}"#
+    });
     let nothing = serve(&identity, Router::new().route("/validate", constant));
     let ours = serve(&identity, router(Arc::new(review(10, 10)), &Bounds::default(), Drain::default()));
     let client = Client::new(authority.pem());
@@ -170,7 +180,10 @@ fn over_https() -> bool {
     if let Some((empty, full, empty_many, full_many)) = last {
         println!("HTTP/1.1, 8 connections, constant answer: {} {:>9.0}/s", empty.sample, empty.per_second);
         println!("HTTP/1.1, 8 connections, Pratique:        {} {:>9.0}/s", full.sample, full.per_second);
-        println!("HTTP/1.1, 32 connections: constant answer {:.0}/s, Pratique {:.0}/s", empty_many.per_second, full_many.per_second);
+        println!(
+            "HTTP/1.1, 32 connections: constant answer {:.0}/s, Pratique {:.0}/s",
+            empty_many.per_second, full_many.per_second
+        );
     }
     let median = |mut values: Vec<f64>| {
         values.sort_by(f64::total_cmp);

@@ -4,6 +4,7 @@ pub mod decode;
 pub mod encode;
 pub mod manifest;
 mod object;
+mod wire;
 pub mod workload;
 
 /// The body of an answer.

@@ -36,8 +36,9 @@ pub struct Sources {
 ///
 /// Example: pratique serve --manifests policies/ --tls-cert tls.crt --tls-key tls.key
 ///
-/// Without a certificate it makes its own and prints the caBundle to use. Policies and certificates are read again
-/// when their files change; what is invalid then is reported and not put in force.
+/// Without a certificate it makes its own and prints the caBundle to use.
+/// Policies and certificates are read again when their files change.
+/// What is invalid then is reported and not put in force.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct Serve {

@@ -1,5 +1,6 @@
 //! What the program does for a person: one file per subcommand, and what they all read.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -124,5 +125,19 @@ fn complain(mistakes: &[Mistake]) {
 fn warn(warnings: &[Mistake]) {
     for warning in warnings {
         eprintln!("warning: {warning}");
+    }
+}
+
+/// The command's result on standard output. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) {
+    if let Err(error) = std::io::stdout().write_all(text.as_bytes())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        complain(&[Mistake {
+            source: "standard output".to_owned(),
+            line: None,
+            path: String::new(),
+            message: format!("cannot be written: {error}"),
+        }]);
     }
 }

@@ -140,13 +140,13 @@ pub struct Cache {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Log {
-    pub level: Level,
-    pub format: Format,
+    pub level: LogLevel,
+    pub format: LogFormat,
 }
 
 /// The least important lines that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
+pub enum LogLevel {
     Trace,
     Debug,
     Info,
@@ -154,7 +154,7 @@ pub enum Level {
     Error,
 }
 
-impl Level {
+impl LogLevel {
     /// As in the settings.
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -169,7 +169,7 @@ impl Level {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     Json,
     Text,
 }
@@ -198,10 +198,7 @@ impl Default for Config {
             trust: Vec::new(),
             scans: Scans::default(),
             cache: Cache::default(),
-            log: Log {
-                level: Level::Info,
-                format: Format::Json,
-            },
+            log: Log { level: LogLevel::Info, format: LogFormat::Json },
         }
     }
 }
@@ -209,22 +206,14 @@ impl Default for Config {
 /// Nothing is refused until someone says so.
 impl Default for Defaults {
     fn default() -> Self {
-        Self {
-            enforce: None,
-            warn: Some("baseline".into()),
-            audit: Some("restricted".into()),
-        }
+        Self { enforce: None, warn: Some("baseline".into()), audit: Some("restricted".into()) }
     }
 }
 
 /// What most nodes are.
 impl Default for Platform {
     fn default() -> Self {
-        Self {
-            os: "linux".to_owned(),
-            architecture: "amd64".to_owned(),
-            variant: None,
-        }
+        Self { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None }
     }
 }
 
@@ -243,12 +232,7 @@ impl Default for Registries {
 
 impl Default for Cache {
     fn default() -> Self {
-        Self {
-            memory: 64 << 20,
-            last_known_good: Duration::from_secs(7 * 86_400),
-            state: None,
-            seal_key: None,
-        }
+        Self { memory: 64 << 20, last_known_good: Duration::from_hours(7 * 24), state: None, seal_key: None }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::fact::{Admitted, Fact, Facts, Record};
 use crate::image::Digest;
 use crate::policy::plan::{Judgement, Plan, Ruling, Standing};
 use crate::policy::{Action, Controllers, Mode, PolicyName, RuleName, Unmatched};
-use crate::request::{Container, Flaw, Role};
+use crate::request::{Container, Flaw, Role, printable};
 
 use verdict::{Answer, Basis, Denial, DeniedImage, ImageVerdict, Permit, Reason, Verdict};
 
@@ -257,31 +257,6 @@ fn records(plan: &Plan<'_>, containers: &[Container], images: &[ImageVerdict]) -
     };
     let namespace = &plan.request.namespace;
     images.iter().filter_map(digest).map(|digest| Record::Admitted { namespace: namespace.clone(), digest }).collect()
-}
-
-/// Foreign text fit for a terminal and a log: bounded, and control characters shown as escapes.
-fn printable(text: &str, limit: usize) -> String {
-    let mut shown = String::new();
-    for character in text.chars() {
-        if shown.len() >= limit {
-            shown.push_str("...");
-            break;
-        }
-        if character.is_control() || deceives(character) {
-            shown.extend(character.escape_unicode());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
-}
-
-/// Marks that make a terminal show text in another order than it is read, break its line, or hide in it.
-fn deceives(character: char) -> bool {
-    matches!(
-        character,
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What operators ask for, compiled so that it cannot be inconsistent.
 //!
-//! [`file`] mirrors the YAML, [`compile`] turns it into a [`Policy`] and reports all mistakes at once, [`plan`] says
+//! [`mod@file`] mirrors the YAML, [`compile`] turns it into a [`Policy`] and reports all mistakes at once, [`plan`] says
 //! for one review which policy judges which container.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -175,7 +175,8 @@ impl Policies {
     #[must_use]
     pub fn unknown_bindings(&self) -> Vec<(String, PolicyName)> {
         let Bindings { enforce, warn, audit, floor, exempt_namespaces: _, controllers: _, dry_run: _ } = &self.bindings;
-        let named = [("defaults.enforce", enforce), ("defaults.warn", warn), ("defaults.audit", audit), ("floor", floor)];
+        let named =
+            [("defaults.enforce", enforce), ("defaults.warn", warn), ("defaults.audit", audit), ("floor", floor)];
         let unknown = |name: &&PolicyName| !self.by_name.contains_key(name.as_str());
         let named = named.into_iter().filter_map(|(setting, name)| Some((setting, name.as_ref().filter(unknown)?)));
         named.map(|(setting, name)| (setting.to_owned(), name.clone())).collect()

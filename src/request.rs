@@ -110,11 +110,15 @@ impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Syntax(what) => write!(f, "the review is malformed: {what}"),
-            Self::Version(found) => write!(f, "the review is {found:?}, and only admission.k8s.io/v1 AdmissionReview is understood"),
+            Self::Version(found) => {
+                write!(f, "the review is {found:?}, and only admission.k8s.io/v1 AdmissionReview is understood")
+            }
             Self::Operation(found) => write!(f, "operation {found:?} is unknown"),
             Self::Depth { limit } => write!(f, "the review is nested more than {limit} levels deep"),
             Self::Count { found, limit } => write!(f, "{found} containers, and at most {limit} are judged"),
-            Self::NoPodSpec { path } => write!(f, "no pod spec with containers at {path}, where this kind must have one"),
+            Self::NoPodSpec { path } => {
+                write!(f, "no pod spec with containers at {path}, where this kind must have one")
+            }
             Self::Contradiction(what) => write!(f, "the review contradicts itself: {what}"),
         }
     }
@@ -180,4 +184,30 @@ impl fmt::Display for ContainerPath {
         };
         write!(f, "{}.{}[{}].{leaf}", self.pod_spec, self.kind.field(), self.index)
     }
+}
+
+/// Foreign text fit for a terminal and a log: `limit` bytes at most, before it is said that there is more, and without
+/// characters that forge lines, colour a terminal, hide, or show text in another order than it is read.
+#[must_use]
+pub fn printable(text: &str, limit: usize) -> String {
+    let mut shown = String::new();
+    for character in text.chars() {
+        if shown.len() >= limit {
+            shown.push_str("...");
+            break;
+        }
+        if character.is_control() || deceives(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+fn deceives(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
 }

@@ -3,29 +3,27 @@
 //! Every object is read with its k8s-openapi type and written again: what is lost on the way is a misspelt field, which
 //! an API server would drop too, in silence.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "clippy frees tests of these, but not what they call"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy frees tests of these, but not what they call")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Container, Namespace, PodSpec, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use pratique::config::Config;
+use pratique::config::{Config, Defaults};
+use pratique::evidence::cluster;
+use pratique::server::Bounds;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 const SETTINGS: &str = "manifests/base/settings/pratique.yaml";
-/// What `serve` takes between SIGTERM and its end: the endpoints settle, then the answers in flight.
-const DRAIN_SECONDS: i64 = 5 + 20;
+const OBJECTS: &str = "manifests/base/objects";
 
 #[test]
 fn every_object_is_understood_whole_by_its_type() {
@@ -39,10 +37,7 @@ fn every_object_is_understood_whole_by_its_type() {
             Some("ValidatingWebhookConfiguration") => round_trip::<ValidatingWebhookConfiguration>(&object),
             other => panic!("{file}: kind {other:?} has no type in this test; add it"),
         };
-        assert_eq!(
-            read_again, object,
-            "{file}: a field is misspelt, or stands in the wrong place"
-        );
+        assert_eq!(read_again, object, "{file}: a field is misspelt, or stands in the wrong place");
     }
 }
 
@@ -80,9 +75,7 @@ fn the_webhook_is_asked_about_pods_and_their_makers_and_nothing_else() {
             let group = rule.api_groups.as_ref().unwrap().join("+");
             let operations = rule.operations.as_ref().unwrap().join(" ");
             let resources = rule.resources.clone().unwrap();
-            resources
-                .into_iter()
-                .map(move |resource| format!("{group}/{resource}: {operations}"))
+            resources.into_iter().map(move |resource| format!("{group}/{resource}: {operations}"))
         })
         .collect();
     assert_eq!(
@@ -111,34 +104,21 @@ fn the_webhook_fails_closed_and_cannot_lock_the_cluster() {
     assert_eq!(webhook.side_effects, "NoneOnDryRun");
     assert_eq!(webhook.admission_review_versions, ["v1"]);
     let timeout = webhook.timeout_seconds.unwrap();
-    assert!(
-        (3..=10).contains(&timeout),
-        "{timeout} s: below 3 nothing is found out, above 10 users give up"
-    );
-    assert_eq!(
-        webhook.object_selector, None,
-        "users label objects, and would opt out by it"
-    );
+    let cap = Bounds::default().timeout_cap;
+    assert!(Duration::from_secs(timeout.try_into().unwrap()) <= cap, "we answer within {cap:?} at most");
+    assert!((3..=10).contains(&timeout), "{timeout} s: below 3 nothing is found out, above 10 users give up");
+    assert_eq!(webhook.object_selector, None, "users label objects, and would opt out by it");
     assert_eq!(webhook.match_conditions, None);
 
     let selector = webhook.namespace_selector.unwrap();
     assert_eq!(selector.match_labels, None);
     let expressions = selector.match_expressions.unwrap();
-    let [expression] = expressions.as_slice() else {
-        panic!("one expression, not {expressions:?}")
-    };
-    assert_eq!(
-        expression.key, "kubernetes.io/metadata.name",
-        "the one label of a namespace that nobody can change"
-    );
+    let [expression] = expressions.as_slice() else { panic!("one expression, not {expressions:?}") };
+    assert_eq!(expression.key, "kubernetes.io/metadata.name", "the one label of a namespace that nobody can change");
     assert_eq!(expression.operator, "NotIn");
     let settings = documents(SETTINGS).remove(0);
     let exempt: BTreeSet<_> = expression.values.clone().unwrap().into_iter().collect();
-    assert_eq!(
-        exempt,
-        strings(&settings["exemptNamespaces"]),
-        "who is not asked about is exempt, and the reverse"
-    );
+    assert_eq!(exempt, strings(&settings["exemptNamespaces"]), "who is not asked about is exempt, and the reverse");
 }
 
 #[test]
@@ -157,9 +137,7 @@ fn the_api_server_reaches_the_pods() {
     let service = service.spec.unwrap();
     let ports = service.ports.unwrap();
     assert_eq!((ports.len(), Some(ports[0].port)), (1, target.port));
-    let Some(IntOrString::String(named)) = &ports[0].target_port else {
-        panic!("the port of the pod is named")
-    };
+    let Some(IntOrString::String(named)) = &ports[0].target_port else { panic!("the port of the pod is named") };
     assert_eq!(container(&pod, named), 8443);
 
     let deployment = object::<Deployment>("deployment.yaml").spec;
@@ -177,10 +155,10 @@ fn a_rollout_has_no_gap() {
     let rolling = deployment.strategy.unwrap().rolling_update.unwrap();
     assert_eq!(rolling.max_unavailable, Some(IntOrString::Int(0)));
     let grace = pod().termination_grace_period_seconds.unwrap();
-    assert!(
-        grace > DRAIN_SECONDS,
-        "the kubelet kills after {grace} s, and the drain takes up to {DRAIN_SECONDS} s"
-    );
+    let bounds = Bounds::default();
+    let drain = bounds.settle + bounds.grace;
+    let killed = Duration::from_secs(grace.try_into().unwrap());
+    assert!(killed > drain, "the kubelet kills after {killed:?}, and the drain takes up to {drain:?}");
     let budget = object::<PodDisruptionBudget>("poddisruptionbudget.yaml").spec.unwrap();
     assert_eq!(budget.max_unavailable, Some(IntOrString::Int(1)));
 }
@@ -189,18 +167,11 @@ fn a_rollout_has_no_gap() {
 fn the_pod_can_do_next_to_nothing() {
     let pod = pod();
     assert_eq!(pod.automount_service_account_token, Some(false));
-    assert_eq!(
-        pod.enable_service_links,
-        Some(false),
-        "Kubernetes would set PRATIQUE_PORT and the like"
-    );
+    assert_eq!(pod.enable_service_links, Some(false), "Kubernetes would set PRATIQUE_PORT and the like");
     assert_eq!(pod.host_network, None);
     let security = pod.security_context.clone().unwrap();
     assert_eq!(security.run_as_non_root, Some(true));
-    assert_eq!(
-        (security.run_as_user, security.run_as_group),
-        (Some(65532), Some(65532))
-    );
+    assert_eq!((security.run_as_user, security.run_as_group), (Some(65532), Some(65532)));
     assert_eq!(security.seccomp_profile.unwrap().type_, "RuntimeDefault");
     let security = only_container(&pod).security_context.unwrap();
     assert_eq!(security.allow_privilege_escalation, Some(false));
@@ -211,21 +182,12 @@ fn the_pod_can_do_next_to_nothing() {
     assert_eq!(account.metadata.name, pod.service_account_name);
     assert_eq!(account.automount_service_account_token, Some(false));
     let dockerfile = read("Dockerfile");
-    assert!(
-        dockerfile.contains("\nUSER 65532:65532\n"),
-        "the image runs as the user of the pod"
-    );
-    assert!(
-        dockerfile.contains("\nEXPOSE 8443 9090\n"),
-        "the image has the ports of the pod"
-    );
+    assert!(dockerfile.contains("\nUSER 65532:65532\n"), "the image runs as the user of the pod");
+    assert!(dockerfile.contains("\nEXPOSE 8443 9090\n"), "the image has the ports of the pod");
 
     let namespace = object::<Namespace>("namespace.yaml").metadata;
     let enforced = &namespace.labels.unwrap()["pod-security.kubernetes.io/enforce"];
-    assert_eq!(
-        (namespace.name.as_deref(), enforced.as_str()),
-        (Some("pratique-system"), "restricted")
-    );
+    assert_eq!((namespace.name.as_deref(), enforced.as_str()), (Some("pratique-system"), "restricted"));
 }
 
 #[test]
@@ -235,23 +197,16 @@ fn every_file_that_the_program_reads_is_mounted() {
     let mounts = container.volume_mounts.unwrap();
     let volumes: BTreeSet<_> = pod.volumes.unwrap().into_iter().map(|volume| volume.name).collect();
     let mounted: BTreeSet<_> = mounts.iter().map(|mount| mount.name.clone()).collect();
-    assert_eq!(
-        mounted, volumes,
-        "every volume is mounted, and every mount has its volume"
-    );
+    assert_eq!(mounted, volumes, "every volume is mounted, and every mount has its volume");
     assert!(mounts.iter().all(|mount| mount.read_only == Some(true)));
 
     let arguments = container.args.unwrap();
     assert_eq!(arguments[0], "serve");
     let settings = documents(SETTINGS).remove(0);
     let certificate = ["certificate", "key"].map(|key| settings["tls"][key].as_str().unwrap());
-    let paths = arguments[1..]
-        .iter()
-        .map(|argument| argument.split_once('=').unwrap().1);
+    let paths = arguments[1..].iter().map(|argument| argument.split_once('=').unwrap().1);
     for path in paths.chain(certificate) {
-        let held = mounts
-            .iter()
-            .any(|mount| Path::new(path).starts_with(&mount.mount_path));
+        let held = mounts.iter().any(|mount| Path::new(path).starts_with(&mount.mount_path));
         assert!(held, "{path} is in no volume");
     }
     let tls = mounts.iter().find(|mount| mount.name == "tls").unwrap();
@@ -269,10 +224,28 @@ fn the_settings_file_is_one_that_the_program_takes_without_complaint() {
     let probed = only_container(&pod);
     for (probe, path) in [(probed.readiness_probe, "/readyz"), (probed.liveness_probe, "/healthz")] {
         let get = probe.unwrap().http_get.unwrap();
-        assert_eq!(
-            (get.path.as_deref(), get.port),
-            (Some(path), IntOrString::String("admin".to_owned()))
-        );
+        assert_eq!((get.path.as_deref(), get.port), (Some(path), IntOrString::String("admin".to_owned())));
+    }
+}
+
+/// What `pratique lint` says of the two.
+#[test]
+fn the_settings_and_the_objects_are_in_force_together() {
+    let (config, _) = Config::parse(&read(SETTINGS), SETTINGS).unwrap();
+    let manifests = cluster::read(&[package().join(OBJECTS)]).expect("the shipped objects are valid");
+    assert!(manifests.warnings.is_empty(), "{:?}", manifests.warnings);
+    assert_eq!(manifests.objects, base().iter().filter(|(file, _)| file.starts_with(OBJECTS)).count());
+    let Defaults { enforce, warn, audit } = config.defaults;
+    let mut named: Vec<String> =
+        [enforce, warn, audit, config.floor].iter().flatten().map(ToString::to_string).collect();
+    for (_, object) in base().iter().filter(|(_, object)| object["kind"] == "Namespace") {
+        let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
+        let ours = labels.filter(|(key, _)| key.starts_with("pratique.dev/"));
+        named.extend(ours.map(|(_, policy)| policy.as_str().unwrap().to_owned()));
+    }
+    assert!(named.len() > 2, "{named:?}");
+    for name in named {
+        assert!(manifests.policies.contains_key(name.as_str()), "{name} is the name of no policy");
     }
 }
 
@@ -281,37 +254,21 @@ fn cert_manager_makes_the_secret_that_the_pod_mounts_and_the_bundle_of_the_webho
     let objects = documents("certs/cert-manager.yaml");
     let kinds: Vec<_> = objects.iter().map(|object| object["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["Issuer", "Certificate", "Issuer", "Certificate"]);
-    assert!(
-        objects
-            .iter()
-            .all(|object| object["apiVersion"] == "cert-manager.io/v1")
-    );
-    assert!(
-        objects
-            .iter()
-            .all(|object| object["metadata"]["namespace"] == "pratique-system")
-    );
-    let [selfsigned, authority, issuer, leaf] = objects.as_slice() else {
-        panic!("four objects")
-    };
+    assert!(objects.iter().all(|object| object["apiVersion"] == "cert-manager.io/v1"));
+    assert!(objects.iter().all(|object| object["metadata"]["namespace"] == "pratique-system"));
+    let [selfsigned, authority, issuer, leaf] = objects.as_slice() else { panic!("four objects") };
     assert_eq!(authority["spec"]["issuerRef"]["name"], selfsigned["metadata"]["name"]);
     assert_eq!(authority["spec"]["isCA"], true);
     assert_eq!(issuer["spec"]["ca"]["secretName"], authority["spec"]["secretName"]);
     assert_eq!(leaf["spec"]["issuerRef"]["name"], issuer["metadata"]["name"]);
     assert_eq!(leaf["spec"]["privateKey"]["algorithm"], "ECDSA");
 
-    let secret = pod()
-        .volumes
-        .unwrap()
-        .into_iter()
-        .find_map(|volume| volume.secret)
-        .unwrap();
+    let secret = pod().volumes.unwrap().into_iter().find_map(|volume| volume.secret).unwrap();
     assert_eq!(leaf["spec"]["secretName"].as_str(), secret.secret_name.as_deref());
     let service = webhook().client_config.service.unwrap();
     assert!(strings(&leaf["spec"]["dnsNames"]).contains(&format!("{}.{}.svc", service.name, service.namespace)));
-    let annotations = object::<ValidatingWebhookConfiguration>("validatingwebhookconfiguration.yaml")
-        .metadata
-        .annotations;
+    let annotations =
+        object::<ValidatingWebhookConfiguration>("validatingwebhookconfiguration.yaml").metadata.annotations;
     let named = format!("pratique-system/{}", leaf["metadata"]["name"].as_str().unwrap());
     assert_eq!(annotations.unwrap()["cert-manager.io/inject-ca-from"], named);
 }
@@ -325,12 +282,7 @@ fn no_private_key_is_in_the_repository() {
         for (number, line) in String::from_utf8_lossy(&text).lines().enumerate() {
             let line = line.trim();
             let is_key = line.starts_with("-----BEGIN") && line.ends_with("PRIVATE KEY-----");
-            assert!(
-                !is_key,
-                "{}:{}: a private key; make keys when they are needed",
-                relative(&file),
-                number + 1
-            );
+            assert!(!is_key, "{}:{}: a private key; make keys when they are needed", relative(&file), number + 1);
         }
     }
     assert!(seen > 20, "{seen} files are not the repository");
@@ -343,13 +295,8 @@ fn round_trip<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
 /// Every object of the base, and of the files that are mounted, each with its file.
 fn base() -> Vec<(String, Value)> {
     let is_object = |file: &String| !file.ends_with("/kustomization.yaml") && file != SETTINGS;
-    let paths = files(&package().join("manifests/base"))
-        .into_iter()
-        .map(|file| relative(&file))
-        .filter(is_object);
-    paths
-        .flat_map(|file| documents(&file).into_iter().map(move |object| (file.clone(), object)))
-        .collect()
+    let paths = files(&package().join("manifests/base")).into_iter().map(|file| relative(&file)).filter(is_object);
+    paths.flat_map(|file| documents(&file).into_iter().map(move |object| (file.clone(), object))).collect()
 }
 
 fn object<T: DeserializeOwned>(file: &str) -> T {
@@ -368,28 +315,18 @@ fn pod() -> PodSpec {
 }
 
 fn only_container(pod: &PodSpec) -> Container {
-    let [container] = pod.containers.as_slice() else {
-        panic!("one container")
-    };
+    let [container] = pod.containers.as_slice() else { panic!("one container") };
     container.clone()
 }
 
 /// The number of a named port of the container.
 fn container(pod: &PodSpec, port: &str) -> i32 {
     let ports = only_container(pod).ports.unwrap();
-    ports
-        .into_iter()
-        .find(|found| found.name.as_deref() == Some(port))
-        .unwrap()
-        .container_port
+    ports.into_iter().find(|found| found.name.as_deref() == Some(port)).unwrap().container_port
 }
 
 fn strings(list: &Value) -> BTreeSet<String> {
-    list.as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item.as_str().unwrap().to_owned())
-        .collect()
+    list.as_array().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect()
 }
 
 fn documents(file: &str) -> Vec<Value> {
@@ -410,18 +347,12 @@ fn relative(file: &Path) -> String {
 
 /// Every file below a folder, in order, without what git ignores.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut entries: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     let ignored = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap();
         ["target", ".git", "issued"].contains(&name) || path.extension().is_some_and(|extension| extension == "key")
     };
     entries.retain(|path| !ignored(path));
-    entries
-        .into_iter()
-        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
-        .collect()
+    entries.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

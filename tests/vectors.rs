@@ -3,11 +3,7 @@
 //! Every row of the files in `fixtures/image-references` either passes or stands in [`EXCEPTIONS`] with the reason why
 //! not; an exception that would pass is an error too.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a suite that cannot be read is a failed test"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a suite that cannot be read is a failed test")]
 
 use std::collections::BTreeMap;
 
@@ -15,14 +11,8 @@ use pratique::image::{Glob, InvalidReference, Pattern, Reference, TagPattern};
 use proptest::prelude::*;
 
 const SUITES: [(&str, &str); 2] = [
-    (
-        "distribution-reference.csv",
-        include_str!("fixtures/image-references/distribution-reference.csv"),
-    ),
-    (
-        "go-containerregistry.csv",
-        include_str!("fixtures/image-references/go-containerregistry.csv"),
-    ),
+    ("distribution-reference.csv", include_str!("fixtures/image-references/distribution-reference.csv")),
+    ("go-containerregistry.csv", include_str!("fixtures/image-references/go-containerregistry.csv")),
 ];
 
 /// Rows that we read otherwise, and why that is right.
@@ -31,22 +21,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "d010",
         "sha512 is unsupported only in that test binary, which does not link the hash; containerd does, and takes it",
     ),
-    (
-        "d111",
-        "a digest without a name may be the ID of an image on the node, which would run it without any registry",
-    ),
-    (
-        "g009",
-        "strict validation of theirs wants the registry written; the kubelet does not",
-    ),
-    (
-        "g028",
-        "strict validation of theirs wants registry and tag written; the kubelet does not",
-    ),
-    (
-        "g029",
-        "strict validation of theirs wants the tag written; what a missing tag means is for the policy",
-    ),
+    ("d111", "a digest without a name may be the ID of an image on the node, which would run it without any registry"),
+    ("g009", "strict validation of theirs wants the registry written; the kubelet does not"),
+    ("g028", "strict validation of theirs wants registry and tag written; the kubelet does not"),
+    ("g029", "strict validation of theirs wants the tag written; what a missing tag means is for the policy"),
 ];
 
 /// One line of a suite. Empty: the upstream test does not say.
@@ -82,11 +60,7 @@ fn rows() -> Vec<Row> {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         for record in reader.deserialize::<BTreeMap<String, String>>() {
             let mut record = record.unwrap_or_else(|error| panic!("{file}: {error}"));
-            let mut take = |column: &str| {
-                record
-                    .remove(column)
-                    .unwrap_or_else(|| panic!("{file}: no column {column}"))
-            };
+            let mut take = |column: &str| record.remove(column).unwrap_or_else(|| panic!("{file}: no column {column}"));
             let parser = take("parser");
             rows.push(Row {
                 id: take("id"),
@@ -121,16 +95,8 @@ fn expected_text(row: &Row) -> Option<String> {
         row.canonical.clone()
     } else if !row.repository.is_empty() {
         let slash = if row.registry.is_empty() { "" } else { "/" };
-        let tag = if row.tag.is_empty() {
-            String::new()
-        } else {
-            format!(":{}", row.tag)
-        };
-        let digest = if row.digest.is_empty() {
-            String::new()
-        } else {
-            format!("@{}", row.digest)
-        };
+        let tag = if row.tag.is_empty() { String::new() } else { format!(":{}", row.tag) };
+        let digest = if row.digest.is_empty() { String::new() } else { format!("@{}", row.digest) };
         format!("{}{slash}{}{tag}{digest}", row.registry, row.repository)
     } else {
         return None;
@@ -145,11 +111,7 @@ fn expected_text(row: &Row) -> Option<String> {
     } else {
         ("docker.io".to_owned(), written.clone())
     };
-    let library = if registry == "docker.io" && !rest.contains('/') {
-        "library/"
-    } else {
-        ""
-    };
+    let library = if registry == "docker.io" && !rest.contains('/') { "library/" } else { "" };
     Some(format!("{registry}/{library}{rest}"))
 }
 
@@ -185,18 +147,10 @@ fn check_columns(row: &Row, reference: &Reference) -> Result<(), String> {
     }
     if stated && row.parser == Parser::Normalized {
         if reference.registry() != row.registry.to_lowercase() {
-            return Err(format!(
-                "registry {:?}, and {:?} is expected",
-                reference.registry(),
-                row.registry
-            ));
+            return Err(format!("registry {:?}, and {:?} is expected", reference.registry(), row.registry));
         }
         if reference.repository() != row.repository {
-            return Err(format!(
-                "repository {:?}, and {:?} is expected",
-                reference.repository(),
-                row.repository
-            ));
+            return Err(format!("repository {:?}, and {:?} is expected", reference.repository(), row.repository));
         }
     }
     Ok(())
@@ -224,11 +178,7 @@ fn every_row_of_the_suites_passes_or_has_its_exception() {
     let failures: Vec<String> = rows()
         .iter()
         .filter(|row| !EXCEPTIONS.iter().any(|(id, _)| *id == row.id))
-        .filter_map(|row| {
-            check(row)
-                .err()
-                .map(|error| format!("{} {:?}: {error}", row.id, row.input))
-        })
+        .filter_map(|row| check(row).err().map(|error| format!("{} {:?}: {error}", row.id, row.input)))
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
@@ -237,17 +187,10 @@ fn every_row_of_the_suites_passes_or_has_its_exception() {
 fn no_exception_is_stale_unknown_or_without_a_reason() {
     let rows = rows();
     for (id, reason) in EXCEPTIONS {
-        let row = rows
-            .iter()
-            .find(|row| row.id == *id)
-            .unwrap_or_else(|| panic!("no row {id}"));
+        let row = rows.iter().find(|row| row.id == *id).unwrap_or_else(|| panic!("no row {id}"));
         assert!(check(row).is_err(), "{id} passes: remove it from the exceptions");
         assert!(reason.len() > 20, "{id}: why?");
-        assert_eq!(
-            EXCEPTIONS.iter().filter(|(other, _)| other == id).count(),
-            1,
-            "{id} is listed twice"
-        );
+        assert_eq!(EXCEPTIONS.iter().filter(|(other, _)| other == id).count(), 1, "{id} is listed twice");
     }
 }
 
@@ -291,11 +234,7 @@ fn canonical_name(reference: &Reference) -> String {
 
 fn config() -> ProptestConfig {
     // Nothing is written beside the sources; a failure prints its input.
-    ProptestConfig {
-        cases: 2_000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {

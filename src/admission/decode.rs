@@ -3,14 +3,13 @@
 //! Follows `admission.k8s.io/v1`. The body is borrowed, not copied; fields that we do not read are skipped.
 
 use std::fmt;
-
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use std::sync::Arc;
 
 use crate::request::{Container, Flaw, NoImages, Operation, Request, Role, Subject};
 
 use super::Malformed;
 use super::object::{Fields, Object, Text, group_of};
+use super::wire::{Addressed, Envelope, Sent, Wire, envelope, read};
 use super::workload::{Workload, Workloads};
 
 /// Real reviews nest about 15 levels (managedFields); API servers take much deeper ones, which nobody means.
@@ -23,83 +22,20 @@ const TOLD_CHARACTERS: usize = 300;
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow, default, rename = "apiVersion")]
-    api_version: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    kind: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    request: Option<Fields<Wire<'a>>>,
-}
-
-/// `AdmissionRequest`, as far as we read it. `requestKind` and `userInfo` are not: what a user is called clears nothing.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    #[serde(borrow)]
-    uid: Text<'a>,
-    #[serde(borrow, default)]
-    kind: Option<Fields<GroupVersionKind<'a>>>,
-    #[serde(borrow, default)]
-    resource: Option<Fields<GroupVersionResource<'a>>>,
-    #[serde(borrow, default)]
-    sub_resource: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    name: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    namespace: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    operation: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    object: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    old_object: Option<&'a RawValue>,
-    #[serde(default)]
-    dry_run: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct GroupVersionKind<'a> {
-    #[serde(borrow, default)]
-    group: Option<Text<'a>>,
-    #[serde(borrow)]
-    kind: Text<'a>,
-}
-
-#[derive(Deserialize)]
-struct GroupVersionResource<'a> {
-    #[serde(borrow, default)]
-    group: Option<Text<'a>>,
-    #[serde(borrow)]
-    resource: Text<'a>,
-}
-
-/// The least that must be there to answer at all.
-#[derive(Deserialize)]
-struct Addressed<'a> {
-    #[serde(borrow)]
-    request: Fields<Addressee<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Addressee<'a> {
-    #[serde(borrow)]
-    uid: Text<'a>,
-}
-
 /// Decodes one body. [`Malformed`] only where there is no uid to answer to.
 pub fn decode(body: &[u8], workloads: &Workloads) -> Result<Request, Malformed> {
     let text = str::from_utf8(body).map_err(|error| Malformed(format!("the body is not UTF-8: {error}")))?;
-    match serde_json::from_str::<Fields<Envelope<'_>>>(text) {
-        Ok(Fields(Envelope { api_version, kind, request: Some(Fields(wire)) })) => {
+    // In one pass if it can be; whatever is wrong with it is looked at again, slowly.
+    let read = envelope(text, workloads, true).or_else(|_flawed| envelope(text, workloads, false));
+    match read {
+        Ok(Envelope { api_version, kind, request: Some(wire) }) => {
             let uid = acceptable_uid(&wire.uid)?;
             Ok(match version_flaw(api_version.as_ref(), kind.as_ref()) {
                 Some(flaw) => unreadable(uid, flaw),
                 None => wire.into_request(uid, depth_flaw(text), workloads),
             })
         }
-        Ok(Fields(Envelope { request: None, .. })) => Err(no_uid("it has no `request`")),
+        Ok(Envelope { request: None, .. }) => Err(no_uid("it has no `request`")),
         Err(error) => match serde_json::from_str::<Fields<Addressed<'_>>>(text) {
             Ok(Fields(Addressed { request: Fields(addressee) })) => {
                 let uid = acceptable_uid(&addressee.uid)?;
@@ -225,9 +161,11 @@ impl Wire<'_> {
         if let Some(Text(name)) = self.name.as_ref().filter(|name| !name.0.is_empty()) {
             return name.clone().into_owned();
         }
-        let text = self.object.map_or("{}", RawValue::get);
-        let object = Object::read(&mut serde_json::Deserializer::from_str(text), None);
-        object.map_or_else(|_unreadable| String::new(), |object| object.name())
+        match &self.object {
+            Some(Sent::Read(object)) => object.name(),
+            Some(Sent::Raw(raw)) => read(raw, None).map_or_else(|_unreadable| String::new(), |object| object.name()),
+            None => String::new(),
+        }
     }
 
     fn subject(&self, workload: Option<&Workload>, update: bool) -> Result<Subject, Flaw> {
@@ -239,16 +177,23 @@ impl Wire<'_> {
         if workload.role == Role::Pod && self.sub_resource.as_ref().is_some_and(|its| its.0 == "resize") {
             return Ok(Subject::Nothing(NoImages::Subresource));
         }
-        let containers = self.containers(self.object, workload)?;
+        let containers = self.containers(self.object.as_ref(), workload)?;
         let old = if update && self.old_object.is_some() { self.old_containers(workload)? } else { Vec::new() };
         Ok(Subject::Images { containers, old })
     }
 
-    fn containers(&self, object: Option<&RawValue>, workload: &Workload) -> Result<Vec<Container>, Flaw> {
-        let text = object.map_or("{}", RawValue::get);
-        let object = Object::read(&mut serde_json::Deserializer::from_str(text), Some(&workload.pod_spec))
-            .map_err(|error| Flaw::Syntax(told(&format_args!("object: {error}"))))?;
-        self.same_kind(&object)?;
+    fn containers(&self, sent: Option<&Sent<'_>>, workload: &Workload) -> Result<Vec<Container>, Flaw> {
+        let late;
+        let object = match sent {
+            Some(Sent::Read(object)) => object,
+            Some(Sent::Raw(raw)) => {
+                late =
+                    read(raw, Some(workload)).map_err(|error| Flaw::Syntax(told(&format_args!("object: {error}"))))?;
+                &late
+            }
+            None => return Err(Flaw::NoPodSpec { path: Arc::clone(workload.pod_spec.text()) }),
+        };
+        self.same_kind(object)?;
         object.containers(&workload.pod_spec)
     }
 
@@ -267,7 +212,7 @@ impl Wire<'_> {
 
     /// An old object without a pod spec has nothing that could be unchanged, so all of the new one is judged.
     fn old_containers(&self, workload: &Workload) -> Result<Vec<Container>, Flaw> {
-        match self.containers(self.old_object, workload) {
+        match self.containers(self.old_object.as_ref(), workload) {
             Err(Flaw::NoPodSpec { .. }) => Ok(Vec::new()),
             other => other,
         }
@@ -288,18 +233,6 @@ impl Wire<'_> {
         }
         let what = format_args!("kind {} as resource {}", kind.kind.0, resource.resource.0);
         Err(Flaw::Contradiction(told(&what)))
-    }
-}
-
-impl GroupVersionKind<'_> {
-    fn group(&self) -> &str {
-        self.group.as_ref().map_or("", |text| &text.0)
-    }
-}
-
-impl GroupVersionResource<'_> {
-    fn group(&self) -> &str {
-        self.group.as_ref().map_or("", |text| &text.0)
     }
 }
 

@@ -184,7 +184,7 @@ impl<'de, T: Entry + Deserialize<'de>> Deserialize<'de> for Entries<T> {
 impl<'a> Object<'a> {
     /// Reads an object whose pod spec, if it has one, stands at `path`; no path: its name and kind alone.
     pub(super) fn read<D: Deserializer<'a>>(deserializer: D, path: Option<&PodSpecPath>) -> Result<Self, D::Error> {
-        ObjectSeed { fields: path.map_or(&[], PodSpecPath::fields) }.deserialize(deserializer)
+        ObjectSeed::at(path).deserialize(deserializer)
     }
 
     /// `metadata.name`, else `generateName`, else empty.
@@ -259,8 +259,45 @@ impl ImageUse<'_> {
 }
 
 /// The whole object: its identity, and the way down to the pod spec.
-struct ObjectSeed<'p> {
+pub(super) struct ObjectSeed<'p> {
     fields: &'p [Box<str>],
+}
+
+impl<'p> ObjectSeed<'p> {
+    /// No path: the identity alone.
+    pub(super) fn at(path: Option<&'p PodSpecPath>) -> Self {
+        Self { fields: path.map_or(&[], PodSpecPath::fields) }
+    }
+}
+
+/// What the seed makes of a value, or none of null.
+pub(super) struct Nullable<S>(pub(super) S);
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Nullable<S> {
+    type Value = Option<S::Value>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Nullable<S> {
+    type Value = Option<S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or null")
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        self.0.deserialize(deserializer).map(Some)
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
@@ -342,7 +379,7 @@ impl<'de> Visitor<'de> for Descent<'_> {
 }
 
 /// Null counts as well: a reader that takes the first and one that takes the last would see two things.
-fn once<T, E: Error>(slot: &mut Option<T>, key: &str, value: T) -> Result<(), E> {
+pub(super) fn once<T, E: Error>(slot: &mut Option<T>, key: &str, value: T) -> Result<(), E> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(E::custom(format_args!("the key `{key}` stands twice in one object"))),
@@ -350,93 +387,4 @@ fn once<T, E: Error>(slot: &mut Option<T>, key: &str, value: T) -> Result<(), E>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The containers of an object whose pod spec stands at this path, as `path image`.
-    fn images(json: &str, path: &str) -> Result<Vec<String>, String> {
-        let path = PodSpecPath::new(path);
-        let object = Object::read(&mut serde_json::Deserializer::from_str(json), Some(&path));
-        let object = object.map_err(|error| error.to_string())?;
-        let containers = object.containers(&path).map_err(|flaw| flaw.to_string())?;
-        Ok(containers.iter().map(|container| format!("{} {}", container.path, container.written)).collect())
-    }
-
-    #[test]
-    fn the_pod_spec_is_found_at_the_end_of_any_path() {
-        let spec = r#"{"containers": [{"name": "web", "image": "nginx"}]}"#;
-        assert_eq!(images(&format!(r#"{{"spec": {spec}}}"#), "spec").unwrap(), ["spec.containers[0].image nginx"]);
-        let deep = format!(r#"{{"a": {{"x": 1, "b": {{"c": {spec}, "y": [{{}}]}}}}, "spec": {{"containers": []}}}}"#);
-        assert_eq!(images(&deep, "a.b.c").unwrap(), ["a.b.c.containers[0].image nginx"]);
-    }
-
-    #[test]
-    fn a_path_that_ends_early_has_no_pod_spec() {
-        for json in
-            ["{}", r#"{"a": null}"#, r#"{"a": {}}"#, r#"{"a": {"b": null}}"#, r#"{"A": {"b": {"containers": [{}]}}}"#]
-        {
-            let missing = "no pod spec with containers at a.b, where this kind must have one";
-            assert_eq!(images(json, "a.b").unwrap_err(), missing, "{json}");
-        }
-        assert!(images(r#"{"a": {"b": {"containers": [{}]}}}"#, "a..b").is_err());
-        assert!(images(r#"{"": {"containers": [{}]}}"#, "a").is_err());
-    }
-
-    #[test]
-    fn what_is_no_object_on_the_way_is_an_error() {
-        for json in [r#"{"a": 1}"#, r#"{"a": "b"}"#, r#"{"a": [{"b": {"containers": [{}]}}]}"#, r#"{"a": true}"#] {
-            let error = images(json, "a.b").unwrap_err();
-            assert!(error.contains("expected an object on the way to the pod spec"), "{json}: {error}");
-        }
-        for json in ["[]", "null", r#""Pod""#, r#"[{"a": {}}]"#] {
-            let error = images(json, "a.b").unwrap_err();
-            assert!(error.contains("expected a Kubernetes object"), "{json}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_key_on_the_way_that_stands_twice_is_an_error_at_every_step() {
-        for (json, key) in [
-            (r#"{"a": null, "a": {"b": {"containers": [{}]}}}"#, "a"),
-            (r#"{"a": {"b": {"containers": [{}]}}, "a": {}}"#, "a"),
-            (r#"{"a": {"b": {"containers": [{}]}, "b": null}}"#, "b"),
-            (r#"{"a": {"b": {"containers": [{}]}}, "\u0061": {}}"#, "a"),
-        ] {
-            let error = images(json, "a.b").unwrap_err();
-            assert!(error.starts_with(&format!("the key `{key}` stands twice in one object")), "{json}: {error}");
-        }
-    }
-
-    #[test]
-    fn without_a_path_only_name_and_kind_are_read() {
-        let json = r#"{"kind": "Pod", "apiVersion": "v1", "metadata": {"generateName": "web-"}, "spec": 7}"#;
-        let object = Object::read(&mut serde_json::Deserializer::from_str(json), None).unwrap();
-        assert_eq!(object.kind, Some(Text(Cow::Borrowed("Pod"))));
-        assert_eq!(object.name(), "web-");
-        object.containers(&PodSpecPath::new("spec")).unwrap_err();
-    }
-
-    #[test]
-    fn the_group_is_what_stands_before_the_slash() {
-        for (api_version, group) in [("v1", ""), ("apps/v1", "apps"), ("", ""), ("a.b/c/d", "a.b")] {
-            assert_eq!(group_of(api_version), group);
-        }
-    }
-
-    #[test]
-    fn what_is_too_much_to_be_judged_is_counted_and_not_kept() {
-        let many = format!("[{}]", vec!["{}"; 100_000].join(","));
-        let entries: Entries<NamedImage<'_>> = serde_json::from_str(&many).unwrap();
-        assert_eq!((entries.kept.len(), entries.found, entries.length), (CONTAINERS + 1, 100_000, 100_000));
-        assert!(entries.kept.capacity() <= 2 * CONTAINERS + 2);
-        let volumes: Entries<Volume<'_>> = serde_json::from_str(&many).unwrap();
-        assert_eq!((volumes.kept.len(), volumes.found, volumes.length), (0, 0, 100_000));
-    }
-
-    #[test]
-    fn text_is_borrowed_where_the_json_has_it_as_it_is() {
-        let read = |json: &'static str| serde_json::from_str::<Text<'_>>(json).unwrap().0;
-        assert!(matches!(read(r#""nginx""#), Cow::Borrowed("nginx")));
-        assert!(matches!(read(r#""\u006eginx""#), Cow::Owned(text) if text == "nginx"));
-    }
-}
+mod tests;

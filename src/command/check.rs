@@ -50,10 +50,10 @@ pub(super) fn run(check: &Check) -> ExitCode {
     match judge_all(check) {
         Ok((judged, unreadable)) => {
             super::complain(&unreadable);
-            match check.output {
-                Output::Text => report::print_text(&judged, std::io::stdout().is_terminal()),
-                Output::Json => report::print_json(&judged, !unreadable.is_empty()),
-            }
+            super::print(&match check.output {
+                Output::Text => report::as_text(&judged, std::io::stdout().is_terminal()),
+                Output::Json => report::as_json(&judged, !unreadable.is_empty()),
+            });
             exit_code(&judged, !unreadable.is_empty())
         }
         Err(mistakes) => {
@@ -125,7 +125,8 @@ fn bindings(check: &Check, config: &Config) -> Result<Bindings, Vec<Mistake>> {
     }
     let enforce = cluster.enforce.clone().or_else(|| cluster.warn.clone());
     if enforce.is_none() && cluster.floor.is_none() {
-        let message = "the settings name no policy for bare images (defaults.enforce, defaults.warn, floor); add --policy";
+        let message =
+            "the settings name no policy for bare images (defaults.enforce, defaults.warn, floor); add --policy";
         return Err(vec![told("check", message.to_owned())]);
     }
     Ok(Bindings { enforce, warn: None, audit: None, ..cluster })
@@ -232,7 +233,9 @@ impl Progress {
 pub(super) fn word(verdict: &Verdict) -> report::Word {
     match &verdict.answer {
         Answer::Admit(_) => report::Word::Admitted,
-        Answer::Deny(denials) if denials.iter().all(|denial| denial.reason.undetermined()) => report::Word::Undetermined,
+        Answer::Deny(denials) if denials.iter().all(|denial| denial.reason.undetermined()) => {
+            report::Word::Undetermined
+        }
         Answer::Deny(_) => report::Word::Refused,
     }
 }

@@ -1,11 +1,18 @@
 //! What `check` prints: the JSON of the contract, and the same for people.
 
-use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+use serde::Serialize;
 
 use crate::decision::verdict::{Answer, Denial, ImageVerdict, Verdict};
-use crate::request::{Container, Subject};
+use crate::image::{Digest, Reference};
+use crate::policy::{PolicyName, RuleName};
+use crate::request::{Container, Subject, printable};
 
 use super::check::{self, Judged};
+
+/// Names come from whoever wrote the manifest, and a log of CI is read by others.
+const TITLE_BYTES: usize = 400;
 
 /// One of the three outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,51 +47,100 @@ pub(super) fn overall(judged: &[Judged], unreadable: bool) -> Word {
     judged.iter().map(|object| check::word(&object.verdict)).max().unwrap_or(floor).max(floor)
 }
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
-pub(super) fn print_json(judged: &[Judged], unreadable: bool) {
-    let objects: Vec<Value> = judged.iter().map(object_json).collect();
-    println!("{:#}", json!({"verdict": overall(judged, unreadable).label(), "objects": objects}));
+/// The JSON of the contract, in its order.
+#[derive(Serialize)]
+struct Answered<'a> {
+    verdict: &'static str,
+    objects: Vec<AnsweredObject<'a>>,
 }
 
-fn object_json(judged: &Judged) -> Value {
-    let images: Vec<Value> = images(judged).into_iter().map(|(container, image)| image_json(judged, container, image)).collect();
-    let whole: Vec<Value> = denials(&judged.verdict, None).into_iter().map(denial_json).collect();
-    let mut object = json!({
-        "source": judged.source, "kind": judged.kind, "namespace": judged.namespace, "name": judged.name,
-        "verdict": check::word(&judged.verdict).label(), "images": images,
-    });
-    if !whole.is_empty() {
-        object["denials"] = Value::Array(whole);
+#[derive(Serialize)]
+struct AnsweredObject<'a> {
+    source: &'a str,
+    kind: &'a str,
+    namespace: Option<&'a str>,
+    name: &'a str,
+    verdict: &'static str,
+    images: Vec<AnsweredImage<'a>>,
+    /// What is held against the whole object: nothing, but where it is undetermined or its policy unknown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    denials: Vec<AnsweredDenial<'a>>,
+}
+
+#[derive(Serialize)]
+struct AnsweredImage<'a> {
+    path: String,
+    container: Option<&'a str>,
+    image: &'a str,
+    registry: Option<&'a str>,
+    repository: Option<&'a str>,
+    tag: Option<&'a str>,
+    digest: Option<&'a str>,
+    verdict: &'static str,
+    basis: Option<&'static str>,
+    policy: Option<&'a str>,
+    rule: Option<&'a str>,
+    denials: Vec<AnsweredDenial<'a>>,
+}
+
+#[derive(Serialize)]
+struct AnsweredDenial<'a> {
+    mode: &'static str,
+    policy: Option<&'a str>,
+    check: &'static str,
+    reason: &'static str,
+    message: &'a str,
+    retriable: bool,
+}
+
+pub(super) fn as_json(judged: &[Judged], unreadable: bool) -> String {
+    let objects = judged.iter().map(object).collect();
+    let answered = Answered { verdict: overall(judged, unreadable).label(), objects };
+    let text = serde_json::to_string_pretty(&answered);
+    text.expect("strings and lists always become JSON") + "\n"
+}
+
+fn object(judged: &Judged) -> AnsweredObject<'_> {
+    AnsweredObject {
+        source: &judged.source,
+        kind: &judged.kind,
+        namespace: judged.namespace.as_deref(),
+        name: &judged.name,
+        verdict: check::word(&judged.verdict).label(),
+        images: images(judged).into_iter().map(|(container, verdict)| image(judged, container, verdict)).collect(),
+        denials: denials(&judged.verdict, None).into_iter().map(denial).collect(),
     }
-    object
 }
 
-fn image_json(judged: &Judged, container: &Container, image: Option<&ImageVerdict>) -> Value {
+fn image<'a>(judged: &'a Judged, container: &'a Container, verdict: Option<&'a ImageVerdict>) -> AnsweredImage<'a> {
     let reference = container.reference.as_ref().ok();
     let bare = judged.kind == "Image";
-    let denials = image.map_or_else(Vec::new, |image| denials(&judged.verdict, Some(image.container)));
-    json!({
-        "path": if bare { "image".to_owned() } else { container.path.to_string() },
-        "container": if bare { Value::Null } else { json!(container.name) },
-        "image": container.written,
-        "registry": reference.map(crate::image::Reference::registry),
-        "repository": reference.map(crate::image::Reference::repository),
-        "tag": reference.and_then(crate::image::Reference::tag),
-        "digest": reference.and_then(crate::image::Reference::digest).map(ToString::to_string),
-        "verdict": image_word(judged, image).label(),
-        "basis": basis(judged, image),
-        "policy": image.and_then(|image| image.policy.as_ref()).map(|policy| policy.as_str()),
-        "rule": image.and_then(|image| image.rule.as_ref()).map(|rule| rule.as_str()),
-        "denials": denials.into_iter().map(denial_json).collect::<Vec<_>>(),
-    })
+    let denials = verdict.map_or_else(Vec::new, |image| denials(&judged.verdict, Some(image.container)));
+    AnsweredImage {
+        path: if bare { "image".to_owned() } else { container.path.to_string() },
+        container: (!bare).then_some(&container.name),
+        image: &container.written,
+        registry: reference.map(Reference::registry),
+        repository: reference.map(Reference::repository),
+        tag: reference.and_then(Reference::tag),
+        digest: reference.and_then(Reference::digest).map(Digest::as_str),
+        verdict: image_word(judged, verdict).label(),
+        basis: basis(judged, verdict),
+        policy: verdict.and_then(|image| image.policy.as_ref()).map(PolicyName::as_str),
+        rule: verdict.and_then(|image| image.rule.as_ref()).map(RuleName::as_str),
+        denials: denials.into_iter().map(denial).collect(),
+    }
 }
 
-fn denial_json(denial: &Denial) -> Value {
-    json!({
-        "mode": denial.mode.label(), "policy": denial.policy.as_ref().map(|policy| policy.as_str()),
-        "check": denial.reason.check(), "reason": denial.reason.code(), "message": denial.message,
-        "retriable": denial.reason.retriable(),
-    })
+fn denial(denial: &Denial) -> AnsweredDenial<'_> {
+    AnsweredDenial {
+        mode: denial.mode.label(),
+        policy: denial.policy.as_ref().map(PolicyName::as_str),
+        check: denial.reason.check(),
+        reason: denial.reason.code(),
+        message: &denial.message,
+        retriable: denial.reason.retriable(),
+    }
 }
 
 /// The containers with what became of each; nothing became of those of an object that was not judged image by image.
@@ -119,41 +175,57 @@ fn denials(verdict: &Verdict, container: Option<usize>) -> Vec<&Denial> {
     all.filter(|denial| denial.subject.as_ref().map(|subject| subject.container) == container).collect()
 }
 
-/// For a person: objects with something to say first to last, then the sum.
-#[expect(clippy::print_stdout, reason = "the command's result")]
-pub(super) fn print_text(judged: &[Judged], terminal: bool) {
-    let paint = |word: Word| if terminal { format!("\x1b[{}m{}\x1b[0m", word.colour(), word.label()) } else { word.label().to_owned() };
+/// For a person: each object with its images and what is held against them, then the sum.
+pub(super) fn as_text(judged: &[Judged], terminal: bool) -> String {
+    let paint = |word: Word| {
+        let (colour, label) = (word.colour(), word.label());
+        if terminal { format!("\x1b[{colour}m{label}\x1b[0m") } else { label.to_owned() }
+    };
+    let mut text = String::new();
     for object in judged {
-        let namespace = object.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-        let title = if object.kind == "Image" { object.name.clone() } else { format!("{} {namespace}{}", object.kind, object.name) };
-        println!("{}: {title}: {}", object.source, paint(check::word(&object.verdict)));
-        print_denials("  ", &denials(&object.verdict, None));
+        let verdict = paint(check::word(&object.verdict));
+        let (source, title) = (printable(&object.source, TITLE_BYTES), printable(&title(object), TITLE_BYTES));
+        let _infallible = writeln!(text, "{source}: {title}: {verdict}");
+        tell(&mut text, "  ", &denials(&object.verdict, None));
         for (container, image) in images(object) {
             let title = if object.kind == "Image" { "image".to_owned() } else { container.title() };
-            println!("  {title} {:?}: {}", container.written, paint(image_word(object, image)));
-            print_denials("    ", &image.map_or_else(Vec::new, |image| denials(&object.verdict, Some(image.container))));
+            let (title, written) = (printable(&title, TITLE_BYTES), printable(&container.written, TITLE_BYTES));
+            let verdict = paint(image_word(object, image));
+            let _infallible = writeln!(text, "  {title} {written}: {verdict}");
+            let held = image.map_or_else(Vec::new, |image| denials(&object.verdict, Some(image.container)));
+            tell(&mut text, "    ", &held);
         }
     }
-    print_sum(judged);
+    text + &sum(judged)
 }
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
-fn print_denials(indent: &str, denials: &[&Denial]) {
+fn title(object: &Judged) -> String {
+    if object.kind == "Image" {
+        return object.name.clone();
+    }
+    let namespace = object.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    format!("{} {namespace}{}", object.kind, object.name)
+}
+
+fn tell(text: &mut String, indent: &str, denials: &[&Denial]) {
     for denial in denials {
-        let policy = denial.policy.as_ref().map_or("no policy", |policy| policy.as_str());
-        println!("{indent}{}: {} ({} {policy})", denial.reason.code(), denial.message, denial.mode.label());
+        let policy = denial.policy.as_ref().map(|policy| format!(" {policy}")).unwrap_or_default();
+        let (code, mode) = (denial.reason.code(), denial.mode.label());
+        let _infallible = writeln!(text, "{indent}{code}: {} ({mode}{policy})", denial.message);
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
-fn print_sum(judged: &[Judged]) {
-    let words: Vec<Word> = judged.iter().flat_map(|object| images(object).into_iter().map(|(_, image)| image_word(object, image))).collect();
-    let count = |word: Word| words.iter().filter(|its| **its == word).count();
-    let (refused, undetermined) = (count(Word::Refused), count(Word::Undetermined));
-    println!(
-        "{} images in {} objects: {} admitted, {refused} refused, {undetermined} undetermined",
+fn sum(judged: &[Judged]) -> String {
+    let words = judged.iter().flat_map(|object| images(object).into_iter().map(|(_, image)| image_word(object, image)));
+    let words: Vec<Word> = words.collect();
+    let images = |word: Word| words.iter().filter(|its| **its == word).count();
+    let objects = |word: Word| judged.iter().filter(|object| check::word(&object.verdict) == word).count();
+    format!(
+        "{} images in {} objects: {} admitted, {} refused; {} objects undetermined\n",
         words.len(),
         judged.len(),
-        count(Word::Admitted)
-    );
+        images(Word::Admitted),
+        images(Word::Refused),
+        objects(Word::Undetermined)
+    )
 }

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::args::Serve;
-use crate::config::{self, Config};
+use crate::config::{Config, LogFormat};
 use crate::evidence::cluster::{self, Manifests};
 use crate::observe::logging;
 use crate::observe::metrics::Metrics;
@@ -53,6 +53,14 @@ pub struct Running {
 }
 
 impl Running {
+    /// Returns when a listener ended by itself: what is left answers nobody, and only a restart helps.
+    async fn broken(&mut self) {
+        tokio::select! {
+            () = self.webhook_listener.broken() => {}
+            () = self.admin_listener.broken() => {}
+        }
+    }
+
     /// What SIGTERM does: readiness off, every answer says goodbye, what is in flight is answered. Returns how many
     /// connections had to be cut.
     pub async fn drain(self) -> usize {
@@ -74,8 +82,8 @@ pub(super) fn run(serve: Serve) -> ExitCode {
         }
     };
     let format = match settings.config.log.format {
-        config::Format::Json => logging::Format::Json,
-        config::Format::Text => logging::Format::Text,
+        LogFormat::Json => logging::Format::Json,
+        LogFormat::Text => logging::Format::Text,
     };
     logging::start(settings.config.log.level.label(), format);
     for warning in &warnings {
@@ -97,7 +105,7 @@ async fn until_told_to_stop(settings: Settings) -> ExitCode {
         super::complain(&[said("serve", "cannot listen for SIGTERM".to_owned())]);
         return ExitCode::FAILURE;
     };
-    let running = match start(settings).await {
+    let mut running = match start(settings).await {
         Ok(running) => running,
         Err(mistakes) => {
             super::complain(&mistakes);
@@ -106,22 +114,18 @@ async fn until_told_to_stop(settings: Settings) -> ExitCode {
     };
     tracing::info!(webhook = %running.webhook, admin = %running.admin, version = env!("CARGO_PKG_VERSION"), "ready");
     if let Some(bundle) = &running.ca_bundle {
-        print_bundle(bundle);
+        // On standard output, alone, so that a script can take it from there.
+        super::print(&format!("caBundle: {bundle}\n"));
     }
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = running.broken() => return ExitCode::FAILURE,
     }
     tracing::info!("told to stop: no longer ready, answering what still comes");
     let cut = running.drain().await;
     tracing::info!(cut, "stopped");
     ExitCode::SUCCESS
-}
-
-/// On standard output, alone, so that a script can take it from there.
-#[expect(clippy::print_stdout, reason = "the caBundle of a self-made certificate is what a person or script needs")]
-fn print_bundle(bundle: &str) {
-    println!("caBundle: {bundle}");
 }
 
 /// Flags and variables over the file.
@@ -159,7 +163,14 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
         tasks.spawn(Arc::clone(client).watch(LOOK_EVERY));
     }
     let trouble = Arc::new(Mutex::new(None));
-    let reload = Reload { paths, seen, config: config.clone(), review: Arc::clone(&review), metrics, trouble: Arc::clone(&trouble) };
+    let reload = Reload {
+        paths,
+        seen,
+        config: config.clone(),
+        review: Arc::clone(&review),
+        metrics,
+        trouble: Arc::clone(&trouble),
+    };
     tasks.spawn(reload.watch());
     let drain = Drain::default();
     let tls = tls::server_config(Arc::clone(&identity), client.clone()).map_err(|error| vec![failed("tls", &error)])?;

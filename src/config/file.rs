@@ -6,7 +6,7 @@ use crate::policy::Controllers;
 use crate::policy::document::reader::{NonEmpty, Placed, Table, Text, schema, words};
 use crate::policy::document::scalar::Size;
 
-use super::{Format, Level, PullSecrets};
+use super::{LogFormat, LogLevel, PullSecrets};
 
 schema! {
     /// The whole file.
@@ -134,8 +134,8 @@ schema! {
 schema! {
     /// `log`.
     Log {
-        optional level "level": Level,
-        optional format "format": Format,
+        optional level "level": LogLevel,
+        optional format "format": LogFormat,
     }
 }
 
@@ -148,12 +148,12 @@ words! {
 }
 words! { PullSecrets { "none" => PullSecrets::None, "named" => PullSecrets::Named, "all" => PullSecrets::All, } }
 words! {
-    Level {
-        "trace" => Level::Trace,
-        "debug" => Level::Debug,
-        "info" => Level::Info,
-        "warn" => Level::Warn,
-        "error" => Level::Error,
+    LogLevel {
+        "trace" => LogLevel::Trace,
+        "debug" => LogLevel::Debug,
+        "info" => LogLevel::Info,
+        "warn" => LogLevel::Warn,
+        "error" => LogLevel::Error,
     }
 }
-words! { Format { "json" => Format::Json, "text" => Format::Text, } }
+words! { LogFormat { "json" => LogFormat::Json, "text" => LogFormat::Text, } }

@@ -1,21 +1,17 @@
 //! From the settings as written to [`Config`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::policy::PolicyName;
-use crate::policy::document::reader::{Field, Mistakes, Place, Placed, Read, Table, Text, quoted, refuse_repeated};
+use crate::policy::document::reader::{Field, Mistakes, Place, Placed, Read, Text, refuse_repeated};
 use crate::policy::document::scalar::{DNS_LABEL, is_dns_label, is_dns_name};
+use crate::policy::document::wording::quoted;
 use crate::policy::document::{Mistake, Node, parse_documents};
 
 use super::file::{self, Settings};
-use super::{
-    Cache, Config, CredentialProviders, Defaults, Log, Platform, Registries, Scans, Tls, TrustedRoot, Workload,
-};
-
-/// Below this nothing worth its eviction fits.
-const LEAST_MEMORY: u64 = 1 << 20;
+use super::{Config, Defaults, Log, Platform, Tls, Workload};
 
 /// Kinds that are known without `workloads`; whatever their group is called, they keep their own path.
 const BUILT_IN: [(&str, &[&str]); 4] = [
@@ -25,14 +21,13 @@ const BUILT_IN: [(&str, &[&str]); 4] = [
     ("batch", &["Job", "CronJob"]),
 ];
 
+mod sources;
+
 pub(super) fn parse(text: &str, source: &str) -> Result<(Config, Vec<Mistake>), Vec<Mistake>> {
     let mut documents = parse_documents(text).map_err(|mistake| vec![mistake.in_source(source)])?;
     let mut mistakes = Mistakes::of(source);
     if let Some(second) = documents.get(1) {
-        mistakes.add(
-            &Place::root(second),
-            "only one document is read from a settings file: remove the others",
-        );
+        mistakes.add(&Place::root(second), "only one document is read from a settings file: remove the others");
         return Err(mistakes.in_order());
     }
     let Some(node) = documents.pop() else {
@@ -43,10 +38,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<(Config, Vec<Mistake>), 
         Some((config, unused)) if mistakes.is_empty() => {
             let mut warnings = Mistakes::of(source);
             for place in unused {
-                warnings.add(
-                    &place,
-                    "has no effect in this build: it does not talk to registries yet",
-                );
+                warnings.add(&place, "has no effect in this build: it does not talk to registries yet");
             }
             Ok((config, warnings.in_order()))
         }
@@ -56,7 +48,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<(Config, Vec<Mistake>), 
 
 fn read(node: &Node, mistakes: &mut Mistakes) -> Option<(Config, Vec<Place>)> {
     let settings = Settings::read(node, &Place::root(node), mistakes)?;
-    let unused = without_effect(&settings);
+    let unused = sources::without_effect(&settings);
     let Settings {
         listen,
         admin,
@@ -79,29 +71,23 @@ fn read(node: &Node, mistakes: &mut Mistakes) -> Option<(Config, Vec<Place>)> {
         listen: address(&listen, mistakes).unwrap_or(default.listen),
         admin: address(&admin, mistakes).unwrap_or(default.admin),
         tls: tls.given().map_or(default.tls, |tls| read_tls(tls, mistakes)),
-        defaults: defaults
-            .given()
-            .map_or(default.defaults, |defaults| read_defaults(defaults, mistakes)),
+        defaults: defaults.given().map_or(default.defaults, |defaults| read_defaults(defaults, mistakes)),
         floor: policy_name(&floor, default.floor, mistakes),
-        exempt_namespaces: exempt_namespaces.given().map_or(default.exempt_namespaces, |names| {
-            namespaces(names, mistakes).into_iter().collect()
-        }),
-        platforms: platforms.given().map_or(default.platforms, |platforms| {
-            read_platforms(&platforms.value.0, mistakes)
-        }),
+        exempt_namespaces: exempt_namespaces
+            .given()
+            .map_or(default.exempt_namespaces, |names| namespaces(names, mistakes).into_iter().collect()),
+        platforms: platforms
+            .given()
+            .map_or(default.platforms, |platforms| read_platforms(&platforms.value.0, mistakes)),
         dry_run: dry_run.or(default.dry_run),
         controllers: controllers.or(default.controllers),
-        workloads: workloads
-            .given()
-            .map_or(default.workloads, |workloads| read_workloads(workloads, mistakes)),
+        workloads: workloads.given().map_or(default.workloads, |workloads| read_workloads(workloads, mistakes)),
         registries: registries
             .given()
-            .map_or(default.registries, |registries| read_registries(registries, mistakes)),
-        trust: trust
-            .given()
-            .map_or(default.trust, |roots| read_trust(&roots.value, mistakes)),
-        scans: scans.given().map_or(default.scans, |scans| read_scans(scans, mistakes)),
-        cache: cache.given().map_or(default.cache, |cache| read_cache(cache, mistakes)),
+            .map_or(default.registries, |registries| sources::read_registries(registries, mistakes)),
+        trust: trust.given().map_or(default.trust, |roots| sources::read_trust(&roots.value, mistakes)),
+        scans: scans.given().map_or(default.scans, |scans| sources::read_scans(scans, mistakes)),
+        cache: cache.given().map_or(default.cache, |cache| sources::read_cache(cache, mistakes)),
         log: log.given().map_or(default.log, |written| Log {
             level: written.level.given().copied().unwrap_or(default.log.level),
             format: written.format.given().copied().unwrap_or(default.log.format),
@@ -111,61 +97,11 @@ fn read(node: &Node, mistakes: &mut Mistakes) -> Option<(Config, Vec<Place>)> {
     Some((config, unused))
 }
 
-/// Settings of rooms that do not exist. The issue that builds a room takes its lines away.
-fn without_effect(settings: &Settings) -> Vec<Place> {
-    let mut unused = Vec::new();
-    let mut add = |field: Option<(&Place, bool)>| {
-        if let Some((place, true)) = field {
-            unused.push(place.clone());
-        }
-    };
-    let default = Config::default();
-    if let Field::Given(registries) = &settings.registries {
-        let default = &default.registries;
-        add(differs(&registries.hosts, Option::is_some));
-        add(differs(&registries.docker_config, Option::is_some));
-        add(differs(&registries.credential_providers, |providers| {
-            providers.is_some()
-        }));
-        add(differs(&registries.pull_secrets, |secrets| {
-            *secrets != default.pull_secrets
-        }));
-        add(differs(&registries.realms, |realms| !realms.0.is_empty()));
-        add(differs(&registries.concurrency, |concurrency| {
-            *concurrency != default.concurrency
-        }));
-    }
-    if let Field::Given(scans) = &settings.scans {
-        add(differs(&scans.directories, |directories| !directories.is_empty()));
-        add(differs(&scans.namespaces, |namespaces| !namespaces.is_empty()));
-    }
-    if let Field::Given(cache) = &settings.cache {
-        add(differs(&cache.last_known_good, |period| {
-            *period != default.cache.last_known_good
-        }));
-        add(differs(&cache.state, Option::is_some));
-        add(differs(&cache.seal_key, Option::is_some));
-    }
-    add(differs(&settings.trust, |roots| !roots.is_empty()));
-    add(differs(&settings.platforms, |platforms| {
-        let read: Option<Vec<Platform>> = platforms.0.iter().map(|text| platform(&text.value)).collect();
-        read.is_none_or(|read| read != default.platforms)
-    }));
-    unused
-}
-
-fn differs<T>(field: &Field<Placed<T>>, differs: impl FnOnce(&T) -> bool) -> Option<(&Place, bool)> {
-    field.given().map(|placed| (&placed.place, differs(&placed.value)))
-}
-
 fn address(field: &Field<Text>, mistakes: &mut Mistakes) -> Option<SocketAddr> {
     let text = field.given()?;
     let address = text.value.parse().ok();
     if address.is_none() {
-        let message = format!(
-            "expected an IP address and a port such as 0.0.0.0:8443, found {}",
-            quoted(&text.value)
-        );
+        let message = format!("expected an IP address and a port such as 0.0.0.0:8443, found {}", quoted(&text.value));
         mistakes.add(&text.place, message);
     }
     address
@@ -183,12 +119,7 @@ fn check_listeners(listen: &Field<Text>, admin: &Field<Text>, config: &Config, m
 
 fn read_tls(tls: &Placed<file::Tls>, mistakes: &mut Mistakes) -> Tls {
     let Placed { value: tls, place } = tls;
-    let file::Tls {
-        certificate,
-        key,
-        client_ca,
-        client_names,
-    } = tls;
+    let file::Tls { certificate, key, client_ca, client_names } = tls;
     if usable(certificate) && usable(key) && path(certificate).is_some() != path(key).is_some() {
         mistakes.add(place, "needs certificate and key together, or neither");
     }
@@ -214,10 +145,6 @@ fn usable<T>(field: &Field<T>) -> bool {
 
 fn path(field: &Field<Option<Text>>) -> Option<PathBuf> {
     field.given()?.as_ref().map(|text| PathBuf::from(&text.value))
-}
-
-fn placed_path(field: &Field<Placed<Option<Text>>>) -> Option<PathBuf> {
-    field.given()?.value.as_ref().map(|text| PathBuf::from(&text.value))
 }
 
 fn read_defaults(written: &file::Defaults, mistakes: &mut Mistakes) -> Defaults {
@@ -247,10 +174,7 @@ fn policy_name(
 
 fn check_label(text: &Text, what: &str, mistakes: &mut Mistakes) {
     if !is_dns_label(&text.value) {
-        mistakes.add(
-            &text.place,
-            format!("{what} has {DNS_LABEL}; found {}", quoted(&text.value)),
-        );
+        mistakes.add(&text.place, format!("{what} has {DNS_LABEL}; found {}", quoted(&text.value)));
     }
 }
 
@@ -267,10 +191,8 @@ fn read_platforms(platforms: &[Text], mistakes: &mut Mistakes) -> Vec<Platform> 
     let read = platforms.iter().map(|text| {
         let read = platform(&text.value);
         if read.is_none() {
-            let message = format!(
-                "expected os/architecture[/variant] such as linux/arm64, found {}",
-                quoted(&text.value)
-            );
+            let message =
+                format!("expected os/architecture[/variant] such as linux/arm64, found {}", quoted(&text.value));
             mistakes.add(&text.place, message);
         }
         read
@@ -290,36 +212,23 @@ fn platform(text: &str) -> Option<Platform> {
         [os, architecture, variant] => (os, architecture, Some((*variant).to_owned())),
         _ => return None,
     };
-    Some(Platform {
-        os: (*os).to_owned(),
-        architecture: (*architecture).to_owned(),
-        variant,
-    })
+    Some(Platform { os: (*os).to_owned(), architecture: (*architecture).to_owned(), variant })
 }
 
 fn read_workloads(workloads: &[Placed<file::Workload>], mistakes: &mut Mistakes) -> Vec<Workload> {
     let mut seen = BTreeSet::new();
     let mut read = Vec::new();
     for workload in workloads {
-        let Placed {
-            value: file::Workload { group, kind, pod_spec },
-            place,
-        } = workload;
+        let Placed { value: file::Workload { group, kind, pod_spec }, place } = workload;
         let (Field::Given(group), Field::Given(kind), Field::Given(pod_spec)) = (group, kind, pod_spec) else {
             continue;
         };
         if !is_dns_name(&group.value) {
-            mistakes.add(
-                &group.place,
-                format!("{} is no API group such as argoproj.io", quoted(&group.value)),
-            );
+            mistakes.add(&group.place, format!("{} is no API group such as argoproj.io", quoted(&group.value)));
         }
         let upper = kind.value.starts_with(|c: char| c.is_ascii_uppercase());
         if !upper || !kind.value.chars().all(|c| c.is_ascii_alphanumeric()) {
-            mistakes.add(
-                &kind.place,
-                format!("{} is no kind such as Rollout", quoted(&kind.value)),
-            );
+            mistakes.add(&kind.place, format!("{} is no kind such as Rollout", quoted(&kind.value)));
         }
         let field = |field: &str| !field.is_empty() && field.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !pod_spec.value.split('.').all(field) {
@@ -327,152 +236,17 @@ fn read_workloads(workloads: &[Placed<file::Workload>], mistakes: &mut Mistakes)
             mistakes.add(&pod_spec.place, message);
         }
         if is_built_in(&group.value, &kind.value) {
-            mistakes.add(
-                place,
-                format!("{} is judged without being named here: remove it", quoted(&kind.value)),
-            );
+            mistakes.add(place, format!("{} is judged without being named here: remove it", quoted(&kind.value)));
         }
         if !seen.insert((&group.value, &kind.value)) {
-            mistakes.add(
-                place,
-                format!("{} of {} stands here twice", quoted(&kind.value), quoted(&group.value)),
-            );
+            mistakes.add(place, format!("{} of {} stands here twice", quoted(&kind.value), quoted(&group.value)));
         }
         let text = |text: &Text| text.value.clone();
-        read.push(Workload {
-            group: text(group),
-            kind: text(kind),
-            pod_spec: text(pod_spec),
-        });
+        read.push(Workload { group: text(group), kind: text(kind), pod_spec: text(pod_spec) });
     }
     read
 }
 
 fn is_built_in(group: &str, kind: &str) -> bool {
-    BUILT_IN
-        .iter()
-        .any(|(name, kinds)| *name == group && kinds.contains(&kind))
-}
-
-fn read_registries(written: &file::Registries, mistakes: &mut Mistakes) -> Registries {
-    let file::Registries {
-        hosts,
-        docker_config,
-        credential_providers,
-        pull_secrets,
-        realms,
-        concurrency,
-    } = written;
-    let default = Registries::default();
-    if let Some(concurrency) = concurrency.given().filter(|concurrency| concurrency.value == 0) {
-        mistakes.add(
-            &concurrency.place,
-            "must be at least 1: with 0 no registry could be asked",
-        );
-    }
-    let providers = credential_providers
-        .given()
-        .and_then(|providers| providers.value.as_ref());
-    Registries {
-        hosts: placed_path(hosts),
-        docker_config: placed_path(docker_config),
-        credential_providers: providers.and_then(|providers| {
-            let path = |text: &Text| PathBuf::from(&text.value);
-            Some(CredentialProviders {
-                config: path(providers.config.given()?),
-                binaries: path(providers.binaries.given()?),
-            })
-        }),
-        pull_secrets: pull_secrets
-            .given()
-            .map_or(default.pull_secrets, |secrets| secrets.value),
-        realms: realms
-            .given()
-            .map_or(default.realms, |realms| read_realms(&realms.value, mistakes)),
-        concurrency: concurrency
-            .given()
-            .map_or(default.concurrency, |concurrency| concurrency.value),
-    }
-}
-
-/// Hosts, with a port or without: never a URL.
-fn read_realms(realms: &Table<Text>, mistakes: &mut Mistakes) -> BTreeMap<String, String> {
-    for text in realms.0.iter().flat_map(|(registry, realm)| [registry, realm]) {
-        if !is_host(&text.value) {
-            let message = format!(
-                "{} is no host such as auth.example or auth.example:5000",
-                quoted(&text.value)
-            );
-            mistakes.add(&text.place, message);
-        }
-    }
-    realms
-        .0
-        .iter()
-        .map(|(registry, realm)| (registry.value.clone(), realm.value.clone()))
-        .collect()
-}
-
-fn is_host(text: &str) -> bool {
-    let (name, port) = text.split_once(':').unwrap_or((text, "443"));
-    is_dns_name(name) && port.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
-fn read_trust(roots: &[file::Root], mistakes: &mut Mistakes) -> Vec<TrustedRoot> {
-    refuse_repeated(roots.iter().filter_map(|root| root.name.given()), mistakes);
-    let mut read = Vec::new();
-    for root in roots {
-        let file::Root { name, trusted_root } = root;
-        let (Field::Given(name), Field::Given(path)) = (name, trusted_root) else {
-            continue;
-        };
-        check_label(name, "a trusted root's name", mistakes);
-        if name.value == "public" {
-            mistakes.add(&name.place, "`public` is the built-in root: choose another name");
-        }
-        read.push(TrustedRoot {
-            name: name.value.clone(),
-            trusted_root: PathBuf::from(&path.value),
-        });
-    }
-    read
-}
-
-fn read_scans(scans: &file::Scans, mistakes: &mut Mistakes) -> Scans {
-    let file::Scans {
-        directories,
-        namespaces: watched,
-    } = scans;
-    let directories = directories.given().map_or(&[][..], |directories| &directories.value);
-    refuse_repeated(directories, mistakes);
-    Scans {
-        directories: directories
-            .iter()
-            .map(|directory| PathBuf::from(&directory.value))
-            .collect(),
-        namespaces: watched
-            .given()
-            .map_or(Vec::new(), |names| namespaces(&names.value, mistakes)),
-    }
-}
-
-fn read_cache(written: &file::Cache, mistakes: &mut Mistakes) -> Cache {
-    let file::Cache {
-        memory,
-        last_known_good,
-        state,
-        seal_key,
-    } = written;
-    let default = Cache::default();
-    if let Some(memory) = memory.given().filter(|memory| memory.value.0 < LEAST_MEMORY) {
-        mistakes.add(&memory.place, "must be at least 1Mi");
-    }
-    Cache {
-        memory: memory.given().map_or(default.memory, |memory| memory.value.0),
-        last_known_good: last_known_good
-            .given()
-            .map_or(default.last_known_good, |period| period.value),
-        state: placed_path(state),
-        seal_key: placed_path(seal_key),
-    }
+    BUILT_IN.iter().any(|(name, kinds)| *name == group && kinds.contains(&kind))
 }

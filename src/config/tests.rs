@@ -36,9 +36,7 @@ fn mistakes(text: &str) -> Vec<String> {
 }
 
 fn config(text: &str) -> Config {
-    Config::parse(text, "")
-        .unwrap_or_else(|mistakes| panic!("{:#?}", told(&mistakes)))
-        .0
+    Config::parse(text, "").unwrap_or_else(|mistakes| panic!("{:#?}", told(&mistakes))).0
 }
 
 #[test]
@@ -75,14 +73,8 @@ fn the_complete_file_is_read_and_warns_of_what_has_no_effect() {
             }),
             ..default.registries
         },
-        trust: vec![TrustedRoot {
-            name: "private".to_owned(),
-            trusted_root: "/etc/pratique/trusted_root.json".into(),
-        }],
-        scans: Scans {
-            directories: vec!["/scans".into()],
-            namespaces: Vec::new(),
-        },
+        trust: vec![TrustedRoot { name: "private".to_owned(), trusted_root: "/etc/pratique/trusted_root.json".into() }],
+        scans: Scans { directories: vec!["/scans".into()], namespaces: Vec::new() },
         cache: Cache {
             state: Some("/var/lib/pratique".into()),
             seal_key: Some("/etc/pratique/seal".into()),
@@ -100,10 +92,7 @@ fn the_complete_file_is_read_and_warns_of_what_has_no_effect() {
         "21: cache.state",
         "21: cache.sealKey",
     ];
-    assert_eq!(
-        told(&warnings),
-        places.map(|place| format!("settings.yaml:{place}: {NO_EFFECT}"))
-    );
+    assert_eq!(told(&warnings), places.map(|place| format!("settings.yaml:{place}: {NO_EFFECT}")));
 }
 
 #[test]
@@ -131,10 +120,7 @@ log: {level: debug, format: text}
     assert_eq!(config.tls.client_ca, Some("/ca.crt".into()));
     assert_eq!(config.tls.client_names, ["kube-apiserver"]);
     let Defaults { enforce, warn, audit } = config.defaults;
-    assert_eq!(
-        (enforce, warn, audit),
-        (Some("acme".into()), None, Some("restricted".into()))
-    );
+    assert_eq!((enforce, warn, audit), (Some("acme".into()), None, Some("restricted".into())));
     assert_eq!(config.floor, Some("least".into()));
     assert!(config.exempt_namespaces.is_empty() && config.dry_run);
     let arm = |architecture: &str, variant: Option<&str>| Platform {
@@ -148,14 +134,8 @@ log: {level: debug, format: text}
     assert_eq!(config.registries.realms["registry.example"], "auth.example:5000");
     assert_eq!(config.registries.concurrency, 4);
     assert_eq!(config.cache.memory, 128 << 20);
-    assert_eq!(config.cache.last_known_good, Duration::from_secs(129_600));
-    assert_eq!(
-        config.log,
-        Log {
-            level: Level::Debug,
-            format: Format::Text
-        }
-    );
+    assert_eq!(config.cache.last_known_good, Duration::from_hours(36));
+    assert_eq!(config.log, Log { level: LogLevel::Debug, format: LogFormat::Text });
     let places = [
         "7: platforms",
         "10: registries.pullSecrets",
@@ -164,10 +144,7 @@ log: {level: debug, format: text}
         "11: scans.namespaces",
         "12: cache.lastKnownGood",
     ];
-    assert_eq!(
-        told(&warnings),
-        places.map(|place| format!("line {place}: {NO_EFFECT}"))
-    );
+    assert_eq!(told(&warnings), places.map(|place| format!("line {place}: {NO_EFFECT}")));
 }
 
 #[test]
@@ -248,13 +225,13 @@ colours: true
 #[test]
 fn what_belongs_together_stands_together() {
     let tls = "line 1: tls: needs";
-    let certificate = format!("{tls} certificate and key together, or neither");
-    let clients = format!("{tls} clientCA and clientNames together, or neither");
-    assert_eq!(mistakes("tls: {certificate: /a}"), [certificate.clone()]);
-    assert_eq!(mistakes("tls: {certificate: null, key: /b}"), [certificate]);
-    assert_eq!(mistakes("tls: {clientCA: /a}"), [clients.clone()]);
-    assert_eq!(mistakes("tls: {clientCA: /a, clientNames: []}"), [clients.clone()]);
-    assert_eq!(mistakes("tls: {clientNames: [a]}"), [clients]);
+    let certificate_only = [format!("{tls} certificate and key together, or neither")];
+    let clients_only = [format!("{tls} clientCA and clientNames together, or neither")];
+    assert_eq!(mistakes("tls: {certificate: /a}"), certificate_only);
+    assert_eq!(mistakes("tls: {certificate: null, key: /b}"), certificate_only);
+    assert_eq!(mistakes("tls: {clientCA: /a}"), clients_only);
+    assert_eq!(mistakes("tls: {clientCA: /a, clientNames: []}"), clients_only);
+    assert_eq!(mistakes("tls: {clientNames: [a]}"), clients_only);
     assert_eq!(config("tls: {clientCA: /a, clientNames: [a]}").tls.client_names, ["a"]);
 }
 
@@ -283,15 +260,9 @@ fn a_key_too_many_in_any_section_is_exactly_one_mistake_at_its_path() {
         ("", "zzzz: 1\n"),
         ("tls.", "tls: {zzzz: 1}"),
         ("defaults.", "defaults: {zzzz: 1}"),
-        (
-            "workloads[0].",
-            "workloads: [{group: a.b, kind: X, podSpec: spec, zzzz: 1}]",
-        ),
+        ("workloads[0].", "workloads: [{group: a.b, kind: X, podSpec: spec, zzzz: 1}]"),
         ("registries.", "registries: {zzzz: 1}"),
-        (
-            "registries.credentialProviders.",
-            "registries: {credentialProviders: {config: a, binaries: b, zzzz: 1}}",
-        ),
+        ("registries.credentialProviders.", "registries: {credentialProviders: {config: a, binaries: b, zzzz: 1}}"),
         ("trust[0].", "trust: [{name: a, trustedRoot: b, zzzz: 1}]"),
         ("scans.", "scans: {zzzz: 1}"),
         ("cache.", "cache: {zzzz: 1}"),
@@ -300,9 +271,6 @@ fn a_key_too_many_in_any_section_is_exactly_one_mistake_at_its_path() {
     for (path, text) in sections {
         let found = mistakes(text);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(
-            found[0].starts_with(&format!("line 1: {path}zzzz: unknown field; known here: ")),
-            "{found:?}"
-        );
+        assert!(found[0].starts_with(&format!("line 1: {path}zzzz: unknown field; known here: ")), "{found:?}");
     }
 }

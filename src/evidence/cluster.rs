@@ -56,7 +56,8 @@ pub fn fingerprint(paths: &[PathBuf]) -> u64 {
         Ok(files) => {
             for file in files {
                 // A file that cannot be looked at is a change of its own; reading it says what is wrong.
-                let seen = std::fs::metadata(&file).map(|its| (its.len(), its.mtime(), its.mtime_nsec(), its.ino())).ok();
+                let seen =
+                    std::fs::metadata(&file).map(|its| (its.len(), its.mtime(), its.mtime_nsec(), its.ino())).ok();
                 (file, seen).hash(&mut hasher);
             }
         }
@@ -82,12 +83,16 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Mistake>> {
 fn collect(path: &Path, named: bool, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Mistake> {
     let metadata = std::fs::metadata(path).map_err(|error| mistake(path, format!("cannot be read: {error}")))?;
     if metadata.is_dir() {
-        let deeper = depth.checked_sub(1).ok_or_else(|| mistake(path, "is nested too deeply; is there a loop of links?"))?;
+        let deeper =
+            depth.checked_sub(1).ok_or_else(|| mistake(path, "is nested too deeply; is there a loop of links?"))?;
         let entries = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let entries = entries.map_err(|error| mistake(path, format!("cannot be listed: {error}")))?;
         let mut children: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
         children.sort();
-        return children.iter().filter(|child| !is_hidden(child)).try_for_each(|child| collect(child, false, deeper, found));
+        return children
+            .iter()
+            .filter(|child| !is_hidden(child))
+            .try_for_each(|child| collect(child, false, deeper, found));
     }
     // A file that is named is read whatever it is called.
     if named || path.extension().is_some_and(|its| its == "yaml" || its == "yml" || its == "json") {
@@ -142,12 +147,19 @@ impl Reading {
         let (api_version, kind) = (text("apiVersion"), text("kind"));
         match (api_version, kind) {
             ("v1", "List") => {
-                document.field("items").and_then(Node::items).into_iter().flatten().for_each(|item| self.document(item, source));
+                document
+                    .field("items")
+                    .and_then(Node::items)
+                    .into_iter()
+                    .flatten()
+                    .for_each(|item| self.document(item, source));
             }
             ("v1", "Namespace") => self.namespace(document, source),
             // Whatever claims to be ours is read as a policy, so that a slip in version or kind is told.
             _ if kind == "ImagePolicy" || api_version.starts_with("pratique.dev/") => self.policy(document, source),
-            ("" , _) | (_, "") => self.wrong(document, source, "is no Kubernetes object: `apiVersion` or `kind` is missing"),
+            ("", _) | (_, "") => {
+                self.wrong(document, source, "is no Kubernetes object: `apiVersion` or `kind` is missing");
+            }
             _ => {
                 let message = format!("{kind} has no effect in this build: it reads ImagePolicy and Namespace");
                 self.warnings.push(told(document, source, "kind", message));
@@ -173,13 +185,16 @@ impl Reading {
 
     fn namespace(&mut self, document: &Node, source: &str) {
         let metadata = document.field("metadata");
-        let Some(name) = metadata.and_then(|its| its.field("name")).and_then(Node::text).filter(|its| !its.is_empty()) else {
+        let Some(name) = metadata.and_then(|its| its.field("name")).and_then(Node::text).filter(|its| !its.is_empty())
+        else {
             self.wrong(document, source, "a Namespace needs metadata.name");
             return;
         };
         let entries = metadata.and_then(|its| its.field("labels")).and_then(Node::entries).unwrap_or_default();
         // A label that is no text would be dropped by nobody else either: the API server refuses it.
-        for entry in entries.iter().filter(|entry| entry.key.starts_with("pratique.dev/") && entry.node.text().is_none()) {
+        for entry in
+            entries.iter().filter(|entry| entry.key.starts_with("pratique.dev/") && entry.node.text().is_none())
+        {
             let message = "must be text: quote it".to_owned();
             let path = format!("metadata.labels.{}", entry.key);
             self.mistakes.push(told(&entry.node, source, &path, message));

@@ -60,19 +60,12 @@ impl Digest {
             .ok_or_else(|| InvalidDigest::UnsupportedAlgorithm(name.chars().take(QUOTED).collect()))?;
         let (expected, found) = (algorithm.hex_length(), hex.len());
         if found != expected {
-            return Err(InvalidDigest::WrongLength {
-                algorithm,
-                expected,
-                found,
-            });
+            return Err(InvalidDigest::WrongLength { algorithm, expected, found });
         }
         if !hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(InvalidDigest::NotLowerCaseHex);
         }
-        Ok(Self {
-            algorithm,
-            text: text.into(),
-        })
+        Ok(Self { algorithm, text: text.into() })
     }
 
     #[must_use]
@@ -120,20 +113,10 @@ impl fmt::Display for InvalidDigest {
         match self {
             Self::MissingColon => f.write_str("a digest is written algorithm:hex, such as sha256:0123..."),
             Self::UnsupportedAlgorithm(name) => {
-                write!(
-                    f,
-                    "digest algorithm {name:?} is not supported: use sha256, sha384 or sha512, in lower case"
-                )
+                write!(f, "digest algorithm {name:?} is not supported: use sha256, sha384 or sha512, in lower case")
             }
-            Self::WrongLength {
-                algorithm,
-                expected,
-                found,
-            } => {
-                write!(
-                    f,
-                    "a {algorithm} digest has {expected} hex digits and this one has {found}: copy all of it"
-                )
+            Self::WrongLength { algorithm, expected, found } => {
+                write!(f, "a {algorithm} digest has {expected} hex digits and this one has {found}: copy all of it")
             }
             Self::NotLowerCaseHex => f.write_str("a digest has only the digits 0-9 and a-f, in lower case"),
         }
@@ -164,33 +147,15 @@ mod tests {
 
     #[test]
     fn a_digest_without_a_colon_is_refused() {
-        assert_eq!(
-            Digest::parse(&digest(Algorithm::Sha256).replace(':', "")),
-            Err(InvalidDigest::MissingColon)
-        );
+        assert_eq!(Digest::parse(&digest(Algorithm::Sha256).replace(':', "")), Err(InvalidDigest::MissingColon));
         assert_eq!(Digest::parse(""), Err(InvalidDigest::MissingColon));
     }
 
     #[test]
     fn only_the_listed_algorithms_are_supported_and_only_in_lower_case() {
-        for name in [
-            "md5",
-            "sha1",
-            "SHA256",
-            "Sha256",
-            "sha256 ",
-            " sha256",
-            "sha-256",
-            "sha256+b64",
-            "blake3",
-            "",
-        ] {
+        for name in ["md5", "sha1", "SHA256", "Sha256", "sha256 ", " sha256", "sha-256", "sha256+b64", "blake3", ""] {
             let text = format!("{name}:{}", "0f".repeat(32));
-            assert_eq!(
-                Digest::parse(&text),
-                Err(InvalidDigest::UnsupportedAlgorithm(name.into())),
-                "{text}"
-            );
+            assert_eq!(Digest::parse(&text), Err(InvalidDigest::UnsupportedAlgorithm(name.into())), "{text}");
         }
     }
 
@@ -201,33 +166,15 @@ mod tests {
             let mut text = digest(algorithm);
             text.push('0');
             let found = expected + 1;
-            assert_eq!(
-                Digest::parse(&text),
-                Err(InvalidDigest::WrongLength {
-                    algorithm,
-                    expected,
-                    found
-                })
-            );
+            assert_eq!(Digest::parse(&text), Err(InvalidDigest::WrongLength { algorithm, expected, found }));
             text.truncate(text.len() - 2);
             let found = expected - 1;
-            assert_eq!(
-                Digest::parse(&text),
-                Err(InvalidDigest::WrongLength {
-                    algorithm,
-                    expected,
-                    found
-                })
-            );
+            assert_eq!(Digest::parse(&text), Err(InvalidDigest::WrongLength { algorithm, expected, found }));
         }
         let found = 0;
         assert_eq!(
             Digest::parse("sha256:"),
-            Err(InvalidDigest::WrongLength {
-                algorithm: Algorithm::Sha256,
-                expected: 64,
-                found
-            })
+            Err(InvalidDigest::WrongLength { algorithm: Algorithm::Sha256, expected: 64, found })
         );
     }
 
@@ -243,10 +190,7 @@ mod tests {
     #[test]
     fn an_unknown_algorithm_is_repeated_in_part_only() {
         let text = format!("{}:00", "x".repeat(10_000));
-        assert_eq!(
-            Digest::parse(&text),
-            Err(InvalidDigest::UnsupportedAlgorithm("x".repeat(32).into()))
-        );
+        assert_eq!(Digest::parse(&text), Err(InvalidDigest::UnsupportedAlgorithm("x".repeat(32).into())));
     }
 
     #[test]

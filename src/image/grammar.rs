@@ -131,9 +131,7 @@ pub(super) fn is_tag(tag: &str) -> bool {
     tag.len() <= MAX_TAG
         && !tag.is_empty()
         && !tag.starts_with(['.', '-'])
-        && tag
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+        && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
 /// The first character that occurs in no image name whatever its place: blanks, control characters, all beyond ASCII.
@@ -149,11 +147,7 @@ pub(super) fn scheme(text: &str) -> Option<&str> {
 /// A registry as it has to be written to be read as one again: capitals are the only way to tell a host without dot
 /// and port from a namespace of Docker Hub. Every other stands as it is.
 pub(super) fn written_registry(registry: &str) -> Cow<'_, str> {
-    if names_a_registry(registry) || is_star(registry) {
-        registry.into()
-    } else {
-        registry.to_ascii_uppercase().into()
-    }
+    if names_a_registry(registry) || is_star(registry) { registry.into() } else { registry.to_ascii_uppercase().into() }
 }
 
 /// Whether a component of a pattern is a wildcard as a whole.

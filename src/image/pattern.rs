@@ -62,10 +62,7 @@ impl Pattern {
             return Err(InvalidPattern::TagOrDigest);
         }
         let (registry, repository) = split_registry(text)?;
-        let mut parts: Vec<&str> = repository
-            .into_iter()
-            .flat_map(|repository| repository.split('/'))
-            .collect();
+        let mut parts: Vec<&str> = repository.into_iter().flat_map(|repository| repository.split('/')).collect();
         if registry == grammar::DOCKER_HUB && parts.len() == 1 && parts != ["**"] {
             parts.insert(0, grammar::OFFICIAL);
         }
@@ -77,10 +74,7 @@ impl Pattern {
             canonical.push('/');
             canonical.push_str(part);
         }
-        Ok(Self {
-            text: canonical.into_boxed_str(),
-            components: components.into_boxed_slice(),
-        })
+        Ok(Self { text: canonical.into_boxed_str(), components: components.into_boxed_slice() })
     }
 
     #[must_use]
@@ -105,11 +99,7 @@ impl fmt::Display for Pattern {
 fn split_registry(text: &str) -> Result<(&str, Option<&str>), InvalidPattern> {
     match text.split_once('/') {
         Some((first, rest)) if grammar::is_star(first) || grammar::names_a_registry(first) => {
-            let registry = if grammar::is_docker_hub(first) {
-                grammar::DOCKER_HUB
-            } else {
-                first
-            };
+            let registry = if grammar::is_docker_hub(first) { grammar::DOCKER_HUB } else { first };
             Ok((registry, Some(rest)))
         }
         Some(_) => Ok((grammar::DOCKER_HUB, Some(text))),
@@ -145,11 +135,7 @@ fn component(part: &str) -> Result<Component, InvalidPattern> {
         ComponentFlaw::UpperCase => InvalidPattern::UpperCase(part.into()),
         ComponentFlaw::Malformed => InvalidPattern::Component(part.into()),
     })?;
-    Ok(if part.contains('*') {
-        Component::Partial(Wildcard::new(part))
-    } else {
-        Component::Literal(part.into())
-    })
+    Ok(if part.contains('*') { Component::Partial(Wildcard::new(part)) } else { Component::Literal(part.into()) })
 }
 
 impl Component {
@@ -251,16 +237,10 @@ impl fmt::Display for InvalidPattern {
         match self {
             Self::Empty => f.write_str("the pattern is empty and would match nothing: write one or remove the entry"),
             Self::TooLong { found, limit } => {
-                write!(
-                    f,
-                    "the pattern has {found} bytes and at most {limit} are possible: shorten it"
-                )
+                write!(f, "the pattern has {found} bytes and at most {limit} are possible: shorten it")
             }
             Self::Character(character) => {
-                write!(
-                    f,
-                    "the pattern contains {character:?}: remove it, patterns are plain ASCII without blanks"
-                )
+                write!(f, "the pattern contains {character:?}: remove it, patterns are plain ASCII without blanks")
             }
             Self::Scheme(scheme) => write!(f, "an image name has no scheme: remove {:?}", format!("{scheme}://")),
             Self::DoubleStar(part) => write!(
@@ -282,10 +262,7 @@ impl fmt::Display for InvalidPattern {
                 write the repository alone, and tags under `tags.deny` or `tags.allow`",
             ),
             Self::UpperCase(component) => {
-                write!(
-                    f,
-                    "{component:?} has capital letters and no repository has any: write it in lower case"
-                )
+                write!(f, "{component:?} has capital letters and no repository has any: write it in lower case")
             }
             Self::EmptyComponent => {
                 f.write_str("a part of the pattern is empty: look for a leading, trailing or doubled \"/\"")
@@ -301,16 +278,10 @@ impl fmt::Display for InvalidPattern {
                  an IPv6 address brackets, and \"*\" is the only wildcard"
             ),
             Self::Port(port) => {
-                write!(
-                    f,
-                    "{port:?} is no port: write a number from 1 to 65535 without leading zeros, or \"*\" for any"
-                )
+                write!(f, "{port:?} is no port: write a number from 1 to 65535 without leading zeros, or \"*\" for any")
             }
             Self::DockerHubAlias(registry) => {
-                write!(
-                    f,
-                    "{registry:?} would miss Docker Hub, whose hosts are all read as docker.io: write that"
-                )
+                write!(f, "{registry:?} would miss Docker Hub, whose hosts are all read as docker.io: write that")
             }
             Self::Tag(tag) => write!(
                 f,

@@ -31,10 +31,7 @@ impl Reference {
             return Err(InvalidReference::Empty);
         }
         if found > grammar::MAX_LENGTH {
-            return Err(InvalidReference::TooLong {
-                found,
-                limit: grammar::MAX_LENGTH,
-            });
+            return Err(InvalidReference::TooLong { found, limit: grammar::MAX_LENGTH });
         }
         read(text).map_err(|flaw| root_cause(text).unwrap_or(flaw))
     }
@@ -73,12 +70,7 @@ impl Reference {
 /// A host without dot and port stands in capitals: `foo/bar` would be a repository of Docker Hub.
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}{}",
-            grammar::written_registry(self.registry()),
-            &self.text[self.registry_end..]
-        )?;
+        write!(f, "{}{}", grammar::written_registry(self.registry()), &self.text[self.registry_end..])?;
         match &self.digest {
             Some(digest) => write!(f, "@{digest}"),
             None => Ok(()),
@@ -106,17 +98,10 @@ fn read(text: &str) -> Result<Reference, InvalidReference> {
         return Err(InvalidReference::ImageId);
     }
     let registry = registry.unwrap_or(grammar::DOCKER_HUB);
-    let namespace = if registry == grammar::DOCKER_HUB && !repository.contains('/') {
-        "library/"
-    } else {
-        ""
-    };
+    let namespace = if registry == grammar::DOCKER_HUB && !repository.contains('/') { "library/" } else { "" };
     let found = namespace.len() + repository.len();
     if found > grammar::MAX_REPOSITORY {
-        return Err(InvalidReference::RepositoryTooLong {
-            found,
-            limit: grammar::MAX_REPOSITORY,
-        });
+        return Err(InvalidReference::RepositoryTooLong { found, limit: grammar::MAX_REPOSITORY });
     }
     let registry_end = registry.len();
     let name_end = registry_end + 1 + found;
@@ -130,19 +115,13 @@ fn read(text: &str) -> Result<Reference, InvalidReference> {
         text.push(':');
         text.push_str(tag);
     }
-    Ok(Reference {
-        text: text.into_boxed_str(),
-        registry_end,
-        name_end,
-        digest,
-    })
+    Ok(Reference { text: text.into_boxed_str(), registry_end, name_end, digest })
 }
 
 /// The registry, if one is written, and what follows it. All names of Docker Hub become the one.
 fn split_registry(tagged: &str) -> Result<(Option<&str>, &str), InvalidReference> {
-    let Some((registry, remainder)) = tagged
-        .split_once('/')
-        .filter(|(component, _)| grammar::names_a_registry(component))
+    let Some((registry, remainder)) =
+        tagged.split_once('/').filter(|(component, _)| grammar::names_a_registry(component))
     else {
         return Ok((None, tagged));
     };
@@ -150,11 +129,7 @@ fn split_registry(tagged: &str) -> Result<(Option<&str>, &str), InvalidReference
         RegistryFlaw::Host => InvalidReference::Registry(registry.into()),
         RegistryFlaw::Port(port) => InvalidReference::Port(port.into()),
     })?;
-    let registry = if grammar::is_docker_hub(registry) {
-        grammar::DOCKER_HUB
-    } else {
-        registry
-    };
+    let registry = if grammar::is_docker_hub(registry) { grammar::DOCKER_HUB } else { registry };
     Ok((Some(registry), remainder))
 }
 
@@ -239,16 +214,10 @@ impl fmt::Display for InvalidReference {
         match self {
             Self::Empty => f.write_str("the image is empty: name one, such as registry.example/repository:tag"),
             Self::TooLong { found, limit } => {
-                write!(
-                    f,
-                    "the name has {found} bytes and no image name has more than {limit}: shorten it"
-                )
+                write!(f, "the name has {found} bytes and no image name has more than {limit}: shorten it")
             }
             Self::Character(character) => {
-                write!(
-                    f,
-                    "the name contains {character:?}: remove it, image names have no blanks and are plain ASCII"
-                )
+                write!(f, "the name contains {character:?}: remove it, image names have no blanks and are plain ASCII")
             }
             Self::Scheme(scheme) if &**scheme == "ko" => {
                 f.write_str("ko:// names an image that is yet to be built: apply the output of `ko resolve` instead")
@@ -265,16 +234,10 @@ impl fmt::Display for InvalidReference {
                  an IPv6 address brackets"
             ),
             Self::Port(port) => {
-                write!(
-                    f,
-                    "{port:?} is no port: write a number from 1 to 65535 without leading zeros"
-                )
+                write!(f, "{port:?} is no port: write a number from 1 to 65535 without leading zeros")
             }
             Self::UpperCase(component) => {
-                write!(
-                    f,
-                    "{component:?} has capital letters: write the repository in lower case"
-                )
+                write!(f, "{component:?} has capital letters: write the repository in lower case")
             }
             Self::EmptyComponent => {
                 f.write_str("a part of the repository is empty: look for a leading, trailing or doubled \"/\"")
@@ -285,10 +248,7 @@ impl fmt::Display for InvalidReference {
                  with one \".\", one or two \"_\" or any \"-\" between"
             ),
             Self::RepositoryTooLong { found, limit } => {
-                write!(
-                    f,
-                    "the repository has {found} characters and at most {limit} are possible: shorten it"
-                )
+                write!(f, "the repository has {found} characters and at most {limit} are possible: shorten it")
             }
             Self::EmptyTag => f.write_str("no tag follows the \":\": write one or remove the colon"),
             Self::Tag(tag) => {
@@ -298,10 +258,7 @@ impl fmt::Display for InvalidReference {
                 )
             }
             Self::TagTooLong { found, limit } => {
-                write!(
-                    f,
-                    "the tag has {found} characters and at most {limit} are possible: shorten it"
-                )
+                write!(f, "the tag has {found} characters and at most {limit} are possible: shorten it")
             }
             Self::Digest(flaw) => flaw.fmt(f),
         }

@@ -28,7 +28,9 @@ where
 {
     // The libraries below speak up only when something is wrong.
     let filter = EnvFilter::new(format!("warn,pratique={level}"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    // A line that cannot be written (the reader of the pipe is gone, the disk is full) is lost and no more: saying so
+    // would be written to standard error too, and panics where that fails, in the middle of a review.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
     match format {
         Format::Json => {
             Box::new(builder.json().flatten_event(true).with_current_span(false).with_span_list(false).finish())

@@ -60,6 +60,10 @@ impl Metrics {
                 "1: the manifests on disk are invalid, the last good ones are in force",
             )?,
         };
+        // Counted from zero, so that the first drop is an increase that an alert sees.
+        for outcome in ["finished", "dropped", "failed"] {
+            metrics.background.with_label_values(&[outcome]).reset();
+        }
         metrics.enter(registry)?;
         Ok(metrics)
     }

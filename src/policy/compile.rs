@@ -6,8 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use super::document::reader::{Field, Mistakes, Place, Placed, Read, Text, nearest, quoted, refuse_repeated};
+use super::document::reader::{Field, Mistakes, Place, Placed, Read, Text, refuse_repeated};
 use super::document::scalar::{DNS_LABEL, is_dns_label};
+use super::document::wording::{nearest, quoted};
 use super::document::{Mistake, Node, parse_documents};
 use super::file::{API_VERSION, Authority, Document, KIND, Spec};
 use super::{Inaccessible, Policy, PolicyName, Unavailable, Unmatched};
@@ -26,18 +27,12 @@ pub struct Compiled {
 
 /// Compiles one `ImagePolicy`. `source` is the file, or the object in the cluster, that the mistakes name.
 pub fn compile(node: &Node, source: &str) -> Result<Compiled, Vec<Mistake>> {
-    let mut findings = Findings {
-        mistakes: Mistakes::of(source),
-        warnings: Mistakes::of(source),
-    };
+    let mut findings = Findings { mistakes: Mistakes::of(source), warnings: Mistakes::of(source) };
     let policy = Document::read(node, &Place::root(node), &mut findings.mistakes)
         .and_then(|document| policy(document, Origin::of(node), &mut findings));
     let Findings { mut mistakes, warnings } = findings;
     match policy {
-        Some(policy) if mistakes.is_empty() => Ok(Compiled {
-            policy,
-            warnings: warnings.in_order(),
-        }),
+        Some(policy) if mistakes.is_empty() => Ok(Compiled { policy, warnings: warnings.in_order() }),
         Some(_) => Err(mistakes.in_order()),
         None => {
             if mistakes.is_empty() {
@@ -53,16 +48,11 @@ pub fn compile(node: &Node, source: &str) -> Result<Compiled, Vec<Mistake>> {
 pub fn built_in() -> Vec<Policy> {
     let files = [
         ("baseline.yaml", include_str!("../../manifests/policies/baseline.yaml")),
-        (
-            "restricted.yaml",
-            include_str!("../../manifests/policies/restricted.yaml"),
-        ),
+        ("restricted.yaml", include_str!("../../manifests/policies/restricted.yaml")),
     ];
     let compiled = files.iter().flat_map(|(source, text)| {
         let documents = parse_documents(text).expect("the text is part of the program, and a test reads it");
-        documents
-            .into_iter()
-            .map(|node| compile(&node, source).expect("as above").policy)
+        documents.into_iter().map(|node| compile(&node, source).expect("as above").policy)
     });
     compiled.collect()
 }
@@ -88,35 +78,18 @@ impl Origin {
 }
 
 fn policy(document: Document, origin: Origin, findings: &mut Findings) -> Option<Policy> {
-    let Document {
-        api_version,
-        kind,
-        metadata,
-        spec,
-        status: _,
-    } = document;
+    let Document { api_version, kind, metadata, spec, status: _ } = document;
     must_be(&api_version, API_VERSION, &mut findings.mistakes);
     must_be(&kind, KIND, &mut findings.mistakes);
-    let name = metadata
-        .given()
-        .and_then(|metadata| policy_name(&metadata.name, &mut findings.mistakes));
-    let Field::Given(Spec {
-        unmatched,
-        unavailable,
-        inaccessible,
-        rules,
-        authorities,
-    }) = spec
-    else {
+    let name = metadata.given().and_then(|metadata| policy_name(&metadata.name, &mut findings.mistakes));
+    let Field::Given(Spec { unmatched, unavailable, inaccessible, rules, authorities }) = spec else {
         return None;
     };
     let trusted = Trusted::of(&authorities, &mut findings.mistakes);
     for authority in authorities.given().into_iter().flatten() {
         authority::check(authority, origin, findings);
     }
-    let rules = rules
-        .given()
-        .and_then(|rules| rule::compile_all(&rules.0, &trusted, findings));
+    let rules = rules.given().and_then(|rules| rule::compile_all(&rules.0, &trusted, findings));
     Some(Policy {
         name: name?,
         unmatched: unmatched.or(Unmatched::Deny),
@@ -128,10 +101,7 @@ fn policy(document: Document, origin: Origin, findings: &mut Findings) -> Option
 
 fn must_be(field: &Field<Text>, expected: &str, mistakes: &mut Mistakes) {
     if let Some(text) = field.given().filter(|text| text.value != expected) {
-        mistakes.add(
-            &text.place,
-            format!("must be {expected}, found {}", quoted(&text.value)),
-        );
+        mistakes.add(&text.place, format!("must be {expected}, found {}", quoted(&text.value)));
     }
 }
 
@@ -144,10 +114,7 @@ fn policy_name(name: &Field<Text>, mistakes: &mut Mistakes) -> Option<PolicyName
 /// Names that stand in labels, log lines and metrics.
 fn check_label(name: &Text, what: &str, mistakes: &mut Mistakes) {
     if !is_dns_label(&name.value) {
-        mistakes.add(
-            &name.place,
-            format!("{what} has {DNS_LABEL}; found {}", quoted(&name.value)),
-        );
+        mistakes.add(&name.place, format!("{what} has {DNS_LABEL}; found {}", quoted(&name.value)));
     }
 }
 
@@ -161,10 +128,7 @@ impl<'a> Trusted<'a> {
             Field::Unusable => return Self(None),
             Field::Given(list) => list,
         };
-        let names: Vec<&Text> = list
-            .iter()
-            .filter_map(|authority| authority.value.name.given())
-            .collect();
+        let names: Vec<&Text> = list.iter().filter_map(|authority| authority.value.name.given()).collect();
         refuse_repeated(names.iter().copied(), mistakes);
         let all_read = names.len() == list.len();
         Self(all_read.then(|| names.iter().map(|name| name.value.as_str()).collect()))
@@ -181,28 +145,17 @@ impl<'a> Trusted<'a> {
                 (None, true) => "spec.authorities has none".to_owned(),
                 (None, false) => format!("there are {}", known.join(", ")),
             };
-            mistakes.add(
-                &name.place,
-                format!("no authority is named {}; {advice}", quoted(&name.value)),
-            );
+            mistakes.add(&name.place, format!("no authority is named {}; {advice}", quoted(&name.value)));
         }
     }
 }
 
 /// Exactly one of these fields must be there: a mistake for none and for several.
 fn exactly_one(place: &Place, fields: &[(&str, bool)], mistakes: &mut Mistakes) {
-    let written: Vec<&str> = fields
-        .iter()
-        .filter(|(_, written)| *written)
-        .map(|(name, _)| *name)
-        .collect();
+    let written: Vec<&str> = fields.iter().filter(|(_, written)| *written).map(|(name, _)| *name).collect();
     if written.len() != 1 {
         let all: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
-        let found = if written.is_empty() {
-            "none".to_owned()
-        } else {
-            written.join(" and ")
-        };
+        let found = if written.is_empty() { "none".to_owned() } else { written.join(" and ") };
         mistakes.add(place, format!("needs exactly one of {}; found {found}", all.join(", ")));
     }
 }

@@ -36,10 +36,7 @@ pub struct Part {
 
 impl std::fmt::Debug for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Part")
-            .field("name", &self.name)
-            .field("status", &(self.status)())
-            .finish()
+        f.debug_struct("Part").field("name", &self.name).field("status", &(self.status)()).finish()
     }
 }
 
@@ -95,11 +92,8 @@ fn readiness(parts: &[Part], draining: bool) -> Response {
     if draining {
         lines.push_str("[-] server: draining\n");
     }
-    let (status, summary) = if ready {
-        (StatusCode::OK, "ready")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
-    };
+    let (status, summary) =
+        if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     text(status, lines + summary)
 }
 
@@ -117,10 +111,7 @@ fn exposition(registry: &Registry, refresh: &[Refresh]) -> Response {
         }
         Err(error) => {
             tracing::error!(%error, "metrics cannot be encoded");
-            text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                format!("metrics cannot be encoded: {error}"),
-            )
+            text(StatusCode::INTERNAL_SERVER_ERROR, format!("metrics cannot be encoded: {error}"))
         }
     }
 }

@@ -26,10 +26,7 @@ struct Taken {
 
 impl Capacity {
     pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self {
-            limit,
-            taken: Mutex::default(),
-        })
+        Arc::new(Self { limit, taken: Mutex::default() })
     }
 
     /// A seat for a newcomer; none when every connection is having a review judged.
@@ -45,11 +42,7 @@ impl Capacity {
         taken.next += 1;
         let seat = Arc::new(Seat::new());
         taken.seats.insert(id, Arc::clone(&seat));
-        Some(Place {
-            id,
-            seat,
-            capacity: Arc::clone(self),
-        })
+        Some(Place { id, seat, capacity: Arc::clone(self) })
     }
 
     #[cfg(test)]
@@ -120,10 +113,7 @@ impl Seat {
             quiet_since: Instant::now(),
             head_since: None,
         };
-        Self {
-            standing: Mutex::new(standing),
-            leave: Notify::new(),
-        }
+        Self { standing: Mutex::new(standing), leave: Notify::new() }
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
@@ -279,11 +269,7 @@ mod tests {
         assert!(first > made + head && first < made + idle);
         pause();
         place.seat.bytes_came();
-        assert_eq!(
-            due(&place),
-            (first, Overdue::Head),
-            "the first byte counts, not the last"
-        );
+        assert_eq!(due(&place), (first, Overdue::Head), "the first byte counts, not the last");
 
         let open = place.seat.request();
         place.seat.bytes_came();

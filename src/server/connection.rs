@@ -53,27 +53,14 @@ impl Host {
     pub(super) fn new(router: Router, tls: Option<TlsAcceptor>, bounds: Bounds) -> Self {
         let mut http1 = http1::Builder::new();
         // Its timer counts idle time as header time; `Seat` tells them apart.
-        http1
-            .timer(TokioTimer::new())
-            .header_read_timeout(None)
-            .max_buf_size(bounds.head);
+        http1.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(bounds.head);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2.timer(TokioTimer::new()).max_concurrent_streams(bounds.streams);
         // Room for several reviews of usual size in each direction; bodies are read as they come, so this is also all
         // that a connection buffers.
-        http2
-            .initial_stream_window_size(64 << 10)
-            .initial_connection_window_size(1 << 20)
-            .max_send_buf_size(64 << 10);
+        http2.initial_stream_window_size(64 << 10).initial_connection_window_size(1 << 20).max_send_buf_size(64 << 10);
         http2.max_header_list_size(u32::try_from(bounds.head).unwrap_or(u32::MAX));
-        Self {
-            router,
-            tls,
-            bounds,
-            http1,
-            http2,
-            complaints: Mutex::default(),
-        }
+        Self { router, tls, bounds, http1, http2, complaints: Mutex::default() }
     }
 
     /// Says what went wrong with a caller, seldom enough.
@@ -127,15 +114,8 @@ async fn serve_http1<S: AsyncRead + AsyncWrite + Unpin>(
     seat: &Arc<Seat>,
     stopped: watch::Receiver<bool>,
 ) {
-    let watched = Watched {
-        stream,
-        heads: Some(Arc::clone(seat)),
-        linger: host.bounds.linger,
-        farewell: None,
-    };
-    let connection = host
-        .http1
-        .serve_connection(TokioIo::new(watched), service(&host.router, seat));
+    let watched = Watched { stream, heads: Some(Arc::clone(seat)), linger: host.bounds.linger, farewell: None };
+    let connection = host.http1.serve_connection(TokioIo::new(watched), service(&host.router, seat));
     tend(connection, seat, stopped, &host.bounds).await;
 }
 
@@ -145,15 +125,8 @@ async fn serve_http2<S: AsyncRead + AsyncWrite + Unpin>(
     seat: &Arc<Seat>,
     stopped: watch::Receiver<bool>,
 ) {
-    let watched = Watched {
-        stream,
-        heads: None,
-        linger: host.bounds.linger,
-        farewell: None,
-    };
-    let connection = host
-        .http2
-        .serve_connection(TokioIo::new(watched), service(&host.router, seat));
+    let watched = Watched { stream, heads: None, linger: host.bounds.linger, farewell: None };
+    let connection = host.http2.serve_connection(TokioIo::new(watched), service(&host.router, seat));
     tend(connection, seat, stopped, &host.bounds).await;
 }
 
@@ -304,9 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
         }
         let linger = this.linger;
-        let farewell = this
-            .farewell
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(linger)));
+        let farewell = this.farewell.get_or_insert_with(|| Box::pin(tokio::time::sleep(linger)));
         let mut scratch = [0; 4096];
         while farewell.as_mut().poll(context).is_pending() {
             let mut unread = ReadBuf::new(&mut scratch);

@@ -20,21 +20,13 @@ pub(super) async fn guard(State(drain): State<Drain>, request: Request, next: Ne
         Ok(response) => response,
         Err(panic) => {
             tracing::error!(%panic, "a request ended in a panic and was answered with 500; please report it as a bug");
-            text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "this request met a bug in pratique; its log has the details",
-            )
+            text(StatusCode::INTERNAL_SERVER_ERROR, "this request met a bug in pratique; its log has the details")
         }
     };
     // After 408 and 413 the rest of the body is still on its way. HTTP/2 has GOAWAY instead and forbids the header.
-    let unread = matches!(
-        response.status(),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE
-    );
+    let unread = matches!(response.status(), StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE);
     if version <= Version::HTTP_11 && (unread || drain.started()) {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

@@ -44,20 +44,9 @@ pub async fn listen(
     let address = listener.local_addr().map_err(failed)?;
     let (stop, stopped) = watch::channel(false);
     let host = Arc::new(Host::new(router, tls.map(TlsAcceptor::from), bounds.clone()));
-    let door = Door {
-        listener,
-        host,
-        capacity: Capacity::new(seats(bounds)),
-        stopped,
-    };
+    let door = Door { listener, host, capacity: Capacity::new(seats(bounds)), stopped };
     let (settle, grace) = (bounds.settle, bounds.grace);
-    Ok(Running {
-        address,
-        drain,
-        stop,
-        settle,
-        task: tokio::spawn(door.keep(grace)),
-    })
+    Ok(Running { address, drain, stop, settle, task: tokio::spawn(door.keep(grace)) })
 }
 
 /// A listener at work; dropping it cuts every connection.
@@ -75,6 +64,12 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns when nobody accepts any more though nobody asked for a drain: a bug of ours, and the end of all answers.
+    pub async fn broken(&mut self) {
+        let ended = (&mut self.task).await;
+        tracing::error!(address = %self.address, ?ended, "the listener ended by itself; please report it as a bug");
     }
 
     /// Drains as described above and returns how many connections had to be cut when the grace was over.
@@ -122,7 +117,7 @@ impl Door {
                 },
             }
         }
-        let _held = self.listener;
+        drop(self.listener);
         let farewell = async { while guests.join_next().await.map(report).is_some() {} };
         if tokio::time::timeout(grace, farewell).await.is_ok() {
             return 0;
@@ -134,17 +129,9 @@ impl Door {
     fn admit(&self, stream: TcpStream, peer: SocketAddr, guests: &mut JoinSet<()>) {
         match self.capacity.seat() {
             Some(place) => {
-                guests.spawn(welcome(
-                    stream,
-                    peer,
-                    Arc::clone(&self.host),
-                    place,
-                    self.stopped.clone(),
-                ));
+                guests.spawn(welcome(stream, peer, Arc::clone(&self.host), place, self.stopped.clone()));
             }
-            None => self.host.complain(&format_args!(
-                "no room for {peer}: every connection is having a review judged"
-            )),
+            None => self.host.complain(&format_args!("no room for {peer}: every connection is having a review judged")),
         }
     }
 }
@@ -164,21 +151,26 @@ fn report(ended: Result<(), JoinError>) {
 /// The soft limit of files is raised to the hard one first, as Go's runtime does: containers often start at 1,024.
 fn seats(bounds: &Bounds) -> usize {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let files = if setrlimit(Resource::Nofile, raised).is_ok() {
-        limit.maximum
-    } else {
-        limit.current
-    };
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let files = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
     let half = files.map_or(usize::MAX, |files| usize::try_from(files / 2).unwrap_or(usize::MAX));
     if half < bounds.connections {
-        tracing::warn!(
-            connections = half,
-            "fewer connections than usual: raise the limit of open files (ulimit -n)"
-        );
+        tracing::warn!(connections = half, "fewer connections than usual: raise the limit of open files (ulimit -n)");
     }
     bounds.connections.min(half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_that_ends_by_itself_is_noticed() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut running = listen(address, Router::new(), None, &Bounds::admin(), Drain::default()).await.unwrap();
+        let moment = Duration::from_millis(50);
+        tokio::time::timeout(moment, running.broken()).await.expect_err("it is at work");
+        running.task.abort();
+        tokio::time::timeout(Duration::from_secs(10), running.broken()).await.expect("it has ended");
+    }
 }

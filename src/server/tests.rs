@@ -39,10 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Nobody waits for a test server to settle.
 fn quick() -> Bounds {
-    Bounds {
-        settle: Duration::ZERO,
-        ..Bounds::default()
-    }
+    Bounds { settle: Duration::ZERO, ..Bounds::default() }
 }
 
 /// A server whose reviews do what their body says.
@@ -81,9 +78,7 @@ impl Served {
                     b"hang" => std::future::pending().await,
                     b"deadline" => {
                         let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-                        return Ok(Reply {
-                            body: left.to_string().into_bytes(),
-                        });
+                        return Ok(Reply { body: left.to_string().into_bytes() });
                     }
                     b"wait" => {
                         arrived.send_modify(|count| *count += 1);
@@ -91,22 +86,14 @@ impl Served {
                     }
                     _ => {}
                 }
-                Ok(Reply {
-                    body: body.len().to_string().into_bytes(),
-                })
+                Ok(Reply { body: body.len().to_string().into_bytes() })
             }
         };
         let router = routes(answer, bounds, drain.clone());
         let tls = server_config(identity, client).unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let running = listen(address, router, Some(tls), bounds, drain.clone()).await.unwrap();
-        Self {
-            running,
-            drain,
-            authority: authority.to_owned(),
-            release,
-            waiting,
-        }
+        Self { running, drain, authority: authority.to_owned(), release, waiting }
     }
 
     fn address(&self) -> SocketAddr {
@@ -114,12 +101,7 @@ impl Served {
     }
 
     fn caller(&self, protocol: Protocol) -> Caller {
-        Caller {
-            address: self.address(),
-            authority: self.authority.clone(),
-            certificate: None,
-            protocol,
-        }
+        Caller { address: self.address(), authority: self.authority.clone(), certificate: None, protocol }
     }
 
     async fn connect(&self, protocol: Protocol) -> Session {
@@ -150,9 +132,7 @@ struct Caller {
 impl Caller {
     async fn tls(&self) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(self.authority.as_bytes()).unwrap())
-            .unwrap();
+        roots.add(CertificateDer::from_pem_slice(self.authority.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let builder = builder.unwrap().with_root_certificates(roots);
@@ -254,11 +234,7 @@ async fn read(response: Response<Incoming>) -> hyper::Result<Answer> {
     let (head, body) = response.into_parts();
     let body = within(body.collect()).await?.to_bytes();
     let body = String::from_utf8(body.to_vec()).unwrap();
-    Ok(Answer {
-        status: head.status.as_u16(),
-        head: Response::from_parts(head, ()),
-        body,
-    })
+    Ok(Answer { status: head.status.as_u16(), head: Response::from_parts(head, ()), body })
 }
 
 /// A request as API servers send it.
@@ -297,9 +273,7 @@ impl Body for Chunks {
 }
 
 async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .expect("it must not take so long")
+    tokio::time::timeout(PATIENCE, future).await.expect("it must not take so long")
 }
 
 /// Looks again and again until it is so.

@@ -79,25 +79,16 @@ where
         let deadline = arrival + before(timeout, self.bounds.margin);
         let by = deadline.min(arrival + self.bounds.body_time);
         let body = self.read(request.into_body());
-        let body = tokio::time::timeout_at(by.into(), body)
-            .await
-            .map_err(|_| Refusal::SlowBody)??;
+        let body = tokio::time::timeout_at(by.into(), body).await.map_err(|_| Refusal::SlowBody)??;
 
         let judging = seat.as_ref().map(Seat::judging);
         // The review answers by its deadline. Were it ever to hang, it must not keep its place for ever.
         let answer = tokio::time::timeout_at((arrival + timeout).into(), (self.answer)(body.bytes, deadline));
-        let reply = answer
-            .await
-            .map_err(|_| Refusal::NoAnswer(timeout))?
-            .map_err(Refusal::Malformed)?;
+        let reply = answer.await.map_err(|_| Refusal::NoAnswer(timeout))?.map_err(Refusal::Malformed)?;
         if let Some(judging) = judging {
             judging.answered();
         }
-        Ok((
-            [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-            reply.body,
-        )
-            .into_response())
+        Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], reply.body).into_response())
     }
 
     async fn read(&self, body: Body) -> Result<Held<'_>, Refusal> {
@@ -106,10 +97,7 @@ where
         if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
             return Err(Refusal::TooLarge { limit });
         }
-        let mut held = Held {
-            bytes: Vec::new(),
-            share: None,
-        };
+        let mut held = Held { bytes: Vec::new(), share: None };
         let mut body = pin!(body);
         while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
             let Ok(data) = frame.map_err(|error| Refusal::CutBody(error.to_string()))?.into_data() else {
@@ -311,13 +299,7 @@ mod tests {
         };
         assert_eq!(announced(&["application/json"]), Ok(()));
         assert_eq!(announced(&["Application/JSON ; charset=utf-8"]), Ok(()));
-        for wrong in [
-            "application/jsonp",
-            "application/yaml",
-            "text/json",
-            "",
-            ";application/json",
-        ] {
+        for wrong in ["application/jsonp", "application/yaml", "text/json", "", ";application/json"] {
             assert_eq!(announced(&[wrong]), Err(Refusal::ContentType(wrong.to_owned())));
         }
         assert_eq!(announced(&[]), Err(Refusal::ContentType(String::new())));
@@ -327,30 +309,16 @@ mod tests {
 
     #[test]
     fn large_bodies_share_one_pool_and_give_their_share_back() {
-        let bounds = Bounds {
-            body: 1000,
-            body_free: 100,
-            body_pool: 1000,
-            ..Bounds::default()
-        };
+        let bounds = Bounds { body: 1000, body_free: 100, body_pool: 1000, ..Bounds::default() };
         let pool = Semaphore::new(bounds.body_pool);
-        let mut small = Held {
-            bytes: Vec::new(),
-            share: None,
-        };
+        let mut small = Held { bytes: Vec::new(), share: None };
         assert_eq!(small.make_room(100, &bounds, &pool), Ok(()));
         assert_eq!(pool.available_permits(), 1000);
 
-        let mut large = Held {
-            bytes: vec![0; 100],
-            share: None,
-        };
+        let mut large = Held { bytes: vec![0; 100], share: None };
         assert_eq!(large.make_room(600, &bounds, &pool), Ok(()));
         assert_eq!(pool.available_permits(), 400);
-        let mut second = Held {
-            bytes: vec![0; 100],
-            share: None,
-        };
+        let mut second = Held { bytes: vec![0; 100], share: None };
         assert_eq!(second.make_room(600, &bounds, &pool), Err(Refusal::Busy));
         drop(large);
         assert_eq!(pool.available_permits(), 1000);

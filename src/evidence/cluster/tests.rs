@@ -90,7 +90,9 @@ fn the_same_name_twice_is_a_mistake_that_names_the_first() {
 
 #[test]
 fn what_claims_to_be_ours_is_never_passed_over() {
-    for (from, to) in [("v1alpha1", "v1beta7"), ("kind: ImagePolicy", "kind: ImagePolcy"), ("pratique.dev", "pratique.de")] {
+    for (from, to) in
+        [("v1alpha1", "v1beta7"), ("kind: ImagePolicy", "kind: ImagePolcy"), ("pratique.dev", "pratique.de")]
+    {
         let folder = Folder::new("ours").with("a.yaml", &policy("acme").replace(from, to));
         assert!(folder.read().is_err(), "{to}");
     }

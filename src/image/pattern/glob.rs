@@ -42,10 +42,7 @@ impl Glob {
             end: text.bytes().filter(|byte| *byte != b'*').count(),
         };
         if glob.end > MAX_LITERALS {
-            return Err(InvalidPattern::TooLong {
-                found: glob.end,
-                limit: MAX_LITERALS,
-            });
+            return Err(InvalidPattern::TooLong { found: glob.end, limit: MAX_LITERALS });
         }
         let mut reached = vec![[0; WORDS]];
         let mut place = 0;

@@ -56,11 +56,7 @@ impl Host {
         };
         let subdomains = name == "*" || name.starts_with("*.");
         let fixed = name.rsplit('.').take(name.split('.').count() - usize::from(subdomains));
-        let host = Self {
-            labels: fixed.map(Wildcard::new).collect(),
-            subdomains,
-            port,
-        };
+        let host = Self { labels: fixed.map(Wildcard::new).collect(), subdomains, port };
         let reaches_an_alias = grammar::DOCKER_HUB_ALIASES.iter().any(|alias| host.matches_name(alias));
         if reaches_an_alias && !host.matches_name(grammar::DOCKER_HUB) {
             return Err(InvalidPattern::DockerHubAlias(registry.into()));
@@ -80,10 +76,7 @@ impl Host {
 
     fn matches_name(&self, name: &str) -> bool {
         let mut labels = name.rsplit('.');
-        let fixed = self
-            .labels
-            .iter()
-            .all(|label| labels.next().is_some_and(|text| label.matches(text)));
+        let fixed = self.labels.iter().all(|label| labels.next().is_some_and(|text| label.matches(text)));
         fixed && labels.next().is_some() == self.subdomains
     }
 }

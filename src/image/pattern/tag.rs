@@ -27,10 +27,7 @@ impl TagPattern {
         if !possible {
             return Err(InvalidPattern::Tag(text.into()));
         }
-        Ok(Self {
-            text: text.into(),
-            wildcard: Wildcard::new(text),
-        })
+        Ok(Self { text: text.into(), wildcard: Wildcard::new(text) })
     }
 
     #[must_use]

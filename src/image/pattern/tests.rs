@@ -20,38 +20,14 @@ const ATTACKERS: &[(&str, &str, bool)] = &[
     // Un-anchored wildcards, as in Portieris before 0.14.2.
     ("*.trusted.example.com/org/*", "x.trusted.example.com/org/app", true),
     ("*.trusted.example.com/org/*", "a.b.trusted.example.com/org/app", true),
-    (
-        "*.trusted.example.com/org/*",
-        "attacker.com/x.trusted.example.com/org/evil",
-        false,
-    ),
-    (
-        "*.trusted.example.com/org/*",
-        "attacker.com/a.trusted.example.com/org",
-        false,
-    ),
+    ("*.trusted.example.com/org/*", "attacker.com/x.trusted.example.com/org/evil", false),
+    ("*.trusted.example.com/org/*", "attacker.com/a.trusted.example.com/org", false),
     ("*.trusted.example.com/org/*", "trusted.example.com/org/app", false),
     ("*.trusted.example.com/org/*", "eviltrusted.example.com/org/app", false),
-    (
-        "*.trusted.example.com/org/*",
-        "x.trusted.example.com.evil.com/org/app",
-        false,
-    ),
-    (
-        "*.trusted.example.com/org/*",
-        "x.trusted.example.com/org/sub/app",
-        false,
-    ),
-    (
-        "*.trusted.example.com/org/*",
-        "x.trusted.example.com/evil/org/app",
-        false,
-    ),
-    (
-        "*.trusted.example.com/org/*",
-        "x.trusted.example.com:5000/org/app",
-        false,
-    ),
+    ("*.trusted.example.com/org/*", "x.trusted.example.com.evil.com/org/app", false),
+    ("*.trusted.example.com/org/*", "x.trusted.example.com/org/sub/app", false),
+    ("*.trusted.example.com/org/*", "x.trusted.example.com/evil/org/app", false),
+    ("*.trusted.example.com/org/*", "x.trusted.example.com:5000/org/app", false),
     ("trusted.example.com/*", "attacker.com/trusted.example.com/x", false),
     // Suffixes of hosts, as in kata's genpolicy and k8schain.
     ("*.azurecr.io/**", "acme.azurecr.io/app", true),
@@ -62,16 +38,8 @@ const ATTACKERS: &[(&str, &str, bool)] = &[
     ("acme.azurecr.io/**", "evil.acme.azurecr.io/app", false),
     ("acme*.azurecr.io/**", "acme-prod.azurecr.io/app", true),
     ("acme*.azurecr.io/**", "acme.evil.azurecr.io/app", false),
-    (
-        "*.dkr.ecr.*.amazonaws.com/app",
-        "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app",
-        true,
-    ),
-    (
-        "*.dkr.ecr.*.amazonaws.com/app",
-        "x.dkr.ecr.y.s3.amazonaws.com/app",
-        false,
-    ),
+    ("*.dkr.ecr.*.amazonaws.com/app", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app", true),
+    ("*.dkr.ecr.*.amazonaws.com/app", "x.dkr.ecr.y.s3.amazonaws.com/app", false),
     ("ghcr.*/acme/**", "ghcr.io/acme/app", true),
     ("ghcr.*/acme/**", "ghcr.io.evil.com/acme/app", false),
     ("10.0.0.*/**", "10.0.0.7/app", true),
@@ -178,12 +146,8 @@ fn no_attacker_finds_a_name_that_a_pattern_means_for_another() {
 
 #[test]
 fn a_user_in_front_of_a_host_makes_no_image_that_a_pattern_could_be_asked_about() {
-    for image in [
-        "ghcr.io@evil.com/acme/x",
-        "ghcr.io:acme@evil.com/x",
-        "evil.com\\@ghcr.io/acme/x",
-        "ghcr.io%2facme/x",
-    ] {
+    for image in ["ghcr.io@evil.com/acme/x", "ghcr.io:acme@evil.com/x", "evil.com\\@ghcr.io/acme/x", "ghcr.io%2facme/x"]
+    {
         assert!(Reference::parse(image).is_err(), "{image}");
     }
 }
@@ -262,21 +226,12 @@ fn what_could_mean_two_things_or_nothing_is_refused() {
         ("*.io:50*/x", Flaw::Port("50*".into())),
         ("*.io:/x", Flaw::Port("".into())),
         ("*.docker.io/**", Flaw::DockerHubAlias("*.docker.io".into())),
-        (
-            "registry*.docker.io/**",
-            Flaw::DockerHubAlias("registry*.docker.io".into()),
-        ),
+        ("registry*.docker.io/**", Flaw::DockerHubAlias("registry*.docker.io".into())),
         ("*.docker.com/**", Flaw::DockerHubAlias("*.docker.com".into())),
     ] {
         assert_eq!(refused(text), flaw, "{text:?}");
     }
-    assert_eq!(
-        refused(&"a".repeat(1025)),
-        Flaw::TooLong {
-            found: 1025,
-            limit: 1024
-        }
-    );
+    assert_eq!(refused(&"a".repeat(1025)), Flaw::TooLong { found: 1025, limit: 1024 });
 }
 
 #[test]
@@ -353,62 +308,24 @@ fn a_tag_pattern_that_no_tag_could_match_is_refused() {
     assert_eq!(TagPattern::parse(""), Err(Flaw::Empty));
     assert_eq!(TagPattern::parse("v1 "), Err(Flaw::Character(' ')));
     assert_eq!(TagPattern::parse("v**"), Err(Flaw::DoubleStar("v**".into())));
-    assert_eq!(
-        TagPattern::parse(&"a".repeat(129)),
-        Err(Flaw::Tag("a".repeat(129).into()))
-    );
-    assert_eq!(
-        TagPattern::parse(&"a".repeat(300)),
-        Err(Flaw::TooLong { found: 300, limit: 257 })
-    );
+    assert_eq!(TagPattern::parse(&"a".repeat(129)), Err(Flaw::Tag("a".repeat(129).into())));
+    assert_eq!(TagPattern::parse(&"a".repeat(300)), Err(Flaw::TooLong { found: 300, limit: 257 }));
 }
 
 #[test]
 fn a_glob_is_anchored_and_one_star_stays_between_slashes() {
     let workflow = "https://github.com/acme/*/.github/workflows/release.yaml@refs/tags/*";
     for (text, identity, expected) in [
-        (
-            workflow,
-            "https://github.com/acme/app/.github/workflows/release.yaml@refs/tags/v1",
-            true,
-        ),
-        (
-            workflow,
-            "https://github.com/acme/app/.github/workflows/release.yaml@refs/tags/a/b",
-            false,
-        ),
-        (
-            workflow,
-            "https://github.com/acme/a/b/.github/workflows/release.yaml@refs/tags/v1",
-            false,
-        ),
-        (
-            workflow,
-            "https://github.com/acme/app/.github/workflows/release.yaml@refs/heads/main",
-            false,
-        ),
-        (
-            workflow,
-            "https://github.com/acme-evil/app/.github/workflows/release.yaml@refs/tags/v1",
-            false,
-        ),
-        (
-            workflow,
-            "xhttps://github.com/acme/app/.github/workflows/release.yaml@refs/tags/v1",
-            false,
-        ),
-        (
-            "https://github.com/acme/**",
-            "https://github.com/acme/a/b@refs/heads/main",
-            true,
-        ),
+        (workflow, "https://github.com/acme/app/.github/workflows/release.yaml@refs/tags/v1", true),
+        (workflow, "https://github.com/acme/app/.github/workflows/release.yaml@refs/tags/a/b", false),
+        (workflow, "https://github.com/acme/a/b/.github/workflows/release.yaml@refs/tags/v1", false),
+        (workflow, "https://github.com/acme/app/.github/workflows/release.yaml@refs/heads/main", false),
+        (workflow, "https://github.com/acme-evil/app/.github/workflows/release.yaml@refs/tags/v1", false),
+        (workflow, "xhttps://github.com/acme/app/.github/workflows/release.yaml@refs/tags/v1", false),
+        ("https://github.com/acme/**", "https://github.com/acme/a/b@refs/heads/main", true),
         ("https://github.com/acme/**", "https://github.com/acme/", true),
         ("https://github.com/acme/**", "https://github.com/acme", false),
-        (
-            "https://github.com/acme/**",
-            "https://github.com.evil.com/acme/x",
-            false,
-        ),
+        ("https://github.com/acme/**", "https://github.com.evil.com/acme/x", false),
         ("**@example.com", "a@example.com", true),
         ("**@example.com", "a@example.com.evil.com", false),
         ("*@example.com", "a@example.com", true),
@@ -442,16 +359,8 @@ fn a_glob_holds_511_literal_characters_in_all_its_places() {
         assert!(glob.matches(&literal));
         assert!(!glob.matches(&literal[1..]));
         assert!(!glob.matches(&format!("{literal}a")));
-        assert!(
-            Glob::parse(&format!("*{literal}"))
-                .unwrap()
-                .matches(&format!("zz{literal}"))
-        );
-        assert!(
-            Glob::parse(&format!("{literal}**"))
-                .unwrap()
-                .matches(&format!("{literal}/x"))
-        );
+        assert!(Glob::parse(&format!("*{literal}")).unwrap().matches(&format!("zz{literal}")));
+        assert!(Glob::parse(&format!("{literal}**")).unwrap().matches(&format!("{literal}/x")));
     }
     let too_long = InvalidPattern::TooLong { found: 512, limit: 511 };
     assert_eq!(Glob::parse(&"a".repeat(512)), Err(too_long));
@@ -484,10 +393,7 @@ fn errors_are_one_lower_case_sentence_without_full_stop_or_control_characters() 
     ] {
         let message = refused(text).to_string();
         assert!(!message.ends_with('.'), "{message}");
-        assert!(
-            !message.starts_with(|first: char| first.is_ascii_uppercase()),
-            "{message}"
-        );
+        assert!(!message.starts_with(|first: char| first.is_ascii_uppercase()), "{message}");
         assert!(message.chars().all(|character| !character.is_control()), "{message:?}");
     }
 }

@@ -9,9 +9,7 @@ pub(super) struct Wildcard {
 
 impl Wildcard {
     pub(super) fn new(text: &str) -> Self {
-        Self {
-            parts: text.split('*').map(Box::from).collect(),
-        }
+        Self { parts: text.split('*').map(Box::from).collect() }
     }
 
     /// Each part is taken where it first occurs, and none is looked for twice: any later place leaves less to the rest.

@@ -14,52 +14,20 @@ fn refused(text: &str) -> InvalidReference {
 /// Registry, repository, tag, and the canonical form.
 fn reads(text: &str, registry: &str, repository: &str, tag: Option<&str>, canonical: &str) {
     let reference = parsed(text);
-    assert_eq!(
-        (reference.registry(), reference.repository(), reference.tag()),
-        (registry, repository, tag),
-        "{text}"
-    );
+    assert_eq!((reference.registry(), reference.repository(), reference.tag()), (registry, repository, tag), "{text}");
     assert_eq!(reference.name(), format!("{registry}/{repository}"), "{text}");
     assert_eq!(reference.to_string(), canonical, "{text}");
-    assert_eq!(
-        parsed(canonical),
-        reference,
-        "{text}: the canonical form reads as another reference"
-    );
+    assert_eq!(parsed(canonical), reference, "{text}: the canonical form reads as another reference");
 }
 
 #[test]
 fn short_names_are_completed_with_docker_hub() {
     reads("nginx", "docker.io", "library/nginx", None, "docker.io/library/nginx");
-    reads(
-        "nginx:1.27",
-        "docker.io",
-        "library/nginx",
-        Some("1.27"),
-        "docker.io/library/nginx:1.27",
-    );
+    reads("nginx:1.27", "docker.io", "library/nginx", Some("1.27"), "docker.io/library/nginx:1.27");
     reads("acme/app", "docker.io", "acme/app", None, "docker.io/acme/app");
-    reads(
-        "docker.io/nginx",
-        "docker.io",
-        "library/nginx",
-        None,
-        "docker.io/library/nginx",
-    );
-    reads(
-        "docker.io/acme/app",
-        "docker.io",
-        "acme/app",
-        None,
-        "docker.io/acme/app",
-    );
-    reads(
-        "library/nginx",
-        "docker.io",
-        "library/nginx",
-        None,
-        "docker.io/library/nginx",
-    );
+    reads("docker.io/nginx", "docker.io", "library/nginx", None, "docker.io/library/nginx");
+    reads("docker.io/acme/app", "docker.io", "acme/app", None, "docker.io/acme/app");
+    reads("library/nginx", "docker.io", "library/nginx", None, "docker.io/library/nginx");
     reads("a/b/c/d", "docker.io", "a/b/c/d", None, "docker.io/a/b/c/d");
 }
 
@@ -67,56 +35,20 @@ fn short_names_are_completed_with_docker_hub() {
 fn every_host_of_docker_hub_is_docker_io() {
     for host in ["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"] {
         for host in [host.to_owned(), host.to_uppercase(), format!("{host}:443")] {
-            reads(
-                &format!("{host}/nginx"),
-                "docker.io",
-                "library/nginx",
-                None,
-                "docker.io/library/nginx",
-            );
-            reads(
-                &format!("{host}/acme/app:v1"),
-                "docker.io",
-                "acme/app",
-                Some("v1"),
-                "docker.io/acme/app:v1",
-            );
+            reads(&format!("{host}/nginx"), "docker.io", "library/nginx", None, "docker.io/library/nginx");
+            reads(&format!("{host}/acme/app:v1"), "docker.io", "acme/app", Some("v1"), "docker.io/acme/app:v1");
         }
     }
-    reads(
-        "DOCKER.IO/nginx",
-        "docker.io",
-        "library/nginx",
-        None,
-        "docker.io/library/nginx",
-    );
+    reads("DOCKER.IO/nginx", "docker.io", "library/nginx", None, "docker.io/library/nginx");
 }
 
 #[test]
 fn what_only_looks_like_docker_hub_is_not() {
     reads("docker.io:443/a/b", "docker.io:443", "a/b", None, "docker.io:443/a/b");
     reads("docker.io:443/b", "docker.io:443", "b", None, "docker.io:443/b");
-    reads(
-        "index.docker.io:5000/b",
-        "index.docker.io:5000",
-        "b",
-        None,
-        "index.docker.io:5000/b",
-    );
-    reads(
-        "docker.io.evil.com/b",
-        "docker.io.evil.com",
-        "b",
-        None,
-        "docker.io.evil.com/b",
-    );
-    reads(
-        "evil.com/docker.io/b",
-        "evil.com",
-        "docker.io/b",
-        None,
-        "evil.com/docker.io/b",
-    );
+    reads("index.docker.io:5000/b", "index.docker.io:5000", "b", None, "index.docker.io:5000/b");
+    reads("docker.io.evil.com/b", "docker.io.evil.com", "b", None, "docker.io.evil.com/b");
+    reads("evil.com/docker.io/b", "evil.com", "docker.io/b", None, "evil.com/docker.io/b");
 }
 
 #[test]
@@ -127,20 +59,8 @@ fn ports_localhost_and_addresses_are_registries() {
     reads("10.0.0.1/x", "10.0.0.1", "x", None, "10.0.0.1/x");
     reads("10.0.0.1:65535/x", "10.0.0.1:65535", "x", None, "10.0.0.1:65535/x");
     // Without a slash a dot or a colon makes no registry.
-    reads(
-        "localhost:5000",
-        "docker.io",
-        "library/localhost",
-        Some("5000"),
-        "docker.io/library/localhost:5000",
-    );
-    reads(
-        "ghcr.io",
-        "docker.io",
-        "library/ghcr.io",
-        None,
-        "docker.io/library/ghcr.io",
-    );
+    reads("localhost:5000", "docker.io", "library/localhost", Some("5000"), "docker.io/library/localhost:5000");
+    reads("ghcr.io", "docker.io", "library/ghcr.io", None, "docker.io/library/ghcr.io");
 }
 
 #[test]
@@ -169,13 +89,7 @@ fn a_digest_of_each_algorithm_is_kept() {
 #[test]
 fn a_first_component_in_capitals_is_a_registry_as_in_go_and_no_namespace_of_docker_hub() {
     reads("Foo/bar", "foo", "bar", None, "FOO/bar");
-    reads(
-        "LOCALDOMAIN/library/debian",
-        "localdomain",
-        "library/debian",
-        None,
-        "LOCALDOMAIN/library/debian",
-    );
+    reads("LOCALDOMAIN/library/debian", "localdomain", "library/debian", None, "LOCALDOMAIN/library/debian");
     reads("LOCALHOST/x", "localhost", "x", None, "localhost/x");
     assert_ne!(parsed("Foo/bar"), parsed("foo/bar"));
 }
@@ -208,22 +122,8 @@ fn a_digest_without_a_name_is_refused_and_no_tag() {
 #[test]
 fn an_ipv6_host_is_read_with_its_brackets() {
     reads("[::1]:5000/x", "[::1]:5000", "x", None, "[::1]:5000/x");
-    reads(
-        "[2001:DB8::1]/a/b:v1",
-        "[2001:db8::1]",
-        "a/b",
-        Some("v1"),
-        "[2001:db8::1]/a/b:v1",
-    );
-    for registry in [
-        "fc00::1:5000",
-        "[fe80::1%eth0]:5000",
-        "[]:5000",
-        "[::1",
-        "[::1]5000",
-        "[::1].com",
-        "a[::1]",
-    ] {
+    reads("[2001:DB8::1]/a/b:v1", "[2001:db8::1]", "a/b", Some("v1"), "[2001:db8::1]/a/b:v1");
+    for registry in ["fc00::1:5000", "[fe80::1%eth0]:5000", "[]:5000", "[::1", "[::1]5000", "[::1].com", "a[::1]"] {
         let text = format!("{registry}/x");
         assert_eq!(refused(&text), InvalidReference::Registry(registry.into()), "{text}");
     }
@@ -234,26 +134,13 @@ fn an_ipv6_host_is_read_with_its_brackets() {
 #[test]
 fn a_host_with_a_trailing_dot_is_refused_as_in_go() {
     assert_eq!(refused("reg.io./x"), InvalidReference::Registry("reg.io.".into()));
-    assert_eq!(
-        refused("docker.io./library/nginx"),
-        InvalidReference::Registry("docker.io.".into())
-    );
+    assert_eq!(refused("docker.io./library/nginx"), InvalidReference::Registry("docker.io.".into()));
 }
 
 #[test]
 fn a_port_above_65535_is_refused() {
     reads("reg:65535/x", "reg:65535", "x", None, "reg:65535/x");
-    for port in [
-        "65536",
-        "99999",
-        "0",
-        "00443",
-        "443000000000000000000000",
-        "",
-        "+80",
-        "-1",
-        "http",
-    ] {
+    for port in ["65536", "99999", "0", "00443", "443000000000000000000000", "", "+80", "-1", "http"] {
         assert_eq!(refused(&format!("reg:{port}/x")), InvalidReference::Port(port.into()));
     }
 }
@@ -281,44 +168,22 @@ fn components_follow_the_grammar() {
     for name in ["a", "a.b", "a_b", "a__b", "a-b", "a----b", "0", "a.b_c__d-e"] {
         assert_eq!(parsed(&format!("r.io/x/{name}")).repository(), format!("x/{name}"));
     }
-    for name in [
-        "-a", "a-", ".a", "a.", "_a", "a_", "a..b", "a___b", "a._b", "a_.b", "a-.b", "a.-b", "a-_b", "a+b", "a~b",
-    ] {
-        assert_eq!(
-            refused(&format!("r.io/x/{name}")),
-            InvalidReference::Component(name.into())
-        );
-        assert_eq!(
-            refused(&format!("r.io/{name}/x")),
-            InvalidReference::Component(name.into())
-        );
+    for name in
+        ["-a", "a-", ".a", "a.", "_a", "a_", "a..b", "a___b", "a._b", "a_.b", "a-.b", "a.-b", "a-_b", "a+b", "a~b"]
+    {
+        assert_eq!(refused(&format!("r.io/x/{name}")), InvalidReference::Component(name.into()));
+        assert_eq!(refused(&format!("r.io/{name}/x")), InvalidReference::Component(name.into()));
     }
-    for text in [
-        "r.io//a",
-        "r.io/a//b",
-        "r.io/a/",
-        "r.io/",
-        "/a",
-        "a/",
-        "/",
-        "r.io/:v1",
-        "r.io/a/:v1",
-    ] {
+    for text in ["r.io//a", "r.io/a//b", "r.io/a/", "r.io/", "/a", "a/", "/", "r.io/:v1", "r.io/a/:v1"] {
         assert_eq!(refused(text), InvalidReference::EmptyComponent, "{text}");
     }
 }
 
 #[test]
 fn a_host_with_an_underscore_is_neither_a_host_nor_a_namespace() {
-    assert_eq!(
-        refused("my_registry.local/app"),
-        InvalidReference::Registry("my_registry.local".into())
-    );
+    assert_eq!(refused("my_registry.local/app"), InvalidReference::Registry("my_registry.local".into()));
     for registry in ["-a.io", "a-.io", "a..io", ".io", "a.b$", "a,b.c", "%41.io", "a\\b.io"] {
-        assert_eq!(
-            refused(&format!("{registry}/x")),
-            InvalidReference::Registry(registry.into())
-        );
+        assert_eq!(refused(&format!("{registry}/x")), InvalidReference::Registry(registry.into()));
     }
 }
 
@@ -350,43 +215,25 @@ fn digests_follow_the_grammar() {
         (String::new(), InvalidDigest::MissingColon),
         (HEX.to_owned(), InvalidDigest::MissingColon),
         (format!("md5:{HEX}"), InvalidDigest::UnsupportedAlgorithm("md5".into())),
-        (
-            format!("SHA256:{HEX}"),
-            InvalidDigest::UnsupportedAlgorithm("SHA256".into()),
-        ),
+        (format!("SHA256:{HEX}"), InvalidDigest::UnsupportedAlgorithm("SHA256".into())),
         (
             format!("sha256:{}", &HEX[1..]),
-            InvalidDigest::WrongLength {
-                algorithm: Algorithm::Sha256,
-                expected: 64,
-                found: 63,
-            },
+            InvalidDigest::WrongLength { algorithm: Algorithm::Sha256, expected: 64, found: 63 },
         ),
         (
             format!("sha512:{HEX}"),
-            InvalidDigest::WrongLength {
-                algorithm: Algorithm::Sha512,
-                expected: 128,
-                found: 64,
-            },
+            InvalidDigest::WrongLength { algorithm: Algorithm::Sha512, expected: 128, found: 64 },
         ),
         (format!("sha256:g{}", &HEX[1..]), InvalidDigest::NotLowerCaseHex),
     ] {
-        assert_eq!(
-            refused(&format!("nginx@{digest}")),
-            InvalidReference::Digest(flaw),
-            "{digest}"
-        );
+        assert_eq!(refused(&format!("nginx@{digest}")), InvalidReference::Digest(flaw), "{digest}");
     }
 }
 
 #[test]
 fn a_repository_of_255_characters_is_the_longest_whatever_the_registry() {
     let longest = "a".repeat(255);
-    assert_eq!(
-        parsed(&format!("registry.example:5000/{longest}")).repository(),
-        longest
-    );
+    assert_eq!(parsed(&format!("registry.example:5000/{longest}")).repository(), longest);
     let too_long = InvalidReference::RepositoryTooLong { found: 256, limit: 255 };
     assert_eq!(refused(&format!("registry.example:5000/a{longest}")), too_long);
     // `library/` counts, as it does on the node.
@@ -396,10 +243,7 @@ fn a_repository_of_255_characters_is_the_longest_whatever_the_registry() {
 
 #[test]
 fn an_endless_name_is_refused_before_anything_else() {
-    let too_long = InvalidReference::TooLong {
-        found: 1025,
-        limit: 1024,
-    };
+    let too_long = InvalidReference::TooLong { found: 1025, limit: 1024 };
     assert_eq!(refused(&"\0".repeat(1025)), too_long);
     assert_eq!(refused(&"\0".repeat(1024)), InvalidReference::Character('\0'));
 }
@@ -407,9 +251,7 @@ fn an_endless_name_is_refused_before_anything_else() {
 #[test]
 fn blanks_control_characters_and_all_beyond_ascii_are_refused_wherever_they_stand() {
     let valid = format!("ghcr.io/acme/app:v1@sha256:{HEX}");
-    let characters = [
-        ' ', '\t', '\n', '\r', '\0', '\u{7f}', '\u{a0}', '\u{e9}', '\u{200b}', '\u{430}', '\u{202e}',
-    ];
+    let characters = [' ', '\t', '\n', '\r', '\0', '\u{7f}', '\u{a0}', '\u{e9}', '\u{200b}', '\u{430}', '\u{202e}'];
     for character in characters {
         for at in 0..=valid.len() {
             let text = format!("{}{character}{}", &valid[..at], &valid[at..]);
@@ -421,10 +263,7 @@ fn blanks_control_characters_and_all_beyond_ascii_are_refused_wherever_they_stan
 #[test]
 fn a_scheme_is_refused_with_its_name() {
     for scheme in ["http", "https", "ko", "docker", "oci"] {
-        assert_eq!(
-            refused(&format!("{scheme}://ghcr.io/a/b:v1")),
-            InvalidReference::Scheme(scheme.into())
-        );
+        assert_eq!(refused(&format!("{scheme}://ghcr.io/a/b:v1")), InvalidReference::Scheme(scheme.into()));
     }
     assert!(refused("ko://example.com/cmd").to_string().contains("ko resolve"));
     assert!(refused("https://ghcr.io/a").to_string().contains("remove \"https://\""));
@@ -432,12 +271,7 @@ fn a_scheme_is_refused_with_its_name() {
 
 #[test]
 fn user_and_password_are_refused() {
-    for text in [
-        "ghcr.io@evil.com/a",
-        "user:secret@ghcr.io/a/b:v1",
-        "ghcr.io/a@evil.com/b",
-        "a@b@c/d",
-    ] {
+    for text in ["ghcr.io@evil.com/a", "user:secret@ghcr.io/a/b:v1", "ghcr.io/a@evil.com/b", "a@b@c/d"] {
         assert_eq!(refused(text), InvalidReference::UserInfo, "{text}");
     }
 }
@@ -470,10 +304,7 @@ fn errors_are_one_lower_case_sentence_without_full_stop_or_control_characters() 
     ] {
         let message = refused(text).to_string();
         assert!(!message.ends_with('.') || message.ends_with("..."), "{message}");
-        assert!(
-            !message.starts_with(|first: char| first.is_ascii_uppercase()),
-            "{message}"
-        );
+        assert!(!message.starts_with(|first: char| first.is_ascii_uppercase()), "{message}");
         assert!(message.chars().all(|character| !character.is_control()), "{message:?}");
     }
 }

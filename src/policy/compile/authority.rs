@@ -2,8 +2,9 @@
 
 use regex::RegexBuilder;
 
-use super::super::document::reader::{Field, Placed, Text, quoted};
+use super::super::document::reader::{Field, Placed, Text};
 use super::super::document::scalar::is_dns_name;
+use super::super::document::wording::quoted;
 use super::super::file::{Authority, Key, Keyless, SecretKey};
 use super::{Findings, Origin, check_label, exactly_one, pattern};
 use crate::image::Glob;
@@ -14,17 +15,8 @@ const MOST_EXPRESSION_BYTES: usize = 1 << 20;
 const LEAST_KEY_CHARACTERS: usize = 60;
 
 pub(super) fn check(authority: &Placed<Authority>, origin: Origin, findings: &mut Findings) {
-    let Placed {
-        value: authority,
-        place,
-    } = authority;
-    let Authority {
-        name,
-        keyless,
-        keys,
-        trust: _,
-        log: _,
-    } = authority;
+    let Placed { value: authority, place } = authority;
+    let Authority { name, keyless, keys, trust: _, log: _ } = authority;
     if let Field::Given(name) = name {
         check_label(name, "an authority's name", &mut findings.mistakes);
     }
@@ -41,31 +33,16 @@ pub(super) fn check(authority: &Placed<Authority>, origin: Origin, findings: &mu
 /// Issuer and subject are both mandatory: either alone lets strangers in.
 fn check_keyless(keyless: &Placed<Keyless>, findings: &mut Findings) {
     let Placed { value: keyless, place } = keyless;
-    let Keyless {
-        issuer,
-        issuer_expression,
-        subject,
-        subject_expression,
-        extensions: _,
-    } = keyless;
-    let fields = [
-        ("issuer", !issuer.is_absent()),
-        ("issuerRegExp", !issuer_expression.is_absent()),
-    ];
+    let Keyless { issuer, issuer_expression, subject, subject_expression, extensions: _ } = keyless;
+    let fields = [("issuer", !issuer.is_absent()), ("issuerRegExp", !issuer_expression.is_absent())];
     exactly_one(place, &fields, &mut findings.mistakes);
-    let fields = [
-        ("subject", !subject.is_absent()),
-        ("subjectRegExp", !subject_expression.is_absent()),
-    ];
+    let fields = [("subject", !subject.is_absent()), ("subjectRegExp", !subject_expression.is_absent())];
     exactly_one(place, &fields, &mut findings.mistakes);
     for glob in [issuer, subject].into_iter().filter_map(Field::given) {
         pattern(glob, Glob::parse, &mut findings.mistakes);
         warn_of_anyone(glob, &["**"], findings);
     }
-    for expression in [issuer_expression, subject_expression]
-        .into_iter()
-        .filter_map(Field::given)
-    {
+    for expression in [issuer_expression, subject_expression].into_iter().filter_map(Field::given) {
         check_expression(expression, findings);
         warn_of_anyone(expression, &[".*", ".+", "^.*$", "^.+$"], findings);
     }
@@ -73,9 +50,7 @@ fn check_keyless(keyless: &Placed<Keyless>, findings: &mut Findings) {
 
 fn warn_of_anyone(text: &Text, everything: &[&str], findings: &mut Findings) {
     if everything.contains(&text.value.as_str()) {
-        findings
-            .warnings
-            .add(&text.place, "matches everybody: name whom you trust");
+        findings.warnings.add(&text.place, "matches everybody: name whom you trust");
     }
 }
 
@@ -88,12 +63,7 @@ pub(super) fn check_expression(expression: &Text, findings: &mut Findings) {
                 "it is too large when compiled".to_owned()
             } else {
                 // The crate's text is a drawing over several lines; its last one is the reason.
-                error
-                    .to_string()
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .replace("error: ", "")
+                error.to_string().lines().last().unwrap_or_default().replace("error: ", "")
             };
             let message = format!("{} is no regular expression: {why}", quoted(&expression.value));
             findings.mistakes.add(&expression.place, message);
@@ -104,18 +74,8 @@ pub(super) fn check_expression(expression: &Text, findings: &mut Findings) {
 
 fn check_key(key: &Placed<Key>, origin: Origin, findings: &mut Findings) {
     let Placed { value: key, place } = key;
-    let Key {
-        pem,
-        secret_ref,
-        file,
-        not_before,
-        not_after,
-    } = key;
-    let fields = [
-        ("pem", !pem.is_absent()),
-        ("secretRef", !secret_ref.is_absent()),
-        ("file", !file.is_absent()),
-    ];
+    let Key { pem, secret_ref, file, not_before, not_after } = key;
+    let fields = [("pem", !pem.is_absent()), ("secretRef", !secret_ref.is_absent()), ("file", !file.is_absent())];
     exactly_one(place, &fields, &mut findings.mistakes);
     if let Some((pem, why)) = pem.given().and_then(|pem| Some((pem, not_a_public_key(&pem.value)?))) {
         findings.mistakes.add(&pem.place, why);
@@ -124,17 +84,12 @@ fn check_key(key: &Placed<Key>, origin: Origin, findings: &mut Findings) {
         check_secret(secret, findings);
     }
     if let (Field::Given(file), Origin::Cluster) = (file, origin) {
-        findings.mistakes.add(
-            &file.place,
-            "only policies of --manifests have files beside them; use pem or secretRef",
-        );
+        findings.mistakes.add(&file.place, "only policies of --manifests have files beside them; use pem or secretRef");
     }
     if let (Some(from), Some(to)) = (not_before.given(), not_after.given())
         && *from >= to.value
     {
-        findings
-            .mistakes
-            .add(&to.place, format!("must be later than notBefore, {from}"));
+        findings.mistakes.add(&to.place, format!("must be later than notBefore, {from}"));
     }
 }
 
@@ -149,9 +104,7 @@ fn not_a_public_key(pem: &str) -> Option<&'static str> {
     };
     let text: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let digits = text.trim_end_matches('=');
-    let is_base64 = digits
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '+' || c == '/');
+    let is_base64 = digits.chars().all(|c| c.is_ascii_alphanumeric() || c == '+' || c == '/');
     let padded = text.len().is_multiple_of(4) && text.len() - digits.len() <= 2;
     // Every key starts as a DER sequence does.
     let complete = text.len() >= LEAST_KEY_CHARACTERS && text.starts_with('M');
@@ -160,14 +113,10 @@ fn not_a_public_key(pem: &str) -> Option<&'static str> {
 
 fn check_secret(secret: &SecretKey, findings: &mut Findings) {
     if let Some(name) = secret.name.given().filter(|name| !is_dns_name(&name.value)) {
-        findings
-            .mistakes
-            .add(&name.place, format!("{} is no name of a Secret", quoted(&name.value)));
+        findings.mistakes.add(&name.place, format!("{} is no name of a Secret", quoted(&name.value)));
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if let Some(key) = secret.key.given().filter(|key| !key.value.chars().all(allowed)) {
-        findings
-            .mistakes
-            .add(&key.place, format!("{} is no key of a Secret", quoted(&key.value)));
+        findings.mistakes.add(&key.place, format!("{} is no key of a Secret", quoted(&key.value)));
     }
 }

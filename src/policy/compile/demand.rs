@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::document::reader::{Field, NonEmpty, Placed, Text, quoted};
+use super::super::document::reader::{Field, NonEmpty, Placed, Text};
+use super::super::document::wording::quoted;
 use super::super::file::{Attestation, Condition, Response, Severity, Signatures, Tolerated, Vulnerabilities, Waiver};
 use super::{Findings, Trusted, authority, exactly_one, rule};
 use crate::image::{Pattern, Reference};
@@ -19,12 +20,7 @@ pub(super) fn check_vulnerabilities(demand: &Vulnerabilities, trusted: &Trusted<
     }
     if let Field::Given(scanners) = &demand.scanners {
         for (index, scanner) in scanners.0.iter().enumerate() {
-            if scanners
-                .0
-                .iter()
-                .take(index)
-                .any(|earlier| earlier.value == scanner.value)
-            {
+            if scanners.0.iter().take(index).any(|earlier| earlier.value == scanner.value) {
                 findings.mistakes.add(&scanner.place, "stands here twice");
             }
         }
@@ -37,13 +33,7 @@ pub(super) fn check_vulnerabilities(demand: &Vulnerabilities, trusted: &Trusted<
 
 /// A number for a severity that never counts would mislead whoever reads the policy.
 fn check_tolerated(allow: &Tolerated, threshold: Severity, findings: &mut Findings) {
-    let Tolerated {
-        negligible,
-        low,
-        medium,
-        high,
-        critical,
-    } = allow;
+    let Tolerated { negligible, low, medium, high, critical } = allow;
     let counts = [
         (Severity::Negligible, negligible),
         (Severity::Low, low),
@@ -53,10 +43,7 @@ fn check_tolerated(allow: &Tolerated, threshold: Severity, findings: &mut Findin
     ];
     for (severity, count) in counts {
         if let Some(count) = count.given().filter(|_| severity < threshold) {
-            findings.mistakes.add(
-                &count.place,
-                "is below the threshold, where nothing is refused: remove it",
-            );
+            findings.mistakes.add(&count.place, "is below the threshold, where nothing is refused: remove it");
         }
     }
 }
@@ -72,10 +59,7 @@ fn check_waiver(waiver: &Waiver, findings: &mut Findings) {
 
 fn check_identifier(id: &Text, findings: &mut Findings) {
     if id.value.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        findings.mistakes.add(
-            &id.place,
-            format!("{} is no identifier: it has white space", quoted(&id.value)),
-        );
+        findings.mistakes.add(&id.place, format!("{} is no identifier: it has white space", quoted(&id.value)));
     }
 }
 
@@ -90,23 +74,11 @@ fn warn_of_idle(demand: &Vulnerabilities, findings: &mut Findings) {
         }
     };
     let place = demand.missing_grace.given().map(|grace| &grace.place);
-    warn(
-        missing != Response::Deny,
-        place,
-        "has no effect: `missing` does not deny",
-    );
+    warn(missing != Response::Deny, place, "has no effect: `missing` does not deny");
     let place = demand.running_for.given().map(|period| &period.place);
-    warn(
-        running == Response::Deny,
-        place,
-        "has no effect: `running` softens nothing",
-    );
+    warn(running == Response::Deny, place, "has no effect: `running` softens nothing");
     let place = demand.stale.given().map(|stale| &stale.place);
-    warn(
-        demand.max_age.is_absent(),
-        place,
-        "has no effect: without `maxAge` no report is stale",
-    );
+    warn(demand.max_age.is_absent(), place, "has no effect: without `maxAge` no report is stale");
 }
 
 pub(super) fn check_signatures(demand: &Signatures, trusted: &Trusted<'_>, findings: &mut Findings) {
@@ -122,16 +94,9 @@ pub(super) fn check_signatures(demand: &Signatures, trusted: &Trusted<'_>, findi
 /// Signers are matched one to one with authorities, so more than there are could never be met.
 fn check_threshold(authorities: &NonEmpty<Vec<Text>>, threshold: Option<&Placed<u32>>, findings: &mut Findings) {
     let Some(threshold) = threshold else { return };
-    let most = authorities
-        .0
-        .iter()
-        .map(|name| name.value.as_str())
-        .collect::<BTreeSet<_>>()
-        .len();
+    let most = authorities.0.iter().map(|name| name.value.as_str()).collect::<BTreeSet<_>>().len();
     if threshold.value == 0 {
-        findings
-            .mistakes
-            .add(&threshold.place, "must be at least 1: with 0 nothing would be demanded");
+        findings.mistakes.add(&threshold.place, "must be at least 1: with 0 nothing would be demanded");
     } else if usize::try_from(threshold.value).is_ok_and(|threshold| threshold > most) {
         let message = format!("can never be met: {} signers of {most} authorities", threshold.value);
         findings.mistakes.add(&threshold.place, message);
@@ -141,9 +106,7 @@ fn check_threshold(authorities: &NonEmpty<Vec<Text>>, threshold: Option<&Placed<
 fn check_repository(repository: &Text, findings: &mut Findings) {
     match Reference::parse(&repository.value) {
         Ok(reference) if reference.tag().is_none() && reference.digest().is_none() => {}
-        Ok(_) => findings
-            .mistakes
-            .add(&repository.place, "names a repository, without tag and digest"),
+        Ok(_) => findings.mistakes.add(&repository.place, "must name a repository, without tag and digest"),
         Err(error) => {
             let message = format!("{} is no repository: {error}", quoted(&repository.value));
             findings.mistakes.add(&repository.place, message);
@@ -155,38 +118,18 @@ pub(super) fn check_attestation(demand: &Attestation, trusted: &Trusted<'_>, fin
     if let Field::Given(authorities) = &demand.authorities {
         trusted.check(&authorities.0, &mut findings.mistakes);
     }
-    for condition in demand
-        .conditions
-        .given()
-        .into_iter()
-        .flat_map(|conditions| &conditions.0)
-    {
+    for condition in demand.conditions.given().into_iter().flat_map(|conditions| &conditions.0) {
         check_condition(condition, findings);
     }
 }
 
 fn check_condition(condition: &Placed<Condition>, findings: &mut Findings) {
-    let Placed {
-        value: condition,
-        place,
-    } = condition;
-    let Condition {
-        path,
-        equals,
-        matches,
-        one_of,
-    } = condition;
+    let Placed { value: condition, place } = condition;
+    let Condition { path, equals, matches, one_of } = condition;
     if let Some(path) = path.given().filter(|path| path.value.split('.').any(str::is_empty)) {
-        findings.mistakes.add(
-            &path.place,
-            "is no path: write field names with dots between them, `builder.id`",
-        );
+        findings.mistakes.add(&path.place, "is no path: write field names with dots between them, `builder.id`");
     }
-    let fields = [
-        ("equals", !equals.is_absent()),
-        ("matches", !matches.is_absent()),
-        ("in", !one_of.is_absent()),
-    ];
+    let fields = [("equals", !equals.is_absent()), ("matches", !matches.is_absent()), ("in", !one_of.is_absent())];
     exactly_one(place, &fields, &mut findings.mistakes);
     if let Field::Given(expression) = matches {
         authority::check_expression(expression, findings);

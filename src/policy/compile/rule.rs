@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::document::reader::{Field, Mistakes, NonEmpty, Place, Placed, Text, quoted, refuse_repeated};
+use super::super::document::reader::{Field, Mistakes, NonEmpty, Place, Placed, Text, refuse_repeated};
+use super::super::document::wording::quoted;
 use super::super::file;
 use super::super::file::Repointed;
 use super::super::{Action, Demands, Rule, RuleName, TagDemands};
@@ -16,10 +17,7 @@ pub(super) fn compile_all(
     trusted: &Trusted<'_>,
     findings: &mut Findings,
 ) -> Option<Vec<Rule>> {
-    refuse_repeated(
-        rules.iter().filter_map(|rule| rule.value.name.given()),
-        &mut findings.mistakes,
-    );
+    refuse_repeated(rules.iter().filter_map(|rule| rule.value.name.given()), &mut findings.mistakes);
     warn_of_unreachable(rules, &mut findings.warnings);
     let compiled: Vec<Option<Rule>> = rules.iter().map(|rule| compile(rule, trusted, findings)).collect();
     compiled.into_iter().collect()
@@ -27,22 +25,11 @@ pub(super) fn compile_all(
 
 fn compile(rule: &Placed<file::Rule>, trusted: &Trusted<'_>, findings: &mut Findings) -> Option<Rule> {
     let Placed { value: rule, place } = rule;
-    let file::Rule {
-        name,
-        images,
-        admit,
-        refuse,
-        tags,
-        vulnerabilities,
-        signatures,
-        attestations,
-    } = rule;
+    let file::Rule { name, images, admit, refuse, tags, vulnerabilities, signatures, attestations } = rule;
     if let Field::Given(name) = name {
         check_label(name, "a rule's name", &mut findings.mistakes);
     }
-    let images = images
-        .given()
-        .and_then(|images| patterns(images, Pattern::parse, &mut findings.mistakes));
+    let images = images.given().and_then(|images| patterns(images, Pattern::parse, &mut findings.mistakes));
     let tags = tags.given().and_then(|tags| compile_tags(tags, findings));
     if let Field::Given(vulnerabilities) = vulnerabilities {
         demand::check_vulnerabilities(&vulnerabilities.value, trusted, findings);
@@ -53,13 +40,8 @@ fn compile(rule: &Placed<file::Rule>, trusted: &Trusted<'_>, findings: &mut Find
     for attestation in attestations.given().into_iter().flat_map(|list| &list.value.0) {
         demand::check_attestation(attestation, trusted, findings);
     }
-    if let Some(why) = refuse
-        .given()
-        .filter(|why| why.value.trim_end().contains(char::is_control))
-    {
-        findings
-            .mistakes
-            .add(&why.place, "is shown to people in one line: write it in one");
+    if let Some(why) = refuse.given().filter(|why| why.value.trim_end().contains(char::is_control)) {
+        findings.mistakes.add(&why.place, "is shown to people in one line: write it in one");
     }
     refuse_unchecked(rule, &mut findings.mistakes);
     check_one_action(rule, place, &mut findings.mistakes);
@@ -70,11 +52,7 @@ fn compile(rule: &Placed<file::Rule>, trusted: &Trusted<'_>, findings: &mut Find
             Action::Require(Arc::new(Demands { tags: Some(tags?) }))
         }
     };
-    Some(Rule {
-        name: RuleName::from(name.given()?.value.as_str()),
-        images: images?,
-        action,
-    })
+    Some(Rule { name: RuleName::from(name.given()?.value.as_str()), images: images?, action })
 }
 
 /// Demands whose evidence no room gathers: a policy that has one is not loaded. The issue that brings the evidence
@@ -87,10 +65,7 @@ fn refuse_unchecked(rule: &file::Rule, mistakes: &mut Mistakes) {
     });
     let unchecked = [
         ("repointed", repointed.map(|repointed| &repointed.place)),
-        (
-            "vulnerabilities",
-            rule.vulnerabilities.given().map(|demand| &demand.place),
-        ),
+        ("vulnerabilities", rule.vulnerabilities.given().map(|demand| &demand.place)),
         ("signatures", rule.signatures.given().map(|demand| &demand.place)),
         ("attestations", rule.attestations.given().map(|demand| &demand.place)),
     ];
@@ -105,10 +80,7 @@ fn refuse_unchecked(rule: &file::Rule, mistakes: &mut Mistakes) {
 /// Demands, or `admit: true`, or `refuse: "why"`: neither nothing nor two things.
 fn check_one_action(rule: &file::Rule, place: &Place, mistakes: &mut Mistakes) {
     if let Some(admit) = rule.admit.given().filter(|admit| !admit.value) {
-        mistakes.add(
-            &admit.place,
-            "may only be true; to refuse what the rule matches write `refuse: \"why\"`",
-        );
+        mistakes.add(&admit.place, "may only be true; to refuse what the rule matches write `refuse: \"why\"`");
     }
     let demands = [
         ("tags", rule.tags.is_absent()),
@@ -127,21 +99,13 @@ fn check_one_action(rule: &file::Rule, place: &Place, mistakes: &mut Mistakes) {
             "demands nothing: write a demand (tags, vulnerabilities, signatures, attestations), `admit: true`, \
              or `refuse: \"why\"`",
         ),
-        several => mistakes.add(
-            place,
-            format!("says {} at once: keep one of them", several.join(" and ")),
-        ),
+        several => mistakes.add(place, format!("says {} at once: keep one of them", several.join(" and "))),
     }
 }
 
 fn compile_tags(tags: &Placed<file::Tags>, findings: &mut Findings) -> Option<TagDemands> {
     let Placed { value: tags, place } = tags;
-    let file::Tags {
-        deny,
-        allow,
-        require_digest,
-        repointed,
-    } = tags;
+    let file::Tags { deny, allow, require_digest, repointed } = tags;
     let demands_digest = match require_digest {
         Field::Absent | Field::Given(false) => false,
         Field::Given(true) | Field::Unusable => true,
@@ -152,19 +116,13 @@ fn compile_tags(tags: &Placed<file::Tags>, findings: &mut Findings) -> Option<Ta
         Field::Unusable => true,
     };
     if deny.is_absent() && allow.is_absent() && !demands_digest && !compares {
-        findings
-            .mistakes
-            .add(place, "demands nothing: write deny, allow or `requireDigest: true`");
+        findings.mistakes.add(place, "demands nothing: write deny, allow or `requireDigest: true`");
         return None;
     }
     warn_of_contradiction(deny, allow, &mut findings.warnings);
     let deny = tag_patterns(deny, &mut findings.mistakes);
     let allow = tag_patterns(allow, &mut findings.mistakes);
-    Some(TagDemands {
-        deny: deny?,
-        allow: allow?,
-        require_digest: demands_digest,
-    })
+    Some(TagDemands { deny: deny?, allow: allow?, require_digest: demands_digest })
 }
 
 /// What is not written is no pattern at all; what is unusable is `None`.
@@ -193,10 +151,7 @@ fn warn_of_contradiction(
 ) {
     let denied: BTreeSet<&str> = texts(deny).map(|text| text.value.as_str()).collect();
     for text in texts(allow).filter(|text| denied.contains(text.value.as_str())) {
-        let message = format!(
-            "{} is denied as well, and what is denied is never allowed",
-            quoted(&text.value)
-        );
+        let message = format!("{} is denied as well, and what is denied is never allowed", quoted(&text.value));
         warnings.add(&text.place, message);
     }
 }
@@ -212,10 +167,8 @@ fn warn_of_unreachable(rules: &[Placed<file::Rule>], warnings: &mut Mistakes) {
         let images: Vec<&str> = texts(&rule.value.images).map(|text| text.value.as_str()).collect();
         let all_taken = taken.contains("**") || images.iter().all(|image| taken.contains(image));
         if all_taken && !images.is_empty() {
-            warnings.add(
-                &rule.place,
-                "never decides: an earlier rule matches all of its images; move it up or remove it",
-            );
+            warnings
+                .add(&rule.place, "never decides: an earlier rule matches all of its images; move it up or remove it");
         }
         taken.extend(images);
     }

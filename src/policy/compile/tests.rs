@@ -7,17 +7,11 @@ use super::*;
 
 fn fixtures(folder: &str) -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     assert!(!paths.is_empty());
-    paths
-        .iter()
-        .map(|path| (path.to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap()))
-        .collect()
+    paths.iter().map(|path| (path.to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())).collect()
 }
 
 fn valid() -> Vec<(String, String)> {
@@ -38,10 +32,7 @@ fn mistakes(text: &str) -> Vec<String> {
 
 fn told(mistakes: &[Mistake]) -> Vec<String> {
     let line = |line: Option<u64>| line.map_or("-".to_owned(), |line| line.to_string());
-    mistakes
-        .iter()
-        .map(|m| format!("{}: {}: {}", line(m.line), m.path, m.message))
-        .collect()
+    mistakes.iter().map(|m| format!("{}: {}: {}", line(m.line), m.path, m.message)).collect()
 }
 
 /// A policy with these rules, each a line of YAML's flow style.
@@ -74,22 +65,14 @@ fn every_invalid_file_has_exactly_its_mistakes() {
 
 #[test]
 fn a_policy_is_what_its_file_says() {
-    let text = valid()
-        .into_iter()
-        .find(|(path, _)| path.ends_with("valid/tags.yaml"))
-        .unwrap()
-        .1;
+    let text = valid().into_iter().find(|(path, _)| path.ends_with("valid/tags.yaml")).unwrap().1;
     let policy = compile(&node(&text), "").unwrap().policy;
     assert_eq!(policy.name.as_str(), "tags");
     let doubt = (policy.unmatched, policy.unavailable, policy.inaccessible);
     assert_eq!(doubt, (Unmatched::Allow, Unavailable::Deny, Inaccessible::Admit));
     let names: Vec<&str> = policy.rules.iter().map(|rule| rule.name.as_str()).collect();
     assert_eq!(names, ["acme", "pinned", "mirror", "old"]);
-    let images: Vec<&str> = policy.rules[0]
-        .images
-        .iter()
-        .map(crate::image::Pattern::as_str)
-        .collect();
+    let images: Vec<&str> = policy.rules[0].images.iter().map(crate::image::Pattern::as_str).collect();
     assert_eq!(images, ["ghcr.io/acme/**", "registry.example:5000/acme/*"]);
     let tags = |index: usize| match &policy.rules[index].action {
         Action::Require(demands) => demands.tags.as_ref().unwrap(),
@@ -102,20 +85,14 @@ fn a_policy_is_what_its_file_says() {
     assert!(!tags(0).require_digest);
     assert!(tags(1).require_digest && tags(1).deny.is_empty() && tags(1).allow.is_empty());
     assert!(matches!(policy.rules[2].action, Action::Admit));
-    let Action::Refuse(why) = &policy.rules[3].action else {
-        panic!("refuses")
-    };
+    let Action::Refuse(why) = &policy.rules[3].action else { panic!("refuses") };
     assert_eq!(&**why, "old.example is switched off on 1 May; use mirror.example");
 }
 
 #[test]
 fn what_is_not_written_is_strict() {
-    let policy = compile(
-        &node(&with_rules(&["name: a, images: [\"**\"], tags: {deny: [latest]}"])),
-        "",
-    )
-    .unwrap()
-    .policy;
+    let policy =
+        compile(&node(&with_rules(&["name: a, images: [\"**\"], tags: {deny: [latest]}"])), "").unwrap().policy;
     let doubt = (policy.unmatched, policy.unavailable, policy.inaccessible);
     assert_eq!(doubt, (Unmatched::Deny, Unavailable::Running, Inaccessible::Deny));
 }
@@ -126,14 +103,8 @@ fn the_built_in_policies_are_baseline_and_restricted() {
     let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
     assert_eq!(names, ["baseline", "restricted"]);
     let doubt = |policy: &Policy| (policy.unmatched, policy.unavailable, policy.inaccessible);
-    assert_eq!(
-        doubt(&policies[0]),
-        (Unmatched::Deny, Unavailable::Admit, Inaccessible::Admit)
-    );
-    assert_eq!(
-        doubt(&policies[1]),
-        (Unmatched::Deny, Unavailable::Running, Inaccessible::Deny)
-    );
+    assert_eq!(doubt(&policies[0]), (Unmatched::Deny, Unavailable::Admit, Inaccessible::Admit));
+    assert_eq!(doubt(&policies[1]), (Unmatched::Deny, Unavailable::Running, Inaccessible::Deny));
     for policy in &policies {
         assert!(matches!(policy.rules[0].action, Action::Require(_)));
     }
@@ -169,11 +140,7 @@ fn what_a_cluster_holds_compiles_to_the_same_but_has_no_files() {
         let (file, cluster) = (compile(&node(&text), "").unwrap(), compile(&json, "").unwrap());
         assert_eq!(format!("{:?}", file.policy), format!("{:?}", cluster.policy), "{path}");
     }
-    let text = valid()
-        .into_iter()
-        .find(|(path, _)| path.ends_with("trusting.yaml"))
-        .unwrap()
-        .1;
+    let text = valid().into_iter().find(|(path, _)| path.ends_with("trusting.yaml")).unwrap().1;
     let found = compile(&Node::from_json(&node(&text).to_json()), "").unwrap_err();
     assert_eq!(
         told(&found),
@@ -194,28 +161,16 @@ fn a_private_key_is_never_repeated_in_its_mistake() {
 
 /// Changes one node of a document: every way to do it, each with its path.
 fn variants(node: &Node, path: &str, change: &dyn Fn(&Node) -> Vec<(String, Node)>) -> Vec<(String, Node)> {
-    let here = change(node)
-        .into_iter()
-        .map(|(leaf, changed)| (format!("{path}{leaf}"), changed));
+    let here = change(node).into_iter().map(|(leaf, changed)| (format!("{path}{leaf}"), changed));
     let mut all: Vec<(String, Node)> = here.collect();
     match &node.value {
         Value::Map(entries) => {
             for (index, entry) in entries.iter().enumerate() {
-                let path = if path.is_empty() {
-                    entry.key.clone()
-                } else {
-                    format!("{path}.{}", entry.key)
-                };
+                let path = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
                 for (path, changed) in variants(&entry.node, &path, change) {
                     let mut entries = entries.clone();
                     entries[index].node = changed;
-                    all.push((
-                        path,
-                        Node {
-                            value: Value::Map(entries),
-                            ..*node
-                        },
-                    ));
+                    all.push((path, Node { value: Value::Map(entries), ..*node }));
                 }
             }
         }
@@ -224,13 +179,7 @@ fn variants(node: &Node, path: &str, change: &dyn Fn(&Node) -> Vec<(String, Node
                 for (path, changed) in variants(item, &format!("{path}[{index}]"), change) {
                     let mut items = items.clone();
                     items[index] = changed;
-                    all.push((
-                        path,
-                        Node {
-                            value: Value::List(items),
-                            ..*node
-                        },
-                    ));
+                    all.push((path, Node { value: Value::List(items), ..*node }));
                 }
             }
         }
@@ -241,14 +190,9 @@ fn variants(node: &Node, path: &str, change: &dyn Fn(&Node) -> Vec<(String, Node
 
 /// Maps whose keys are not ours.
 fn is_free(path: &str) -> bool {
-    [
-        "metadata.labels",
-        "metadata.annotations",
-        "metadata.managedFields",
-        "status",
-    ]
-    .iter()
-    .any(|free| path.starts_with(free))
+    ["metadata.labels", "metadata.annotations", "metadata.managedFields", "status"]
+        .iter()
+        .any(|free| path.starts_with(free))
         || path.contains(".signatures.annotations")
 }
 
@@ -259,29 +203,14 @@ fn a_key_too_many_in_any_map_is_exactly_one_mistake_at_its_path() {
             return Vec::new();
         };
         let mut entries = entries.clone();
-        let value = Node {
-            line: Some(1),
-            value: Value::Text("x".to_owned()),
-        };
-        entries.push(Entry {
-            key: "zzzzzzzz".to_owned(),
-            line: Some(1),
-            node: value,
-        });
-        vec![(
-            ".zzzzzzzz".to_owned(),
-            Node {
-                value: Value::Map(entries),
-                ..*node
-            },
-        )]
+        let value = Node { line: Some(1), value: Value::Text("x".to_owned()) };
+        entries.push(Entry { key: "zzzzzzzz".to_owned(), line: Some(1), node: value });
+        vec![(".zzzzzzzz".to_owned(), Node { value: Value::Map(entries), ..*node })]
     };
     let mut tried = 0;
     let mut files = valid();
     files.extend(
-        fixtures("tests/fixtures/policies/invalid")
-            .into_iter()
-            .filter(|(path, _)| path.ends_with("complete.yaml")),
+        fixtures("tests/fixtures/policies/invalid").into_iter().filter(|(path, _)| path.ends_with("complete.yaml")),
     );
     for (file, text) in files {
         let node = node(&text);
@@ -295,15 +224,35 @@ fn a_key_too_many_in_any_map_is_exactly_one_mistake_at_its_path() {
             }
             tried += 1;
             assert_eq!(found.len(), before + 1, "{file}: {path}: {found:#?}");
-            let new = found
-                .iter()
-                .find(|mistake| mistake.message.starts_with("unknown field"))
-                .unwrap();
+            let new = found.iter().find(|mistake| mistake.message.starts_with("unknown field")).unwrap();
             assert_eq!(new.path, path, "{file}");
         }
     }
     assert!(tried > 50, "{tried}");
 }
+
+#[test]
+fn a_value_of_the_wrong_kind_is_exactly_one_mistake_at_its_path() {
+    let number = |node: &Node| {
+        let number = serde_json::Number::from_f64(1.5).unwrap();
+        vec![(String::new(), Node { value: Value::Number(number), ..*node })]
+    };
+    for (file, text) in valid() {
+        for (path, changed) in variants(&node(&text), "", &number) {
+            if is_free(&path) || IGNORED.contains(&path.as_str()) {
+                continue;
+            }
+            let found = compile(&changed, "").err().unwrap_or_default();
+            assert_eq!(found.len(), 1, "{file}: {path}: {found:#?}");
+            assert_eq!(found[0].path, path, "{file}: {found:#?}");
+            assert!(found[0].message.contains("found the number 1.5"), "{file}: {found:#?}");
+        }
+    }
+}
+
+/// What the API server writes, and we do not read.
+const IGNORED: [&str; 4] =
+    ["metadata.creationTimestamp", "metadata.generation", "metadata.resourceVersion", "metadata.uid"];
 
 /// R-17: whatever is taken away or emptied, no rule comes to demand nothing that did not say so, and no doubt that
 /// was answered with a refusal is answered with less than the default.
@@ -342,10 +291,7 @@ fn taking_anything_away_never_makes_a_policy_that_demands_nothing() {
                 continue;
             };
             compiled += 1;
-            assert!(
-                after.unmatched == before.unmatched || after.unmatched == Unmatched::Deny,
-                "{file}: {change}"
-            );
+            assert!(after.unmatched == before.unmatched || after.unmatched == Unmatched::Deny, "{file}: {change}");
             assert!(!after.rules.is_empty(), "{file}: {change}");
             for rule in &after.rules {
                 let same = before.rules.iter().find(|earlier| earlier.name == rule.name).unwrap();
@@ -353,15 +299,8 @@ fn taking_anything_away_never_makes_a_policy_that_demands_nothing() {
                 match (&rule.action, &same.action) {
                     (Action::Admit, Action::Admit) | (Action::Refuse(_), Action::Refuse(_)) => {}
                     (Action::Require(demands), Action::Require(_)) => {
-                        let TagDemands {
-                            deny,
-                            allow,
-                            require_digest,
-                        } = demands.tags.as_ref().unwrap();
-                        assert!(
-                            !deny.is_empty() || !allow.is_empty() || *require_digest,
-                            "{file}: {change}"
-                        );
+                        let TagDemands { deny, allow, require_digest } = demands.tags.as_ref().unwrap();
+                        assert!(!deny.is_empty() || !allow.is_empty() || *require_digest, "{file}: {change}");
                     }
                     (now, then) => panic!("{file}: {change}: {then:?} became {now:?}"),
                 }

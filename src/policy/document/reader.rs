@@ -1,17 +1,13 @@
 //! Reads a tree against a schema, and never stops at the first mistake.
 //!
-//! A schema is a struct written with [`schema!`]; its fields are [`Field`]s, so that what is absent and what could not
+//! A schema is a struct written with `schema!`; its fields are [`Field`]s, so that what is absent and what could not
 //! be read stay apart: the latter already has its mistake, and nobody may take it for an empty value.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::wording::{excerpt, expected, nearest, quoted};
 use super::{Entry, Mistake, Node, Value};
-
-/// How much of a text a message quotes.
-const MOST_QUOTED: usize = 60;
-/// A longer word is no typing mistake of ours, and the distance is quadratic in it.
-const MOST_COMPARED: usize = 64;
 
 /// Where in a document something stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,24 +20,15 @@ impl Place {
     /// The document as a whole.
     #[must_use]
     pub fn root(node: &Node) -> Self {
-        Self {
-            path: String::new(),
-            line: node.line,
-        }
+        Self { path: String::new(), line: node.line }
     }
 
     fn entry(&self, entry: &Entry) -> Self {
-        Self {
-            path: self.path_of(&entry.key),
-            line: entry.line,
-        }
+        Self { path: self.path_of(&entry.key), line: entry.line }
     }
 
     fn item(&self, index: usize, node: &Node) -> Self {
-        Self {
-            path: format!("{}[{index}]", self.path),
-            line: node.line.or(self.line),
-        }
+        Self { path: format!("{}[{index}]", self.path), line: node.line.or(self.line) }
     }
 
     /// The path of a field: `spec.rules`, or `labels["app.example/x"]` where the key is no plain word.
@@ -50,11 +37,7 @@ impl Place {
         if key.is_empty() || !key.chars().all(plain) {
             return format!("{}[\"{}\"]", self.path, excerpt(key));
         }
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 }
 
@@ -113,20 +96,12 @@ pub struct Mistakes {
 impl Mistakes {
     #[must_use]
     pub fn of(source: &str) -> Self {
-        Self {
-            source: source.to_owned(),
-            found: Vec::new(),
-        }
+        Self { source: source.to_owned(), found: Vec::new() }
     }
 
     pub fn add(&mut self, place: &Place, message: impl Into<String>) {
         let Place { path, line } = place.clone();
-        self.found.push(Mistake {
-            source: self.source.clone(),
-            line,
-            path,
-            message: message.into(),
-        });
+        self.found.push(Mistake { source: self.source.clone(), line, path, message: message.into() });
     }
 
     #[must_use]
@@ -162,11 +137,7 @@ impl<'a> Fields<'a> {
             mistakes.add(place, expected("a map of fields", node));
             return None;
         };
-        Some(Self {
-            entries,
-            place,
-            known: Vec::new(),
-        })
+        Some(Self { entries, place, known: Vec::new() })
     }
 
     pub fn optional<T: Read>(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Field<T> {
@@ -180,10 +151,7 @@ impl<'a> Fields<'a> {
     pub fn required<T: Read>(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Field<T> {
         match self.optional(key, mistakes) {
             Field::Absent => {
-                let place = Place {
-                    path: self.place.path_of(key),
-                    line: self.place.line,
-                };
+                let place = Place { path: self.place.path_of(key), line: self.place.line };
                 mistakes.add(&place, "is missing");
                 Field::Unusable
             }
@@ -194,11 +162,7 @@ impl<'a> Fields<'a> {
 
     /// What nobody asked for is a mistake.
     pub fn close(self, mistakes: &mut Mistakes) {
-        for entry in self
-            .entries
-            .iter()
-            .filter(|entry| !self.known.contains(&entry.key.as_str()))
-        {
+        for entry in self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
             let advice = match nearest(&entry.key, &self.known) {
                 Some(key) => format!("unknown field; did you mean `{key}`?"),
                 None => format!("unknown field; known here: {}", self.known.join(", ")),
@@ -253,9 +217,7 @@ pub(crate) use words;
 /// One of these words.
 pub fn word<T: Copy>(node: &Node, place: &Place, mistakes: &mut Mistakes, words: &[(&'static str, T)]) -> Option<T> {
     let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    let found = node
-        .text()
-        .and_then(|text| words.iter().find(|(word, _)| *word == text));
+    let found = node.text().and_then(|text| words.iter().find(|(word, _)| *word == text));
     if found.is_none() {
         let mut message = expected(&format!("one of {}", known.join(", ")), node);
         if let Some(near) = node.text().and_then(|text| nearest(text, &known)) {
@@ -268,10 +230,7 @@ pub fn word<T: Copy>(node: &Node, place: &Place, mistakes: &mut Mistakes, words:
 
 impl<T: Read> Read for Placed<T> {
     fn read(node: &Node, place: &Place, mistakes: &mut Mistakes) -> Option<Self> {
-        T::read(node, place, mistakes).map(|value| Self {
-            value,
-            place: place.clone(),
-        })
+        T::read(node, place, mistakes).map(|value| Self { value, place: place.clone() })
     }
 }
 
@@ -335,10 +294,7 @@ impl<T: Read> Read for NonEmpty<T> {
                 return T::read(node, place, mistakes).map(Self);
             }
         };
-        mistakes.add(
-            place,
-            format!("is an empty {empty}: name something, or remove the field"),
-        );
+        mistakes.add(place, format!("is an empty {empty}: name something, or remove the field"));
         None
     }
 }
@@ -353,13 +309,7 @@ impl<T: Read> Read for Table<T> {
         let read = |entry: &Entry| {
             let place = place.entry(entry);
             let value = T::read(&entry.node, &place, mistakes)?;
-            Some((
-                Text {
-                    value: entry.key.clone(),
-                    place,
-                },
-                value,
-            ))
+            Some((Text { value: entry.key.clone(), place }, value))
         };
         Some(Self(fields.entries.iter().filter_map(read).collect()))
     }
@@ -368,11 +318,7 @@ impl<T: Read> Read for Table<T> {
 /// A field where `null` says "none".
 impl<T: Read> Read for Option<T> {
     fn read(node: &Node, place: &Place, mistakes: &mut Mistakes) -> Option<Self> {
-        if node.is_null() {
-            Some(None)
-        } else {
-            T::read(node, place, mistakes).map(Some)
-        }
+        if node.is_null() { Some(None) } else { T::read(node, place, mistakes).map(Some) }
     }
 }
 
@@ -386,98 +332,6 @@ impl Read for Ignored {
     }
 }
 
-/// `expected text, found the number 5`.
-#[must_use]
-pub fn expected(what: &str, node: &Node) -> String {
-    let found = match &node.value {
-        Value::Null => "nothing".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(number) => format!("the number {number}"),
-        Value::Text(text) => format!("the text {}", quoted(text)),
-        Value::List(_) => "a list".to_owned(),
-        Value::Map(_) => "a map".to_owned(),
-    };
-    format!("expected {what}, found {found}")
-}
-
-/// A text of the document inside of a message: short, on one line, without control characters.
-#[must_use]
-pub fn quoted(text: &str) -> String {
-    format!("`{}`", excerpt(text))
-}
-
-fn excerpt(text: &str) -> String {
-    let short: String = text.chars().take(MOST_QUOTED).collect();
-    let rest = if short.len() < text.len() { "..." } else { "" };
-    format!("{}{rest}", printable(&short))
-}
-
-/// The text with its control characters escaped, so that no document can forge lines of a log or colour a terminal.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || is_invisible(c) {
-            printable.extend(c.escape_default());
-        } else {
-            printable.push(c);
-        }
-    }
-    printable
-}
-
-/// Separators of lines and marks of direction: with them a text shows as what it is not.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
-/// The known word that was probably meant.
-#[must_use]
-pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
-    if written.len() > MOST_COMPARED {
-        return None;
-    }
-    let written = written.to_ascii_lowercase();
-    let near = known
-        .iter()
-        .map(|word| (strangeness(&written, &word.to_ascii_lowercase()), *word));
-    near.filter(|(strangeness, word)| *strangeness <= (word.len() / 3).clamp(1, 3))
-        .min()
-        .map(|(_, word)| word)
-}
-
-/// Letters in the wrong order, and a word cut short or continued, are one mistake each.
-fn strangeness(written: &str, word: &str) -> usize {
-    let sorted = |text: &str| {
-        let mut letters: Vec<char> = text.chars().collect();
-        letters.sort_unstable();
-        letters
-    };
-    let continued = written.len().min(word.len()) >= 3 && (written.starts_with(word) || word.starts_with(written));
-    let related = written != word && (continued || sorted(written) == sorted(word));
-    if related { 1 } else { distance(written, word) }
-}
-
-/// Levenshtein's: how many letters must be typed, removed or replaced.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, c) in one.chars().enumerate() {
-        let mut diagonal = above;
-        let mut left = above + 1;
-        for (cell, o) in row.iter_mut().skip(1).zip(&other) {
-            let replaced = diagonal + usize::from(c != *o);
-            diagonal = *cell;
-            left = replaced.min(left + 1).min(diagonal + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = above + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 /// Adds a mistake for each text that stands in the list a second time.
 pub fn refuse_repeated<'t>(texts: impl IntoIterator<Item = &'t Text>, mistakes: &mut Mistakes) {
     let mut seen = BTreeSet::new();
@@ -489,6 +343,7 @@ pub fn refuse_repeated<'t>(texts: impl IntoIterator<Item = &'t Text>, mistakes: 
 }
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "a schema is public wherever it is written")]
 mod tests {
     use super::super::parse_documents;
     use super::*;
@@ -509,7 +364,7 @@ mod tests {
         }
     }
     #[derive(Debug, Clone, Copy, PartialEq)]
-    enum Mode {
+    pub enum Mode {
         Deny,
         Allow,
     }
@@ -565,10 +420,7 @@ mod tests {
             ("[a]", "expected text, found a list"),
             ("' '", "is empty"),
         ] {
-            assert_eq!(
-                read(&format!("name: {written}\n")).1,
-                [format!("line 1: name: {message}")]
-            );
+            assert_eq!(read(&format!("name: {written}\n")).1, [format!("line 1: name: {message}")]);
         }
     }
 
@@ -579,25 +431,5 @@ mod tests {
         assert_eq!(outer.name, Field::Unusable);
         assert!(matches!(outer.list, Field::Unusable));
         assert!(outer.on.is_absent());
-    }
-
-    #[test]
-    fn a_message_quotes_little_and_on_one_line() {
-        assert_eq!(quoted("a\n\u{1b}[31mb"), r"`a\n\u{1b}[31mb`");
-        assert_eq!(quoted(&"x".repeat(100)), format!("`{}...`", "x".repeat(60)));
-        assert_eq!(read("{name: a, \"k\\ny\": 1}").1.len(), 1);
-    }
-
-    #[test]
-    fn only_a_near_word_is_proposed() {
-        let known = ["unmatched", "unavailable", "rules", "id"];
-        assert_eq!(nearest("unmatch", &known), Some("unmatched"));
-        assert_eq!(nearest("Rule", &known), Some("rules"));
-        assert_eq!(nearest("rulse", &known), Some("rules"));
-        assert_eq!(nearest("unavail", &known), Some("unavailable"));
-        assert_eq!(nearest("name", &known), None);
-        assert_eq!(nearest("some", &["none", "named"]), None);
-        assert_eq!(nearest(&"r".repeat(10_000), &known), None);
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

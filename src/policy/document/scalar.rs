@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
-use super::reader::{Mistakes, Place, Read, expected};
+use super::reader::{Mistakes, Place, Read};
+use super::wording::expected;
 use super::{Node, Value};
 
 /// A hundred years: more is a typing mistake, and every clock still counts it.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// `90s`, `10m`, `72h`, `7d`, or several of them, the greater first: `1d12h`. More than nothing, at most a hundred
 /// years.
@@ -49,10 +50,7 @@ fn duration(text: &str) -> Option<Duration> {
 /// A day: `2027-01-31`.
 impl Read for Date {
     fn read(node: &Node, place: &Place, mistakes: &mut Mistakes) -> Option<Self> {
-        let read = node
-            .text()
-            .filter(|text| text.len() == 10)
-            .and_then(|text| text.parse().ok());
+        let read = node.text().filter(|text| text.len() == 10).and_then(|text| text.parse().ok());
         if read.is_none() {
             mistakes.add(place, expected("a date such as 2027-01-31", node));
         }
@@ -156,13 +154,7 @@ mod tests {
 
     #[test]
     fn sizes_have_the_suffixes_of_kubernetes() {
-        for (text, bytes) in [
-            ("64Mi", 64 << 20),
-            ("1Gi", 1 << 30),
-            ("500M", 500_000_000),
-            ("12", 12),
-            ("0", 0),
-        ] {
+        for (text, bytes) in [("64Mi", 64 << 20), ("1Gi", 1 << 30), ("500M", 500_000_000), ("12", 12), ("0", 0)] {
             assert_eq!(size(text), Some(bytes), "{text}");
         }
         for text in ["", "Mi", "64 Mi", "64mi", "-1", "1.5Gi", "64MiB", "99999999999Ti"] {

@@ -12,29 +12,18 @@ async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
     tokio::spawn(connection);
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "x")
-        .body(Empty::<Bytes>::new());
-    read(within(sender.send_request(request.unwrap())).await.unwrap())
-        .await
-        .unwrap()
+    let request = Request::builder().method(method).uri(path).header("host", "x").body(Empty::<Bytes>::new());
+    read(within(sender.send_request(request.unwrap())).await.unwrap()).await.unwrap()
 }
 
 fn part(name: &'static str, status: impl Fn() -> PartStatus + Send + Sync + 'static) -> Part {
-    Part {
-        name,
-        status: Box::new(status),
-    }
+    Part { name, status: Box::new(status) }
 }
 
 async fn listening(parts: Vec<Part>, registry: Registry, refresh: Vec<Refresh>, drain: &Drain) -> Running {
     let router = router(parts, registry, refresh, drain.clone());
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    listen(address, router, None, &Bounds::admin(), Drain::default())
-        .await
-        .unwrap()
+    listen(address, router, None, &Bounds::admin(), Drain::default()).await.unwrap()
 }
 
 #[tokio::test]
@@ -42,12 +31,13 @@ async fn readiness_names_every_part_and_what_is_wrong_with_it() {
     let expired = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&expired);
     let parts = vec![
-        part("policies", || {
-            PartStatus::Degraded("the last good ones are kept:\nacme.yaml: line 3".to_owned())
-        }),
-        part("certificate", move || match seen.load(Ordering::SeqCst) {
-            true => PartStatus::NotReady("expired at noon".to_owned()),
-            false => PartStatus::Ready,
+        part("policies", || PartStatus::Degraded("the last good ones are kept:\nacme.yaml: line 3".to_owned())),
+        part("certificate", move || {
+            if seen.load(Ordering::SeqCst) {
+                PartStatus::NotReady("expired at noon".to_owned())
+            } else {
+                PartStatus::Ready
+            }
         }),
     ];
     let drain = Drain::default();
@@ -55,17 +45,11 @@ async fn readiness_names_every_part_and_what_is_wrong_with_it() {
     let policies = "[!] policies: degraded: the last good ones are kept: acme.yaml: line 3\n";
 
     let answer = ask(admin.address(), "GET", "/readyz").await;
-    assert_eq!(
-        (answer.status, answer.body),
-        (200, format!("{policies}[+] certificate: ready\nready\n"))
-    );
+    assert_eq!((answer.status, answer.body), (200, format!("{policies}[+] certificate: ready\nready\n")));
 
     expired.store(true, Ordering::SeqCst);
     let answer = ask(admin.address(), "GET", "/readyz").await;
-    assert_eq!(
-        (answer.status, answer.body),
-        (503, format!("{policies}[-] certificate: expired at noon\nnot ready\n"))
-    );
+    assert_eq!((answer.status, answer.body), (503, format!("{policies}[-] certificate: expired at noon\nnot ready\n")));
 
     expired.store(false, Ordering::SeqCst);
     drain.start();
@@ -80,22 +64,12 @@ async fn metrics_are_brought_up_to_date_before_they_are_shown() {
     let registry = Registry::new();
     let gauge = IntGauge::new("pratique_things", "Things.").unwrap();
     registry.register(Box::new(gauge.clone())).unwrap();
-    let admin = listening(
-        Vec::new(),
-        registry,
-        vec![Box::new(move || gauge.inc())],
-        &Drain::default(),
-    )
-    .await;
+    let admin = listening(Vec::new(), registry, vec![Box::new(move || gauge.inc())], &Drain::default()).await;
     for looks in 1..3 {
         let answer = ask(admin.address(), "GET", "/metrics").await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4"));
-        assert!(
-            answer.body.contains(&format!("pratique_things {looks}\n")),
-            "{}",
-            answer.body
-        );
+        assert!(answer.body.contains(&format!("pratique_things {looks}\n")), "{}", answer.body);
     }
 }
 

@@ -90,10 +90,7 @@ async fn a_new_certificate_serves_new_connections_and_leaves_old_ones_alone() {
 
     folder.publish("..4", &[("tls.crt", &new), ("tls.key", &new_key)]);
     until(async || identity.status(Timestamp::now()) == PartStatus::Ready).await;
-    let caller = Caller {
-        authority: new.clone(),
-        ..served.caller(Protocol::Http2)
-    };
+    let caller = Caller { authority: new.clone(), ..served.caller(Protocol::Http2) };
     assert_eq!(caller.connect().await.unwrap().certificate, der(&new));
     assert_eq!(before.post("12345").await.unwrap().status, 200);
     watching.abort();
@@ -138,19 +135,11 @@ async fn files_that_cannot_serve_are_refused_with_what_to_do() {
     refused!(&cut, &key, TlsError::BrokenCertificate { .. }, "tls.crt");
     refused!(hollow, &key, TlsError::BrokenCertificate { .. }, "tls.crt");
     refused!(&large, &key, TlsError::TooLarge { .. }, "tls.crt");
-    refused!(
-        &expired,
-        &expired_key,
-        TlsError::Expired { .. },
-        "expired at 2020-01-01T12:00:00Z; renew it"
-    );
+    refused!(&expired, &expired_key, TlsError::Expired { .. }, "expired at 2020-01-01T12:00:00Z; renew it");
     refused!(&future, &future_key, TlsError::NotYetValid { .. }, "clock");
     fs::remove_file(folder.path("tls.key")).unwrap();
     let error = Identity::from_files(&folder.path("tls.crt"), &folder.path("tls.key")).unwrap_err();
-    assert!(
-        matches!(&error, TlsError::Unreadable { path, .. } if path.ends_with("tls.key")),
-        "{error:?}"
-    );
+    assert!(matches!(&error, TlsError::Unreadable { path, .. } if path.ends_with("tls.key")), "{error:?}");
 }
 
 #[test]
@@ -167,32 +156,11 @@ fn the_certificate_that_we_make_is_what_go_expects_of_one() {
     assert!(!leaf.is_ca());
     assert!(leaf.key_usage().unwrap().unwrap().value.digital_signature());
     assert!(leaf.extended_key_usage().unwrap().unwrap().value.server_auth);
-    let names = leaf
-        .subject_alternative_name()
-        .unwrap()
-        .unwrap()
-        .value
-        .general_names
-        .iter();
-    let names: Vec<_> = names
-        .filter_map(|n| {
-            if let GeneralName::DNSName(name) = n {
-                Some(*name)
-            } else {
-                None
-            }
-        })
-        .collect();
+    let names = leaf.subject_alternative_name().unwrap().unwrap().value.general_names.iter();
+    let names: Vec<_> =
+        names.filter_map(|n| if let GeneralName::DNSName(name) = n { Some(*name) } else { None }).collect();
     let service = "pratique.pratique-system.svc";
-    assert_eq!(
-        names,
-        [
-            service,
-            "pratique.pratique-system.svc.cluster.local",
-            "localhost",
-            "pratique.example"
-        ]
-    );
+    assert_eq!(names, [service, "pratique.pratique-system.svc.cluster.local", "localhost", "pratique.example"]);
     let now = Timestamp::now();
     assert!(leaf.validity().not_before.timestamp() < now.as_second() - 3_000);
     assert!(identity.expiry() > now + SignedDuration::from_hours(364 * 24));
@@ -205,14 +173,8 @@ fn a_certificate_is_ready_then_degraded_then_not_ready() {
     let at = identity.expiry();
     let before = |hours| identity.status(at - SignedDuration::from_hours(hours));
     assert_eq!(before(8 * 24), PartStatus::Ready);
-    assert_eq!(
-        before(6 * 24),
-        PartStatus::Degraded(format!("expires at {at}; restart to make a new one"))
-    );
-    assert_eq!(
-        before(0),
-        PartStatus::NotReady(format!("expired at {at}; restart to make a new one"))
-    );
+    assert_eq!(before(6 * 24), PartStatus::Degraded(format!("expires at {at}; restart to make a new one")));
+    assert_eq!(before(0), PartStatus::NotReady(format!("expired at {at}; restart to make a new one")));
 }
 
 #[test]
@@ -226,8 +188,5 @@ fn the_private_key_is_never_printed() {
     let (identity, bundle) = Identity::self_made(&[]).unwrap();
     let printed = format!("{identity:?} {bundle:?} {}", bundle.pem());
     assert!(!printed.contains("PRIVATE"), "{printed}");
-    assert_eq!(
-        format!("{identity:?}"),
-        format!("Identity {{ expiry: {:?}, .. }}", identity.expiry())
-    );
+    assert_eq!(format!("{identity:?}"), format!("Identity {{ expiry: {:?}, .. }}", identity.expiry()));
 }

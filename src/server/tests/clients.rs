@@ -28,9 +28,7 @@ impl Ca {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, common);
         params.extended_key_usages = vec![usage];
-        let certificate = params
-            .signed_by(&key, &Issuer::from_params(&self.params, &self.key))
-            .unwrap();
+        let certificate = params.signed_by(&key, &Issuer::from_params(&self.params, &self.key)).unwrap();
         let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into();
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         Arc::new(CertifiedKey::from_der(vec![certificate.der().clone()], key, &provider).unwrap())
@@ -43,10 +41,7 @@ fn named(names: &[&str]) -> Vec<String> {
 
 /// Whether a review of this caller is answered.
 async fn answered(served: &Served, protocol: Protocol, certificate: Option<&Arc<CertifiedKey>>) -> bool {
-    let caller = Caller {
-        certificate: certificate.cloned(),
-        ..served.caller(protocol)
-    };
+    let caller = Caller { certificate: certificate.cloned(), ..served.caller(protocol) };
     // With TLS 1.3 the refusal comes after the caller's side of the handshake.
     match caller.connect().await {
         Ok(mut session) => session.post("12345").await.is_ok_and(|answer| answer.status == 200),
@@ -72,23 +67,11 @@ async fn only_callers_of_the_ca_and_of_a_name_on_the_list_are_answered() {
         assert!(!answered(&served, protocol, None).await, "without a certificate");
         for (stranger, why) in [
             (ca.sign("somebody", &[], usage.clone()), "another name"),
-            (
-                ca.sign("kube-apiserver2", &["api.example.org"], usage.clone()),
-                "a longer name",
-            ),
-            (
-                ca.sign("Kube-Apiserver", &["x.api.example"], usage.clone()),
-                "capitals, a subdomain",
-            ),
+            (ca.sign("kube-apiserver2", &["api.example.org"], usage.clone()), "a longer name"),
+            (ca.sign("Kube-Apiserver", &["x.api.example"], usage.clone()), "capitals, a subdomain"),
             (ca.sign("", &["*.example"], usage.clone()), "a wildcard"),
-            (
-                other.sign("kube-apiserver", &["api.example"], usage.clone()),
-                "another CA",
-            ),
-            (
-                ca.sign("kube-apiserver", &[], ExtendedKeyUsagePurpose::ServerAuth),
-                "a server's certificate",
-            ),
+            (other.sign("kube-apiserver", &["api.example"], usage.clone()), "another CA"),
+            (ca.sign("kube-apiserver", &[], ExtendedKeyUsagePurpose::ServerAuth), "a server's certificate"),
         ] {
             assert!(!answered(&served, protocol, Some(&stranger)).await, "{why}");
         }

@@ -42,11 +42,7 @@ async fn http2_callers_get_goaway_while_their_stream_goes_on() {
 
 #[tokio::test]
 async fn while_it_settles_new_connections_are_still_answered() {
-    let served = Served::start(&Bounds {
-        settle: PATIENCE,
-        ..Bounds::default()
-    })
-    .await;
+    let served = Served::start(&Bounds { settle: PATIENCE, ..Bounds::default() }).await;
     served.drain.start();
     let caller = served.caller(Protocol::Http1);
     let mut idle = served.connect(Protocol::Http1).await;
@@ -57,23 +53,14 @@ async fn while_it_settles_new_connections_are_still_answered() {
     let answer = idle.post("12345").await.unwrap();
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     until(async || idle.is_closed()).await;
-    let answer = caller
-        .connect()
-        .await
-        .unwrap()
-        .ask(Request::get("/x").body(review("").into_body()).unwrap())
-        .await;
+    let answer = caller.connect().await.unwrap().ask(Request::get("/x").body(review("").into_body()).unwrap()).await;
     assert_eq!(answer.unwrap().header("connection"), Some("close"), "on refusals too");
     drained.abort();
 }
 
 #[tokio::test]
 async fn idle_connections_do_not_hold_the_drain_up() {
-    let served = Served::start(&Bounds {
-        linger: Duration::from_millis(100),
-        ..quick()
-    })
-    .await;
+    let served = Served::start(&Bounds { linger: Duration::from_millis(100), ..quick() }).await;
     let mut sessions = Vec::new();
     for protocol in PROTOCOLS {
         let mut session = served.connect(protocol).await;
@@ -100,11 +87,7 @@ async fn a_connection_made_just_before_the_door_closes_is_answered() {
 
 #[tokio::test]
 async fn when_the_grace_is_over_the_rest_is_cut_and_counted() {
-    let served = Served::start(&Bounds {
-        grace: Duration::from_millis(100),
-        ..quick()
-    })
-    .await;
+    let served = Served::start(&Bounds { grace: Duration::from_millis(100), ..quick() }).await;
     let mut session = served.connect(Protocol::Http1).await;
     let mut other = served.connect(Protocol::Http2).await;
     let answers = [session.send(review("wait")), other.send(review("wait"))].map(tokio::spawn);
@@ -120,9 +103,7 @@ async fn when_the_grace_is_over_the_rest_is_cut_and_counted() {
 async fn an_address_in_use_is_an_error_that_names_it() {
     let served = Served::start(&quick()).await;
     let router = axum::Router::new();
-    let error = listen(served.address(), router, None, &Bounds::admin(), Drain::default())
-        .await
-        .unwrap_err();
+    let error = listen(served.address(), router, None, &Bounds::admin(), Drain::default()).await.unwrap_err();
     assert_eq!(error.source.kind(), std::io::ErrorKind::AddrInUse);
     assert!(error.to_string().contains(&served.address().to_string()));
 }

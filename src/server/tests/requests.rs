@@ -38,26 +38,18 @@ async fn every_other_request_has_its_status_and_says_what_to_do() {
         refused(other_path, 404, "POST /validate").await;
         let get = |request: &mut Request<Sent>| *request.method_mut() = Method::GET;
         let options = |request: &mut Request<Sent>| *request.method_mut() = Method::OPTIONS;
-        for method in [get as fn(&mut Request<Sent>), options] {
+        let methods: [fn(&mut Request<Sent>); 2] = [get, options];
+        for method in methods {
             let answer = refused(method, 405, "POST /validate").await;
             assert_eq!(answer.header("allow"), Some("POST"));
         }
         let yaml = |request: &mut Request<Sent>| {
-            request
-                .headers_mut()
-                .insert("content-type", HeaderValue::from_static("application/yaml"));
+            request.headers_mut().insert("content-type", HeaderValue::from_static("application/yaml"));
         };
         refused(yaml, 415, "application/json").await;
-        refused(
-            |request| drop(request.headers_mut().remove("content-type")),
-            415,
-            "missing",
-        )
-        .await;
+        refused(|request| drop(request.headers_mut().remove("content-type")), 415, "missing").await;
         let packed = |request: &mut Request<Sent>| {
-            request
-                .headers_mut()
-                .insert("content-encoding", HeaderValue::from_static("gzip"));
+            request.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
         };
         refused(packed, 415, "compressed").await;
         refused(|request| *request = review("malformed"), 400, "no uid").await;
@@ -70,20 +62,13 @@ async fn a_charset_and_capitals_do_not_make_it_another_content_type() {
     let served = Served::start(&quick()).await;
     let mut session = served.connect(Protocol::Http1).await;
     let mut request = review("12345");
-    request.headers_mut().insert(
-        "content-type",
-        HeaderValue::from_static("Application/JSON; charset=UTF-8"),
-    );
+    request.headers_mut().insert("content-type", HeaderValue::from_static("Application/JSON; charset=UTF-8"));
     assert_eq!(session.ask(request).await.unwrap().status, 200);
 }
 
 #[tokio::test]
 async fn a_body_at_the_limit_is_read_and_one_byte_more_is_413() {
-    let served = Served::start(&Bounds {
-        body: 100_000,
-        ..quick()
-    })
-    .await;
+    let served = Served::start(&Bounds { body: 100_000, ..quick() }).await;
     for protocol in PROTOCOLS {
         let mut session = served.connect(protocol).await;
         assert_eq!(session.post(&"x".repeat(100_000)).await.unwrap().body, "100000");
@@ -95,23 +80,12 @@ async fn a_body_at_the_limit_is_read_and_one_byte_more_is_413() {
 
 #[tokio::test]
 async fn a_body_of_unknown_length_is_413_once_it_is_too_long() {
-    let served = Served::start(&Bounds {
-        body: 100_000,
-        ..quick()
-    })
-    .await;
+    let served = Served::start(&Bounds { body: 100_000, ..quick() }).await;
     for protocol in PROTOCOLS {
         for (bytes, status) in [(100_000, 200), (110_000, 413)] {
             let mut session = served.connect(protocol).await;
-            let body = Chunks {
-                count: bytes / 1_000,
-                end: true,
-            };
-            assert_eq!(
-                session.ask(with_body(body)).await.unwrap().status,
-                status,
-                "{protocol:?}"
-            );
+            let body = Chunks { count: bytes / 1_000, end: true };
+            assert_eq!(session.ask(with_body(body)).await.unwrap().status, status, "{protocol:?}");
         }
     }
 }
@@ -132,23 +106,14 @@ async fn a_panic_is_a_500_of_that_request_and_of_no_other() {
         let mut session = served.connect(protocol).await;
         let answer = session.post("panic").await.unwrap();
         assert_eq!(answer.status, 500);
-        assert!(
-            !answer.body.contains("asked for it"),
-            "internals stay in the log: {}",
-            answer.body
-        );
+        assert!(!answer.body.contains("asked for it"), "internals stay in the log: {}", answer.body);
         assert_eq!(session.post("12345").await.unwrap().status, 200);
     }
 }
 
 #[tokio::test]
 async fn a_review_that_never_answers_gives_its_place_back() {
-    let served = Served::start(&Bounds {
-        requests: 1,
-        timeout: Duration::from_millis(50),
-        ..quick()
-    })
-    .await;
+    let served = Served::start(&Bounds { requests: 1, timeout: Duration::from_millis(50), ..quick() }).await;
     let mut session = served.connect(Protocol::Http1).await;
     let mut hang = review("hang");
     *hang.uri_mut() = "/validate".parse().unwrap();
@@ -181,9 +146,7 @@ async fn more_requests_than_there_is_room_for_are_asked_to_come_again() {
     for protocol in PROTOCOLS {
         let served = Served::start(&Bounds { requests: 2, ..quick() }).await;
         let mut sessions = [served.connect(protocol).await, served.connect(protocol).await];
-        let held = sessions
-            .each_mut()
-            .map(|session| tokio::spawn(session.send(review("wait"))));
+        let held = sessions.each_mut().map(|session| tokio::spawn(session.send(review("wait"))));
         served.until_waiting(2).await;
         let mut third = served.connect(protocol).await;
         let answer = third.post("12345").await.unwrap();

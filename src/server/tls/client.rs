@@ -45,16 +45,8 @@ impl ClientAuthentication {
         }
         let contents = read(authorities)?;
         let chains = chains(authorities, &contents)?;
-        let seen = Mutex::new(Seen {
-            contents: Some(contents),
-            trouble: None,
-        });
-        Ok(Self {
-            path: authorities.to_owned(),
-            names,
-            chains: ArcSwap::from_pointee(chains),
-            seen,
-        })
+        let seen = Mutex::new(Seen { contents: Some(contents), trouble: None });
+        Ok(Self { path: authorities.to_owned(), names, chains: ArcSwap::from_pointee(chains), seen })
     }
 
     /// For `/readyz`.
@@ -80,10 +72,7 @@ impl ClientAuthentication {
         // Before the lock, which `status` wants too: a read may hang.
         let contents = read(&self.path);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if contents
-            .as_ref()
-            .is_ok_and(|contents| seen.contents.as_ref() == Some(contents))
-        {
+        if contents.as_ref().is_ok_and(|contents| seen.contents.as_ref() == Some(contents)) {
             return;
         }
         let taken = contents.and_then(|contents| {
@@ -111,33 +100,17 @@ impl ClientAuthentication {
     fn named(&self, certificate: &CertificateDer<'_>) -> Result<bool, rustls::Error> {
         let broken = |_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding);
         let (_, certificate) = X509Certificate::from_der(certificate).map_err(broken)?;
-        let common = certificate
-            .subject()
-            .iter_common_name()
-            .filter_map(|name| name.as_str().ok());
+        let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
         let alternative = certificate.subject_alternative_name();
         let alternative = alternative.map_err(|_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        let general = alternative
-            .iter()
-            .flat_map(|extension| extension.value.general_names.iter());
-        let dns = general.filter_map(|name| {
-            if let GeneralName::DNSName(name) = name {
-                Some(*name)
-            } else {
-                None
-            }
-        });
-        Ok(common
-            .chain(dns)
-            .any(|name| self.names.iter().any(|known| known == name)))
+        let general = alternative.iter().flat_map(|extension| extension.value.general_names.iter());
+        let dns = general.filter_map(|name| if let GeneralName::DNSName(name) = name { Some(*name) } else { None });
+        Ok(common.chain(dns).any(|name| self.names.iter().any(|known| known == name)))
     }
 }
 
 fn chains(path: &Path, pem: &[u8]) -> Result<Chains, TlsError> {
-    let broken = |why: String| TlsError::BrokenAuthority {
-        path: path.to_owned(),
-        why,
-    };
+    let broken = |why: String| TlsError::BrokenAuthority { path: path.to_owned(), why };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path, pem)? {
         roots.add(certificate).map_err(|error| broken(error.to_string()))?;
@@ -162,9 +135,7 @@ impl ClientCertVerifier for ClientAuthentication {
         if self.named(certificate)? {
             Ok(verified)
         } else {
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::ApplicationVerificationFailure,
-            ))
+            Err(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
         }
     }
 
@@ -174,9 +145,7 @@ impl ClientCertVerifier for ClientAuthentication {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains
-            .load()
-            .verify_tls12_signature(message, certificate, signature)
+        self.chains.load().verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -185,9 +154,7 @@ impl ClientCertVerifier for ClientAuthentication {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains
-            .load()
-            .verify_tls13_signature(message, certificate, signature)
+        self.chains.load().verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -33,40 +33,22 @@ pub(super) struct Contents {
 
 impl Files {
     pub(super) fn read(&self) -> Result<Contents, TlsError> {
-        Ok(Contents {
-            certificate: read(&self.certificate)?,
-            key: read(&self.key)?,
-        })
+        Ok(Contents { certificate: read(&self.certificate)?, key: read(&self.key)? })
     }
 
     /// The pair that the contents make, if it could serve at `now`.
     pub(super) fn pair(&self, contents: &Contents, now: Timestamp) -> Result<Pair, TlsError> {
         let chain = certificates(&self.certificate, &contents.certificate)?;
         let pair = Pair::new(chain, self.key(&contents.key)?).map_err(|flaw| match flaw {
-            Flaw::Certificate(why) => TlsError::BrokenCertificate {
-                path: self.certificate.clone(),
-                why,
-            },
-            Flaw::Key(why) => TlsError::BrokenKey {
-                path: self.key.clone(),
-                why,
-            },
-            Flaw::Mismatch => TlsError::Mismatch {
-                certificate: self.certificate.clone(),
-                key: self.key.clone(),
-            },
+            Flaw::Certificate(why) => TlsError::BrokenCertificate { path: self.certificate.clone(), why },
+            Flaw::Key(why) => TlsError::BrokenKey { path: self.key.clone(), why },
+            Flaw::Mismatch => TlsError::Mismatch { certificate: self.certificate.clone(), key: self.key.clone() },
         })?;
         if now < pair.not_before {
-            return Err(TlsError::NotYetValid {
-                path: self.certificate.clone(),
-                from: pair.not_before,
-            });
+            return Err(TlsError::NotYetValid { path: self.certificate.clone(), from: pair.not_before });
         }
         if now >= pair.expiry {
-            return Err(TlsError::Expired {
-                path: self.certificate.clone(),
-                at: pair.expiry,
-            });
+            return Err(TlsError::Expired { path: self.certificate.clone(), at: pair.expiry });
         }
         Ok(pair)
     }
@@ -81,42 +63,28 @@ impl Files {
             if matches!(error, rustls::pki_types::pem::Error::NoItemsFound) {
                 return TlsError::NoKey { path };
             }
-            TlsError::BrokenKey {
-                path,
-                why: error.to_string(),
-            }
+            TlsError::BrokenKey { path, why: error.to_string() }
         })
     }
 }
 
 /// All of a file, within the limit.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let unreadable = |source| TlsError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source| TlsError::Unreadable { path: path.to_owned(), source };
     let mut contents = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(FILE_LIMIT + 1)
-        .read_to_end(&mut contents)
-        .map_err(unreadable)?;
+    file.take(FILE_LIMIT + 1).read_to_end(&mut contents).map_err(unreadable)?;
     if u64::try_from(contents.len()).is_ok_and(|length| length <= FILE_LIMIT) {
         Ok(contents)
     } else {
-        Err(TlsError::TooLarge {
-            path: path.to_owned(),
-            limit: FILE_LIMIT,
-        })
+        Err(TlsError::TooLarge { path: path.to_owned(), limit: FILE_LIMIT })
     }
 }
 
 /// The certificates in a PEM file: one at least.
 pub(super) fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    let chain = chain.map_err(|why| TlsError::BrokenCertificate {
-        path: path.to_owned(),
-        why: why.to_string(),
-    })?;
+    let chain = chain.map_err(|why| TlsError::BrokenCertificate { path: path.to_owned(), why: why.to_string() })?;
     if chain.is_empty() {
         return Err(TlsError::NoCertificate { path: path.to_owned() });
     }
@@ -154,11 +122,7 @@ impl Pair {
                 Flaw::Certificate(error.to_string())
             }
         })?;
-        Ok(Self {
-            key: Arc::new(key),
-            not_before,
-            expiry,
-        })
+        Ok(Self { key: Arc::new(key), not_before, expiry })
     }
 }
 

@@ -42,32 +42,17 @@ struct Seen {
 impl Identity {
     /// The pair in two PEM files, valid now.
     pub fn from_files(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let files = Files {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-        };
+        let files = Files { certificate: certificate.to_owned(), key: key.to_owned() };
         let contents = files.read()?;
         let pair = files.pair(&contents, Timestamp::now())?;
-        let seen = Mutex::new(Seen {
-            contents: Some(contents),
-            trouble: None,
-        });
-        Ok(Self {
-            current: ArcSwap::from_pointee(pair),
-            origin: Origin::Files { files, seen },
-        })
+        let seen = Mutex::new(Seen { contents: Some(contents), trouble: None });
+        Ok(Self { current: ArcSwap::from_pointee(pair), origin: Origin::Files { files, seen } })
     }
 
     /// A new CA and a leaf for our usual names and `names`; the bundle is what API servers need to believe it.
     pub fn self_made(names: &[String]) -> Result<(Self, CaBundle), TlsError> {
         let (pair, bundle) = self_made(names)?;
-        Ok((
-            Self {
-                current: ArcSwap::from_pointee(pair),
-                origin: Origin::SelfMade,
-            },
-            bundle,
-        ))
+        Ok((Self { current: ArcSwap::from_pointee(pair), origin: Origin::SelfMade }, bundle))
     }
 
     /// When the certificate ends, or an intermediate before it.
@@ -163,8 +148,6 @@ impl ResolvesServerCert for Identity {
 /// Without the key, and without what stands in the files.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
-            .field("expiry", &self.expiry())
-            .finish_non_exhaustive()
+        f.debug_struct("Identity").field("expiry", &self.expiry()).finish_non_exhaustive()
     }
 }

@@ -16,13 +16,8 @@ use crate::server::tls::TlsError;
 use crate::server::tls::files::{Flaw, Pair};
 
 /// The names that the shipped manifests and a local trial use.
-const NAMES: [&str; 5] = [
-    "pratique.pratique-system.svc",
-    "pratique.pratique-system.svc.cluster.local",
-    "localhost",
-    "127.0.0.1",
-    "::1",
-];
+const NAMES: [&str; 5] =
+    ["pratique.pratique-system.svc", "pratique.pratique-system.svc.cluster.local", "localhost", "127.0.0.1", "::1"];
 
 /// How long both are valid: they come and go together, and a Pod that is a year old has missed a year of fixes.
 const LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);

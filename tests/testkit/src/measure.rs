@@ -72,6 +72,9 @@ pub fn asserting() -> bool {
 pub fn figure(what: &str, measured: f64, unit: &str, to_reach: f64, at_most: bool) -> bool {
     let met = if at_most { measured <= to_reach } else { measured >= to_reach };
     let sign = if at_most { "<=" } else { ">=" };
-    println!("{what:<72} {measured:>9.2} {unit:<3} (to reach {sign} {to_reach}) {}", if met { "met" } else { "MISSED" });
+    println!(
+        "{what:<72} {measured:>9.2} {unit:<3} (to reach {sign} {to_reach}) {}",
+        if met { "met" } else { "MISSED" }
+    );
     met
 }

@@ -1,0 +1,142 @@
+//! The quick start: `cargo run --example tour`.
+//!
+//! Starts the webhook in this process with three namespaces that ask different things of it, sends it AdmissionReviews as a
+//! real API server sent them, and shows what the person at the other end would see. It needs no cluster and no network, and
+//! ends with an error where an answer is not what it should be.
+
+use pratique_testkit::{Answer, Review, Webhook};
+
+/// One scene: what somebody does, the review that the API server makes of it, and what must come of it.
+struct Scene {
+    title: &'static str,
+    command: &'static str,
+    review: &'static str,
+    namespace: &'static str,
+    outcome: Outcome,
+}
+
+/// What must be so; each with a word that must be seen.
+enum Outcome {
+    Admitted,
+    Refused(&'static str),
+    Warned(&'static str),
+    Audited(&'static str),
+}
+
+const SCENES: [Scene; 8] = [
+    Scene {
+        title: "A pod whose image is named by its digest",
+        command: "kubectl create -n prod -f pinned.yaml",
+        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create-generatename.json"),
+        namespace: "prod",
+        outcome: Outcome::Admitted,
+    },
+    Scene {
+        title: "A pod of four images, of which one is named by its digest and three are named by tags",
+        command: "kubectl apply -n prod -f web.yaml",
+        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create.json"),
+        namespace: "prod",
+        outcome: Outcome::Refused("and 2 more images"),
+    },
+    Scene {
+        title: "An image that is mounted as a volume is an image too",
+        command: "kubectl apply -n prod -f image-volume.yaml",
+        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create-image-volume.json"),
+        namespace: "prod",
+        outcome: Outcome::Refused("volumes[model] ghcr.io/acme/model:v3"),
+    },
+    Scene {
+        title: "A pod that is there already changes its label: its images stay, so it is left alone",
+        command: "kubectl apply -n prod -f web.yaml    # with another label",
+        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-update-label.json"),
+        namespace: "prod",
+        outcome: Outcome::Admitted,
+    },
+    Scene {
+        title: "A debugging container slipped into that pod: it alone is judged",
+        command: "kubectl debug -n prod web --image=busybox:1.36",
+        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-update-ephemeralcontainers.json"),
+        namespace: "prod",
+        outcome: Outcome::Refused("ephemeralContainers["),
+    },
+    Scene {
+        title: "A Deployment makes pods later: it is told now, and its pods are refused when they come",
+        command: "kubectl create deployment web -n prod --image=nginx",
+        review: include_str!("../tests/fixtures/reviews/captured-reviews/deployment-create.json"),
+        namespace: "prod",
+        outcome: Outcome::Warned("nginx"),
+    },
+    Scene {
+        title: "No tag means `latest`, whatever that is today: a namespace that only warns says so",
+        command: "kubectl run imp -n dev --image=busybox --dry-run=server",
+        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create-dryrun-impersonated.json"),
+        namespace: "dev",
+        outcome: Outcome::Warned("tag-mutable"),
+    },
+    Scene {
+        title: "The same pod where nobody is to be bothered yet: only the audit log knows",
+        command: "kubectl run imp -n legacy --image=busybox --dry-run=server",
+        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create-dryrun-impersonated.json"),
+        namespace: "legacy",
+        outcome: Outcome::Audited("digest-missing"),
+    },
+];
+
+#[tokio::main]
+async fn main() -> Result<(), String> {
+    let webhook = Webhook::setup()
+        .namespace("prod", &[("enforce", "restricted")])
+        .namespace("dev", &[("warn", "baseline")])
+        .namespace("legacy", &[("audit", "restricted")])
+        .start()
+        .await;
+    say("Three namespaces, labelled as Pod Security does it; `baseline` and `restricted` are built in:");
+    say("  prod    pratique.dev/enforce=restricted   every image by its digest, or it is refused");
+    say("  dev     pratique.dev/warn=baseline        `latest` earns a warning");
+    say("  legacy  pratique.dev/audit=restricted     seen in the audit log alone");
+    let mut wrong = Vec::new();
+    for (index, scene) in SCENES.iter().enumerate() {
+        let review = Review::read(scene.review).in_namespace(scene.namespace);
+        let answer = webhook.review(&review).await;
+        show(index + 1, scene, &answer);
+        if !scene.outcome.is(&answer) {
+            wrong.push(scene.title);
+        }
+    }
+    say("\nTry next: `pratique check --policy restricted nginx:1.27`, the same judgement in CI,");
+    say(
+        "and `pratique serve --manifests manifests/policies`, the webhook itself; the README has the way to a cluster.",
+    );
+    if wrong.is_empty() { Ok(()) } else { Err(format!("not as it should be: {}", wrong.join("; "))) }
+}
+
+impl Outcome {
+    fn is(&self, answer: &Answer) -> bool {
+        let told = |word: &str| answer.warnings.iter().any(|warning| warning.contains(word));
+        let recorded = |word: &str| answer.annotations.get("audited").is_some_and(|entry| entry.contains(word));
+        let quiet = answer.warnings.is_empty();
+        match self {
+            Self::Admitted => answer.allowed && quiet,
+            Self::Refused(word) => !answer.allowed && answer.message.contains(word),
+            Self::Warned(word) => answer.allowed && told(word),
+            Self::Audited(word) => answer.allowed && quiet && recorded(word),
+        }
+    }
+}
+
+fn show(number: usize, scene: &Scene, answer: &Answer) {
+    say(&format!("\n{number}. {}\n   $ {}", scene.title, scene.command));
+    for line in answer.as_kubectl().lines() {
+        say(&format!("   {line}"));
+    }
+    if matches!(scene.outcome, Outcome::Audited(_)) {
+        for (key, value) in &answer.annotations {
+            say(&format!("   audit log: images.pratique.dev/{key}: {value}"));
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "showing is what a tour is for")]
+fn say(line: &str) {
+    println!("{line}");
+}

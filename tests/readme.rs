@@ -1,0 +1,270 @@
+//! What the README says is so: its tables, command lines and files are held against the program itself.
+//!
+//! A failure says which line of README.md to change, or that the program lost what was promised there.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy frees tests of these, but not what they call")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use pratique::args::Arguments;
+use pratique::config::Config;
+use pratique::decision::verdict::Reason;
+use pratique::evidence::cluster;
+use pratique::image::{Pattern, Reference};
+use pratique_testkit::{DIGEST, Directory, Review, Webhook, pod, review};
+
+const README: &str = include_str!("../README.md");
+const POD: &str = include_str!("fixtures/reviews/captured-reviews/pod-create.json");
+
+#[test]
+fn the_reasons_are_those_of_the_program_in_its_order() {
+    let row = |reason: &Reason| format!("| `{}` | {} | {} |", reason.code(), reason.check(), reason.meaning());
+    let expected: Vec<String> = Reason::ALL.iter().map(row).collect();
+    let found = table("reasons");
+    for (index, expected) in expected.iter().enumerate() {
+        let found = found.get(index).map_or("", |row| *row);
+        assert_eq!(found, expected, "README.md: make row {} of the reasons the second of these", index + 1);
+    }
+    assert_eq!(found.len(), expected.len(), "README.md: the reasons have a row too many; take it out");
+}
+
+#[tokio::test]
+async fn the_metrics_are_those_that_the_program_prints() {
+    let webhook = Webhook::setup().enforce("baseline").start().await;
+    // Families with labels appear with their first series.
+    webhook.review(&review(&pod("web").container("web", "nginx"))).await;
+    webhook.review(&review(&pod("web").container("web", &format!("nginx@{DIGEST}")))).await;
+    let printed = families(&webhook.get("/metrics").await.text());
+    let told: BTreeMap<String, BTreeSet<String>> = table("metrics").iter().map(|row| metric(row)).collect();
+    for (name, labels) in &printed {
+        let told = told.get(name).unwrap_or_else(|| panic!("README.md: add {name} {labels:?} to the metrics"));
+        assert_eq!(told, labels, "README.md: correct the labels of {name}, the second are those printed");
+    }
+    for name in told.keys() {
+        assert!(printed.contains_key(name), "README.md: {name} is printed nowhere; take its row out");
+    }
+}
+
+#[tokio::test]
+async fn the_refusal_on_the_first_screen_is_what_the_program_says() {
+    let webhook = Webhook::setup().enforce("restricted").start().await;
+    let answer = webhook.review(&Review::read(POD).in_namespace("prod")).await;
+    assert_eq!(fenced("refusal"), answer.as_kubectl(), "README.md: show the second of these between the markers");
+}
+
+#[tokio::test]
+async fn readiness_looks_as_shown() {
+    let webhook = Webhook::setup().start().await;
+    let text = webhook.get("/readyz").await.text();
+    assert_eq!(fenced("readyz"), text.trim_end(), "README.md: show the second of these between the markers");
+}
+
+#[test]
+fn the_settings_shown_are_the_defaults_without_exception() {
+    let settings = blocks("yaml").into_iter().filter(|block| !is_object(block));
+    let mut shown = BTreeSet::new();
+    for text in settings {
+        let (config, warnings) = Config::parse(&text, "README.md").unwrap_or_else(|mistakes| {
+            panic!("README.md: these settings are not valid: {mistakes:#?}\n{text}");
+        });
+        assert_eq!(config, Config::default(), "README.md: a setting is shown with another value than its default");
+        assert!(warnings.is_empty(), "{warnings:?}");
+        shown.extend(keys(&text));
+    }
+    let known = settings_of_the_program();
+    let missing: Vec<&String> = known.difference(&shown).collect();
+    assert!(missing.is_empty(), "README.md: the settings do not show {missing:?}; add them with their defaults");
+}
+
+#[test]
+fn policies_that_are_shown_load_without_a_warning() {
+    let directory = Directory::new();
+    let policies: Vec<String> = blocks("yaml").into_iter().filter(|block| is_object(block)).collect();
+    assert!(!policies.is_empty(), "README.md: show a policy");
+    for (index, policy) in policies.iter().enumerate() {
+        directory.write(&format!("{index}.yaml"), policy);
+    }
+    let manifests = cluster::read(&[directory.path().to_owned()]);
+    let manifests = manifests.unwrap_or_else(|mistakes| panic!("README.md: a policy is invalid: {mistakes:#?}"));
+    assert!(manifests.warnings.is_empty(), "README.md: a policy earns a warning: {:#?}", manifests.warnings);
+    assert_eq!(manifests.objects, policies.len());
+}
+
+#[test]
+fn patterns_match_what_the_table_says() {
+    for row in lines_after("| pattern | matches | and not |") {
+        let cells: Vec<Vec<String>> = row.trim_matches('|').split('|').map(words).collect();
+        let [pattern, matching, other] = cells.as_slice() else { panic!("README.md: three cells, not {row}") };
+        let pattern = Pattern::parse(&pattern[0]).unwrap_or_else(|error| panic!("README.md: {pattern:?}: {error}"));
+        for (names, expected) in [(matching, true), (other, false)] {
+            for name in names.iter().filter(|name| !name.contains('*')) {
+                let found = pattern.matches(&Reference::parse(name).unwrap());
+                assert_eq!(found, expected, "README.md: {pattern} and {name} stand in the wrong cell");
+            }
+        }
+    }
+}
+
+#[test]
+fn command_lines_are_understood() {
+    let lines = command_lines();
+    assert!(lines.len() > 5, "README.md: only these command lines were found: {lines:?}");
+    for line in lines {
+        match Arguments::try_parse_from(line.split_whitespace()) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::DisplayHelp => {}
+            Err(error) => panic!("README.md: `{line}` is not understood; correct it:\n{error}"),
+        }
+    }
+}
+
+#[test]
+fn flags_and_variables_are_those_of_the_program() {
+    let mut known = BTreeSet::new();
+    for command in Arguments::command().get_subcommands() {
+        for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
+            known.extend(argument.get_long().map(|flag| format!("--{flag}")));
+            known.extend(argument.get_env().map(|variable| variable.to_str().unwrap().to_owned()));
+        }
+    }
+    let table = lines_after("| flag | variable |");
+    let told: BTreeSet<String> = table.iter().flat_map(|row| words(row)).filter(|word| is_option(word)).collect();
+    assert_eq!(told, known, "README.md: the table of flags (first) is not what the program has (second)");
+}
+
+#[test]
+fn links_lead_to_files_and_headings_that_exist() {
+    let anchors: BTreeSet<String> =
+        README.lines().filter(|line| line.starts_with('#')).map(|line| anchor(line.trim_start_matches('#'))).collect();
+    for target in README.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let exists = match target.strip_prefix('#') {
+            Some(heading) => anchors.contains(heading),
+            None => std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(target).exists(),
+        };
+        assert!(exists, "README.md: there is nothing at {target}; correct the link");
+    }
+}
+
+/// Rows between the markers of this name, without the head of the table.
+fn table(name: &str) -> Vec<&'static str> {
+    between(name).lines().filter(|line| line.starts_with('|')).skip(2).collect()
+}
+
+/// The text of the one fenced block between the markers.
+fn fenced(name: &str) -> &'static str {
+    let text = between(name).trim();
+    text.strip_prefix("```text\n").and_then(|text| text.strip_suffix("\n```")).unwrap()
+}
+
+fn between(name: &str) -> &'static str {
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let rest = README.split_once(&begin).unwrap_or_else(|| panic!("README.md: the marker {begin:?} is missing")).1;
+    rest.split_once(&end).unwrap_or_else(|| panic!("README.md: the marker {end:?} is missing")).0
+}
+
+/// The rows of the table whose head begins so.
+fn lines_after(head: &str) -> Vec<&'static str> {
+    let rest = README.split_once(head).unwrap_or_else(|| panic!("README.md: there is no table {head:?}")).1;
+    rest.lines().skip(2).take_while(|line| line.starts_with('|')).collect()
+}
+
+/// What stands in fenced blocks of this language.
+fn blocks(language: &str) -> Vec<String> {
+    let (mut blocks, mut inside) = (Vec::new(), false);
+    for line in README.lines() {
+        match (inside, line) {
+            (false, line) if line == format!("```{language}") => {
+                inside = true;
+                blocks.push(String::new());
+            }
+            (true, "```") => inside = false,
+            (true, line) => blocks.last_mut().unwrap().push_str(&format!("{line}\n")),
+            (false, _) => {}
+        }
+    }
+    blocks
+}
+
+fn is_object(yaml: &str) -> bool {
+    yaml.starts_with("apiVersion:")
+}
+
+/// Paths of everything in the settings shown: `tls`, `tls.key`.
+fn keys(yaml: &str) -> BTreeSet<String> {
+    let value: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
+    let mut found = BTreeSet::new();
+    for (key, value) in value.as_object().unwrap() {
+        found.extend(value.as_object().into_iter().flatten().map(|(inner, _)| format!("{key}.{inner}")));
+        found.insert(key.clone());
+    }
+    found
+}
+
+/// Paths of all settings, as the program lists them to someone who wrote one that it does not know.
+fn settings_of_the_program() -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for key in known_beside("{no-such-setting: 1}") {
+        // Those that are no table say so, in other words.
+        let inner = known_beside(&format!("{{{key}: {{no-such-setting: 1}}}}"));
+        all.extend(inner.into_iter().map(|inner| format!("{key}.{inner}")));
+        all.insert(key);
+    }
+    assert!(all.contains("tls.clientCA"), "an unknown setting is no longer answered with the known ones: {all:?}");
+    all
+}
+
+fn known_beside(settings: &str) -> Vec<String> {
+    let mistakes = Config::parse(settings, "test").unwrap_err();
+    let list = mistakes.iter().find_map(|mistake| Some(mistake.message.split_once("known here: ")?.1.to_owned()));
+    list.map_or_else(Vec::new, |list| list.split(", ").map(str::to_owned).collect())
+}
+
+/// Every line that runs `pratique`, in blocks and in running text, without comments and what it is piped to or from.
+fn command_lines() -> Vec<String> {
+    let blocks = blocks("sh");
+    let in_blocks = blocks.iter().flat_map(|block| block.lines());
+    let in_blocks = in_blocks.filter_map(|line| line.split(" #").next()).flat_map(|line| line.split('|'));
+    let in_text = README.split('`').skip(1).step_by(2).filter(|code| !code.contains('\n'));
+    // A command that is only mentioned has no arguments.
+    let in_text = in_text.filter(|code| code.split(' ').count() > 2);
+    let commands = in_blocks.chain(in_text).map(str::trim).filter(|line| line.starts_with("pratique "));
+    commands.map(str::to_owned).collect()
+}
+
+/// Families of ours in an exposition, each with the labels of its series.
+fn families(exposition: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let typed = exposition.lines().filter_map(|line| line.strip_prefix("# TYPE pratique_"));
+    let names = typed.map(|line| format!("pratique_{}", line.split(' ').next().unwrap()));
+    names.map(|name| (name.clone(), labels(exposition, &name))).collect()
+}
+
+fn labels(exposition: &str, name: &str) -> BTreeSet<String> {
+    let series = exposition.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
+    let pairs = series.flat_map(|series| series.split_once('}').unwrap().0.split("\","));
+    pairs.map(|pair| pair.split_once('=').unwrap().0.to_owned()).filter(|label| label != "le").collect()
+}
+
+/// Name and labels of a row of the table.
+fn metric(row: &str) -> (String, BTreeSet<String>) {
+    let mut cells = row.trim_matches('|').split('|').map(words);
+    let name = cells.next().and_then(|words| words.into_iter().next()).unwrap();
+    (name, cells.next().unwrap().into_iter().collect())
+}
+
+/// What stands between backticks.
+fn words(text: &str) -> Vec<String> {
+    let code = text.split('`').skip(1).step_by(2);
+    code.filter_map(|code| code.split(' ').next()).map(str::to_owned).collect()
+}
+
+fn is_option(word: &str) -> bool {
+    word.starts_with("--") || word.starts_with("PRATIQUE_")
+}
+
+/// As GitHub names a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-');
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}

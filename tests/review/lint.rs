@@ -1,0 +1,97 @@
+//! `pratique lint`: every mistake at once.
+
+use pratique_testkit::{Directory, run};
+
+use crate::PRATIQUE;
+
+const GOOD: &str = "rules:\n- name: all\n  images: [\"**\"]\n  tags: {deny: [latest]}\n";
+
+fn mistaken() -> Directory {
+    let directory = Directory::new();
+    directory.policy("good", GOOD);
+    directory.policy("misspelt", "rules:\n- name: all\n  images: [\"**\"]\n  tags: {denny: [latest]}\n");
+    directory.policy("pattern", "rules:\n- name: all\n  images: [\"ghcr.io/a**b\"]\n  tags: {deny: [latest]}\n");
+    directory.policy("later", "rules:\n- name: all\n  images: [\"**\"]\n  vulnerabilities: {threshold: high}\n");
+    directory.write("syntax.yaml", "apiVersion: pratique.dev/v1alpha1\nkind: [\n");
+    directory
+}
+
+#[test]
+fn policies_without_a_mistake_pass() {
+    let directory = Directory::new();
+    directory.policy("good", GOOD);
+    directory.namespace("shop", &[("pratique.dev/enforce", "good")]);
+    let outcome = run(PRATIQUE, &["lint", "--manifests", &directory.path().display().to_string()]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+}
+
+#[test]
+fn the_built_in_policies_pass() {
+    let outcome = run(PRATIQUE, &["lint"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+}
+
+#[test]
+fn every_mistake_of_every_file_is_told_with_its_place() {
+    let directory = mistaken();
+    let outcome = run(PRATIQUE, &["lint", "--manifests", &directory.path().display().to_string()]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    for told in [
+        "policy-misspelt.yaml",
+        "spec.rules[0].tags.denny",
+        "policy-pattern.yaml",
+        "spec.rules[0].images[0]",
+        "policy-later.yaml",
+        "spec.rules[0].vulnerabilities",
+        "syntax.yaml",
+    ] {
+        assert!(outcome.stdout.contains(told), "{told}: {}", outcome.stdout);
+    }
+    assert!(!outcome.stdout.contains("policy-good.yaml"), "{}", outcome.stdout);
+}
+
+#[test]
+fn a_demand_that_this_build_cannot_check_is_a_mistake_and_never_a_silent_pass() {
+    for demand in [
+        "vulnerabilities: {threshold: high}",
+        "signatures: {authorities: [release]}",
+        "attestations: [{predicateType: \"https://slsa.dev/provenance/v1\", authorities: [release]}]",
+        "tags: {deny: [latest], repointed: deny}",
+    ] {
+        let directory = Directory::new();
+        let authorities = "authorities:\n- name: release\n  keyless: {issuer: \"https://a.example\", subject: \"b\"}\n";
+        directory.policy("later", &format!("{authorities}rules:\n- name: all\n  images: [\"**\"]\n  {demand}\n"));
+        let outcome = run(PRATIQUE, &["lint", "--manifests", &directory.path().display().to_string()]);
+        assert_eq!(outcome.code, Some(1), "{demand}: {outcome:?}");
+    }
+}
+
+#[test]
+fn the_json_lists_the_same_mistakes() {
+    let directory = mistaken();
+    let outcome = run(PRATIQUE, &["lint", "-o", "json", "--manifests", &directory.path().display().to_string()]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let answer = outcome.json();
+    assert_eq!(answer["valid"], false);
+    let mistakes = answer["mistakes"].as_array().expect("mistakes");
+    let misspelt = mistakes.iter().find(|mistake| mistake["path"] == "spec.rules[0].tags.denny").expect("it is listed");
+    assert!(misspelt["source"].as_str().is_some_and(|source| source.ends_with("policy-misspelt.yaml")), "{misspelt}");
+    assert_eq!(misspelt["line"], 8, "{misspelt}");
+    assert!(
+        misspelt["message"].as_str().is_some_and(|message| message.contains("deny")),
+        "it says what was meant: {misspelt}"
+    );
+}
+
+#[test]
+fn settings_are_linted_too() {
+    let directory = Directory::new();
+    directory.write("good.yaml", "defaults: {enforce: baseline, warn: null}\nexemptNamespaces: [kube-system]\n");
+    directory.write("bad.yaml", "defualts: {enforce: baseline}\ncontrollers: maybe\nlisten: nowhere\n");
+    assert_eq!(run(PRATIQUE, &["lint", "--config", &directory.file("good.yaml")]).code, Some(0));
+    let outcome = run(PRATIQUE, &["lint", "--config", &directory.file("bad.yaml")]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    for told in ["defualts", "controllers", "listen"] {
+        assert!(outcome.stdout.contains(told), "{told}: {}", outcome.stdout);
+    }
+}

@@ -1,0 +1,27 @@
+//! The real server over TLS on a port of its own, asked as an API server asks; and the real program beside it.
+
+#![expect(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
+mod check;
+mod facts;
+mod hostile;
+mod labels_and_modes;
+mod lint;
+mod messages;
+mod metrics;
+mod mutations;
+mod real_reviews;
+mod reload;
+mod shutdown;
+mod update_rule;
+mod wire;
+mod workloads;
+
+/// The real program.
+const PRATIQUE: &str = env!("CARGO_BIN_EXE_pratique");
+/// Refused by `baseline` and by `restricted`.
+const LATEST: &str = "nginx:latest";
+/// Refused by `restricted` alone.
+const TAGGED: &str = "nginx:1.27";
+/// Refused by neither.
+const PINNED: &str = "nginx@sha256:7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480cc47f72a21097";
