@@ -786,6 +786,35 @@ fn changes_a_list(pointer: &str) -> bool {
     })
 }
 
+/// The review as JSON whose request has its keys from the last to the first, `object` before `kind`.
+fn backwards(review: &Value) -> String {
+    let Some(request) = review["request"].as_object() else { return review.to_string() };
+    let fields: Vec<_> = request.iter().rev().map(|(key, value)| format!("{}:{value}", json!(key))).collect();
+    set(review.clone(), "/request", json!("@")).to_string().replace("\"@\"", &format!("{{{}}}", fields.join(",")))
+}
+
+/// What is read, without the line and column of what could not be.
+fn gist(read: &Result<Request, Malformed>) -> String {
+    match read {
+        Ok(Request { subject: Subject::Unreadable(Flaw::Syntax(_)), uid, namespace, name, .. }) => {
+            format!("{uid} {namespace} {name}: syntax")
+        }
+        Ok(request) => format!("{request:?}"),
+        Err(Malformed(_)) => "malformed".to_owned(),
+    }
+}
+
+#[test]
+fn an_object_before_its_kind_is_read_all_the_same() {
+    for review in [review(), update()] {
+        let text = backwards(&review);
+        assert!(text.find("\"object\":") < text.find("\"kind\":{\"group\""), "{text}");
+        let request = decode(text.as_bytes(), &Workloads::default());
+        assert_eq!(images(request.as_ref().unwrap()).len(), IMAGES);
+        assert_eq!(gist(&request), gist(&read(&review)));
+    }
+}
+
 fn other_value() -> impl Strategy<Value = Option<Value>> {
     prop_oneof![
         Just(None),
@@ -832,6 +861,8 @@ proptest! {
             None => remove(&mut review, &pointer.replace("~1", "/")),
             Some(value) => *review.pointer_mut(&pointer).unwrap() = value,
         }
+        let backwards = decode(backwards(&review).as_bytes(), &Workloads::default());
+        prop_assert_eq!(gist(&backwards), gist(&read(&review)), "{}: {}", pointer, review);
         if let Ok(Request { subject: Subject::Images { containers, .. }, .. }) = read(&review) {
             prop_assert!(containers.len() == IMAGES || changes_a_list(&pointer), "{pointer}: {review}");
         }
