@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use crate::fact::{Fact, Facts, ImageFacts, Record, Scope};
@@ -49,12 +50,9 @@ impl Evidence {
 
     /// A fact for each want of the plan, in its order; side by side, and each for as long as its want may be waited for.
     pub async fn gather(&self, plan: &Plan<'_>, deadline: Deadline) -> Facts {
-        let mut images = Vec::with_capacity(plan.wants.len());
-        for want in &plan.wants {
-            let facts = deadline.within(want.wait, &self.budget, self.look_up(want)).await;
-            images.push(facts.unwrap_or(ImageFacts { admitted: Fact::Pending }));
-        }
-        Facts { images }
+        let facts = plan.wants.iter().map(|want| deadline.within(want.wait, &self.budget, self.look_up(want)));
+        let facts = join_all(facts).await.into_iter();
+        Facts { images: facts.map(|facts| facts.unwrap_or(ImageFacts { admitted: Fact::Pending })).collect() }
     }
 
     /// One want. Each room that can say something about an image answers here.

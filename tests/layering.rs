@@ -17,7 +17,7 @@ const TABLE: &str = "
     fact pure     | image                                 | jiff
     policy pure   | image request fact                    | jiff regex serde serde_json serde_saphyr
     decision pure | image request fact policy             | jiff
-    evidence      | image request fact policy             | arc_swap jiff moka prometheus serde serde_json serde_saphyr \
+    evidence      | image request fact policy             | arc_swap futures_util jiff moka prometheus serde serde_json serde_saphyr \
                                                             thiserror tokio tracing
     admission     | image request decision::verdict       | jiff serde serde_json serde_saphyr thiserror
     observe       | request policy fact decision::verdict | jiff prometheus tracing tracing_subscriber

@@ -64,7 +64,10 @@ struct Details {
 pub fn encode(uid: &str, verdict: &Verdict) -> Reply {
     let (allowed, status) = match &verdict.answer {
         Answer::Admit(permit) => (admitted(*permit), None),
-        Answer::Deny(denials) => (false, Some(status(denials))),
+        Answer::Deny(denials) => {
+            let retriable = denials.iter().all(|denial| denial.reason.retriable());
+            (false, Some(status(message(denials), retriable)))
+        }
     };
     let response = Response {
         uid,
@@ -86,9 +89,8 @@ fn admitted(permit: Permit) -> bool {
 
 /// 403, or 503 with `retryAfterSeconds` where every cause may pass by itself: clients built on client-go then try
 /// again by themselves.
-fn status(denials: &[Denial]) -> Status {
-    let message = message(denials);
-    if denials.iter().all(|denial| denial.reason.retriable()) {
+fn status(message: String, retriable: bool) -> Status {
+    if retriable {
         let details = Some(Details { retry_after_seconds: 1 });
         return Status { status: "Failure", message, reason: "ServiceUnavailable", code: 503, details };
     }

@@ -12,6 +12,8 @@ use crate::request::{Container, ContainerKind, ContainerPath, Flaw, Operation, R
 use super::object::{Object, group_of};
 use super::workload::{Workload, Workloads};
 
+/// Objects nest about 15 levels; the YAML reader takes some stack for each, and manifests come from anybody.
+const DEPTH: usize = 96;
 /// `List` within `List` beyond this is nobody's manifest.
 const NESTED_LISTS: usize = 4;
 
@@ -30,7 +32,7 @@ pub struct ManifestObject {
 pub fn read(text: &str, workloads: &Workloads) -> Result<Vec<ManifestObject>, String> {
     let mut objects = Vec::new();
     for document in documents(text)? {
-        collect(&document, workloads, NESTED_LISTS, &mut objects)?;
+        collect(&document, ANYTHING, workloads, NESTED_LISTS, &mut objects)?;
     }
     Ok(objects)
 }
@@ -46,7 +48,10 @@ fn documents(text: &str) -> Result<Vec<Value>, String> {
         }
     }
     // `no`, `on` and the like stay text, as in the YAML 1.2 that kubectl's own reader follows for strings.
-    let options = serde_saphyr::options! { strict_booleans: true };
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_depth: DEPTH },
+        strict_booleans: true,
+    };
     serde_saphyr::from_multiple_with_options::<Value>(text, options)
         .map_err(|error| error.without_snippet().to_string())
 }
@@ -106,8 +111,19 @@ impl<'de> Visitor<'de> for DocumentVisitor {
     }
 }
 
+/// At the top of a file every object says what it is.
+const ANYTHING: Implied<'static> = Implied { kind: None, api_version: "" };
+
+/// What the items of a typed list (`PodList`) need not say themselves.
+#[derive(Clone, Copy)]
+struct Implied<'a> {
+    kind: Option<&'a str>,
+    api_version: &'a str,
+}
+
 fn collect(
     document: &Value,
+    implied: Implied<'_>,
     workloads: &Workloads,
     nested: usize,
     objects: &mut Vec<ManifestObject>,
@@ -115,14 +131,17 @@ fn collect(
     if document.is_null() {
         return Ok(());
     }
-    let Some(kind) = document.get("kind").and_then(Value::as_str) else {
+    let text = |key: &str| document.get(key).and_then(Value::as_str);
+    let Some(kind) = text("kind").or(implied.kind) else {
         return Err("a document has no `kind`, so it is no Kubernetes object".to_owned());
     };
-    if let (true, Some(items)) = (kind.ends_with("List"), document.get("items").and_then(Value::as_array)) {
+    let api_version = text("apiVersion").unwrap_or(implied.api_version);
+    if let (Some(item), Some(items)) = (kind.strip_suffix("List"), document.get("items").and_then(Value::as_array)) {
         let deeper = nested.checked_sub(1).ok_or("lists are nested too deeply")?;
-        return items.iter().try_for_each(|item| collect(item, workloads, deeper, objects));
+        let implied = Implied { kind: Some(item).filter(|item| !item.is_empty()), api_version };
+        return items.iter().try_for_each(|item| collect(item, implied, workloads, deeper, objects));
     }
-    let group = document.get("apiVersion").and_then(Value::as_str).map_or("", group_of);
+    let group = group_of(api_version);
     let known = workloads.find(group, kind);
     if let Some(workload) = known.or_else(|| Workloads::find_namesake(kind)) {
         // A namesake of another group is judged if it has a pod spec; only the kind itself must have one.

@@ -261,7 +261,7 @@ async fn what_was_left_is_finished_in_its_turn_and_counted_beside_the_reviews() 
 #[tokio::test]
 async fn a_panic_after_a_reply_is_counted_and_is_no_review_of_its_own() {
     let bench = bench(enforcing());
-    bench.review.observe.record_unfinished_panic("1");
+    bench.review.observe.record_unfinished_panic("1", "a test");
     assert_eq!(bench.counted("pratique_panics_total", &[]), 1);
     assert_eq!(bench.counted("pratique_background_reviews_total", &["failed"]), 1);
     assert_eq!(bench.counted("pratique_reviews_total", &[]), 0);

@@ -298,3 +298,14 @@ fn only_the_answer_makes_it_allowed() {
     let refused = Verdict { answer: Answer::Deny(vec![web()]), ..everything_else };
     assert_eq!(sent(&refused)["response"]["allowed"], false);
 }
+
+#[test]
+fn what_may_pass_by_itself_is_a_503_that_clients_try_again() {
+    // No reason of this build is retriable, so the status is made from the outcome of that question.
+    let again = serde_json::to_value(status("registry-unavailable".to_owned(), true)).unwrap();
+    let details = json!({"retryAfterSeconds": 1});
+    assert_eq!((&again["code"], &again["reason"]), (&json!(503), &json!("ServiceUnavailable")));
+    assert_eq!((&again["details"], &again["message"]), (&details, &json!("registry-unavailable")));
+    let never = serde_json::to_value(status("tag-mutable".to_owned(), false)).unwrap();
+    assert_eq!((&never["code"], &never["reason"], never.get("details")), (&json!(403), &json!("Forbidden"), None));
+}

@@ -149,3 +149,15 @@ fn a_bare_image_is_a_pod_of_one() {
     let Subject::Images { containers, .. } = bare_image("").subject else { panic!() };
     assert_eq!(containers[0].reference, Err(InvalidReference::Empty));
 }
+
+#[test]
+fn items_of_a_typed_list_are_what_the_list_says() {
+    let list = |kind: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: {kind}\nitems:\n- metadata: {{name: web}}\n  spec: {{template: {{spec: {{containers: [{{name: web, image: nginx}}]}}}}}}\n"
+        )
+    };
+    let objects = read(&list("DeploymentList"), &Workloads::default()).unwrap();
+    assert_eq!((objects.len(), objects[0].kind.as_str(), objects[0].name.as_str()), (1, "Deployment", "web"));
+    assert!(read(&list("List"), &Workloads::default()).unwrap_err().contains("no `kind`"));
+}
