@@ -15,8 +15,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::Timestamp;
 use pratique::admission::workload::Workloads;
 use pratique::evidence::Evidence;
@@ -32,7 +32,9 @@ use prometheus::Registry;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 const POD: &str = include_str!("../tests/fixtures/reviews/captured-reviews/pod-create.json");
 /// As the API server sends it with `timeoutSeconds: 5`.
@@ -185,6 +187,14 @@ fn over_https() -> bool {
             empty_many.per_second, full_many.per_second
         );
     }
+    let one = (client.load(&nothing, &body, 1, 2_000), client.load(&ours, &body, 1, 2_000));
+    println!("HTTP/1.1, 1 connection: constant answer {}, Pratique {}", one.0.sample, one.1.sample);
+    let streams = (client.load_http2(&nothing, &body, 8, 4_000), client.load_http2(&ours, &body, 8, 4_000));
+    println!("HTTP/2, 1 connection, 8 streams: constant answer {}, Pratique {}", streams.0.sample, streams.1.sample);
+    println!(
+        "p50 over HTTPS, 1 connection, to a constant answer: {:.2} x",
+        ratio(one.1.sample.p50(), one.0.sample.p50())
+    );
     let median = |mut values: Vec<f64>| {
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
@@ -199,7 +209,7 @@ fn over_https() -> bool {
 
 struct Client {
     runtime: tokio::runtime::Runtime,
-    tls: TlsConnector,
+    tls: rustls::ClientConfig,
 }
 
 /// What one load came to.
@@ -221,7 +231,7 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Self { runtime, tls: TlsConnector::from(Arc::new(config)) }
+        Self { runtime, tls: config }
     }
 
     /// So many requests over so many connections, each keeping one in flight.
@@ -235,40 +245,84 @@ impl Client {
             let each = requests / connections;
             let tasks: Vec<_> =
                 senders.into_iter().map(|sender| tokio::spawn(requests_of(sender, body.clone(), each))).collect();
-            let mut durations = Vec::new();
-            for task in tasks {
-                durations.extend(task.await.expect("the load runs to its end"));
-            }
-            let count = u32::try_from(durations.len()).expect("a load is small");
-            Load { per_second: f64::from(count) / start.elapsed().as_secs_f64(), sample: Sample::new(durations) }
+            Load::of(tasks, start).await
+        })
+    }
+
+    /// The same over so many streams of one HTTP/2 connection, as API servers do on a loopback address.
+    fn load_http2(&self, server: &Server, body: &Bytes, streams: usize, requests: usize) -> Load {
+        self.runtime.block_on(async {
+            let stream = self.dial(server.address, b"h2").await;
+            let io = TokioIo::new(stream);
+            let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
+            tokio::spawn(connection);
+            let start = Instant::now();
+            let each = requests / streams;
+            let tasks = (0..streams).map(|_| tokio::spawn(streams_of(sender.clone(), body.clone(), each)));
+            Load::of(tasks.collect(), start).await
         })
     }
 
     async fn connect(&self, address: SocketAddr) -> http1::SendRequest<Full<Bytes>> {
-        let stream = TcpStream::connect(address).await.expect("the server listens");
-        stream.set_nodelay(true).expect("a TCP option");
-        let name = ServerName::try_from("localhost").expect("a name");
-        let stream = self.tls.connect(name, stream).await.expect("TLS");
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+        let io = TokioIo::new(self.dial(address, b"http/1.1").await);
+        let (sender, connection) = http1::handshake(io).await.expect("HTTP/1.1");
         tokio::spawn(connection);
         sender
+    }
+
+    async fn dial(&self, address: SocketAddr, protocol: &[u8]) -> TlsStream<TcpStream> {
+        let stream = TcpStream::connect(address).await.expect("the server listens");
+        stream.set_nodelay(true).expect("a TCP option");
+        let mut config = self.tls.clone();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let name = ServerName::try_from("localhost").expect("a name");
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS")
+    }
+}
+
+impl Load {
+    async fn of(tasks: Vec<JoinHandle<Vec<Duration>>>, start: Instant) -> Self {
+        let mut durations = Vec::new();
+        for task in tasks {
+            durations.extend(task.await.expect("the load runs to its end"));
+        }
+        let count = u32::try_from(durations.len()).expect("a load is small");
+        Self { per_second: f64::from(count) / start.elapsed().as_secs_f64(), sample: Sample::new(durations) }
     }
 }
 
 async fn requests_of(mut sender: http1::SendRequest<Full<Bytes>>, body: Bytes, count: usize) -> Vec<Duration> {
     let mut durations = Vec::with_capacity(count);
     for _ in 0..count {
-        let request = hyper::Request::post(TARGET)
-            .header("host", "localhost")
-            .header("content-type", "application/json")
-            .body(Full::new(body.clone()))
-            .expect("a request");
         let start = Instant::now();
         sender.ready().await.expect("the connection is kept");
-        let answer = sender.send_request(request).await.expect("an answer");
-        assert!(answer.status().is_success(), "{}", answer.status());
-        answer.into_body().collect().await.expect("a whole answer");
+        finish(sender.send_request(request(&body, TARGET)).await).await;
         durations.push(start.elapsed());
     }
     durations
+}
+
+async fn streams_of(mut sender: http2::SendRequest<Full<Bytes>>, body: Bytes, count: usize) -> Vec<Duration> {
+    let target = format!("https://localhost{TARGET}");
+    let mut durations = Vec::with_capacity(count);
+    for _ in 0..count {
+        let start = Instant::now();
+        sender.ready().await.expect("the connection is kept");
+        finish(sender.send_request(request(&body, &target)).await).await;
+        durations.push(start.elapsed());
+    }
+    durations
+}
+
+fn request(body: &Bytes, target: &str) -> hyper::Request<Full<Bytes>> {
+    let request = hyper::Request::post(target).header("content-type", "application/json");
+    // HTTP/2 has the host in its target.
+    let request = if target.starts_with('/') { request.header("host", "localhost") } else { request };
+    request.body(Full::new(body.clone())).expect("a request")
+}
+
+async fn finish(answer: hyper::Result<hyper::Response<hyper::body::Incoming>>) {
+    let answer = answer.expect("an answer");
+    assert!(answer.status().is_success(), "{}", answer.status());
+    answer.into_body().collect().await.expect("a whole answer");
 }
