@@ -7,8 +7,9 @@
 //! - A pattern is completed as a name is: `nginx` is `docker.io/library/nginx`, `acme/*` is `docker.io/acme/*`, and
 //!   `registry/*` is the namespace `registry` of Docker Hub; a first component is a registry only if it has a dot, a
 //!   port or a capital letter, or is `localhost`, `*` or `**`. `**` alone matches every image.
-//! - The registry is matched with its port. `ghcr.io` and `*.example.com` match no host with a port, `host:*` only
-//!   hosts with one; `*` and `**` match both.
+//! - The registry is matched with its port. `ghcr.io` and `*.example.com` match no host with a port but 443, which is
+//!   the one that is used where none is written: else `quay.io:443/x` would be a way round a rule that refuses
+//!   `quay.io/**`. `host:*` matches only hosts with a port; `*` and `**` match both.
 //! - In a host, `*` does not cross a dot, or `*.dkr.ecr.*.amazonaws.com` would let `x.dkr.ecr.y.s3.amazonaws.com` in,
 //!   which anyone can have. Only a leading `*.` stands for one or more labels: all of them belong to the owner of the
 //!   rest.
@@ -80,6 +81,10 @@ impl Pattern {
     #[must_use]
     pub fn matches(&self, reference: &Reference) -> bool {
         matches(&self.components, reference.name())
+            || reference
+                .registry()
+                .strip_suffix(":443")
+                .is_some_and(|host| matches(&self.components, &format!("{host}/{}", reference.repository())))
     }
 
     /// In full, as it is matched: `docker.io/library/nginx` for `nginx`. Reads as the same pattern.
