@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::BoolishValueParser;
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// Decides which container images may run in a Kubernetes cluster.
 #[derive(Debug, Parser)]
@@ -57,7 +58,7 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", env = "PRATIQUE_TLS_KEY", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
     /// Refuse nothing: every refusal becomes an audit record.
-    #[arg(long, env = "PRATIQUE_DRY_RUN")]
+    #[arg(long, env = "PRATIQUE_DRY_RUN", value_parser = BoolishValueParser::new())]
     pub dry_run: bool,
 }
 
@@ -68,7 +69,7 @@ pub struct Serve {
 ///
 /// Exit status: 0 admitted, 1 refused, 2 no answer (undetermined, unreadable input, wrong usage).
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, group = ArgGroup::new("what").required(true).args(["filename", "images"]))]
 pub struct Check {
     #[command(flatten)]
     pub sources: Sources,
@@ -82,7 +83,7 @@ pub struct Check {
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
     /// A file or folder of Kubernetes objects, YAML or JSON; "-" is standard input. Can be given several times.
-    #[arg(short, long, value_name = "PATH", required_unless_present = "images", conflicts_with = "images")]
+    #[arg(short, long, value_name = "PATH")]
     pub filename: Vec<PathBuf>,
     /// Images as a pod would name them.
     #[arg(value_name = "IMAGE")]

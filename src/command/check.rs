@@ -99,8 +99,10 @@ fn engine(check: &Check, config: &Config, mut manifests: Manifests) -> Result<Re
         // By that policy alone: no label may say otherwise.
         manifests.namespaces = Namespaces::default();
     }
-    let source = if check.policy.is_some() { "--policy" } else { "settings" };
-    let policies = super::policies(&manifests, bindings, source)?;
+    let policies = super::policies(&manifests, bindings, "settings").map_err(|mistakes| {
+        let typed = |unknown: Mistake| told("--policy", unknown.message);
+        if check.policy.is_some() { mistakes.into_iter().map(typed).collect() } else { mistakes }
+    })?;
     let wired = super::review(config, policies, manifests, &prometheus::Registry::new());
     // Nothing is left unfinished where everything waits for its deadline.
     let (review, _unfinished, _metrics) = wired.map_err(|error| vec![told("check", error.to_string())])?;
