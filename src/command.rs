@@ -94,6 +94,12 @@ fn policies(manifests: &Manifests, bindings: Bindings, source: &str) -> Result<P
     Err(unknown.into_iter().map(told).collect())
 }
 
+/// The kinds that are looked at.
+fn workloads(config: &Config) -> Workloads {
+    let added = config.workloads.iter();
+    Workloads::new(added.map(|its| (its.group.as_str(), its.kind.as_str(), its.pod_spec.as_str())))
+}
+
 /// Everything that answers, wired up.
 fn review(
     config: &Config,
@@ -106,9 +112,7 @@ fn review(
     let budget = Budget { memory: config.cache.memory, ..Budget::default() };
     let evidence = Evidence::new(budget, registry)?;
     evidence.set_namespaces(manifests.namespaces);
-    let workloads = config.workloads.iter().map(|its| (its.group.as_str(), its.kind.as_str(), its.pod_spec.as_str()));
-    let (review, unfinished) =
-        Review::new(Workloads::new(workloads), policies, evidence, Observe::new(metrics.clone()));
+    let (review, unfinished) = Review::new(workloads(config), policies, evidence, Observe::new(metrics.clone()));
     Ok((review, unfinished, metrics))
 }
 

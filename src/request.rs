@@ -211,3 +211,33 @@ fn deceives(character: char) -> bool {
         '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
     )
 }
+
+#[cfg(test)]
+impl Request {
+    /// The creation of `shop/web`, for the tests of every room.
+    pub(crate) fn about(subject: Subject) -> Self {
+        Self {
+            uid: "1".to_owned(),
+            operation: Operation::Create,
+            kind: "Pod".to_owned(),
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+            dry_run: false,
+            role: Role::Pod,
+            subject,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Container {
+    /// The first of its kind in a Pod, for the tests of every room.
+    pub(crate) fn first(kind: ContainerKind, name: &str, written: &str) -> Self {
+        Self {
+            path: ContainerPath { pod_spec: "spec".into(), kind, index: 0 },
+            name: name.to_owned(),
+            written: written.to_owned(),
+            reference: Reference::parse(written),
+        }
+    }
+}

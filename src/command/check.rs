@@ -9,7 +9,6 @@ use crate::admission::manifest::{self, ManifestObject};
 use crate::admission::workload::Workloads;
 use crate::args::{Check, Output};
 use crate::config::Config;
-use crate::decision::verdict::{Answer, Verdict};
 use crate::evidence::budget::Deadline;
 use crate::evidence::cluster::{self, Manifests};
 use crate::evidence::scope::Namespaces;
@@ -18,7 +17,7 @@ use crate::policy::{Bindings, Controllers, PolicyName};
 use crate::request::Request;
 use crate::review::Review;
 
-use super::report;
+use super::report::{self, Judged, Word};
 
 /// Nobody waits behind `check` with a clock: long enough for the slowest registry, so that a pipeline ends.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -27,16 +26,6 @@ const PROGRESS_AFTER: Duration = Duration::from_millis(500);
 
 /// Standard input longer than this is no manifest; the dump of a large cluster stays below it.
 const STDIN_BYTES: u64 = 64 << 20;
-
-/// One object with what became of it.
-pub(super) struct Judged {
-    pub(super) source: String,
-    pub(super) kind: String,
-    pub(super) namespace: Option<String>,
-    pub(super) name: String,
-    pub(super) request: Request,
-    pub(super) verdict: Verdict,
-}
 
 /// Something to judge.
 struct Item {
@@ -70,18 +59,16 @@ fn exit_code(judged: &[Judged], unreadable: bool) -> ExitCode {
         return ExitCode::from(super::NO_ANSWER);
     }
     ExitCode::from(match report::overall(judged, false) {
-        report::Word::Admitted => 0,
-        report::Word::Refused => 1,
-        report::Word::Undetermined => super::NO_ANSWER,
+        Word::Admitted => 0,
+        Word::Refused => 1,
+        Word::Undetermined => super::NO_ANSWER,
     })
 }
 
 fn judge_all(check: &Check) -> Result<(Vec<Judged>, Vec<Mistake>), Vec<Mistake>> {
     let (config, manifests, warnings) = super::sources(&check.sources)?;
     super::warn(&warnings);
-    let workloads = Workloads::new(
-        config.workloads.iter().map(|its| (its.group.as_str(), its.kind.as_str(), its.pod_spec.as_str())),
-    );
+    let workloads = super::workloads(&config);
     let (items, unreadable) = if check.images.is_empty() {
         read_items(check, &workloads)
     } else {
@@ -225,16 +212,5 @@ impl Progress {
         if self.shown {
             eprint!("\r\x1b[K");
         }
-    }
-}
-
-/// Whether the answer refuses, and if so whether for good.
-pub(super) fn word(verdict: &Verdict) -> report::Word {
-    match &verdict.answer {
-        Answer::Admit(_) => report::Word::Admitted,
-        Answer::Deny(denials) if denials.iter().all(|denial| denial.reason.undetermined()) => {
-            report::Word::Undetermined
-        }
-        Answer::Deny(_) => report::Word::Refused,
     }
 }

@@ -7,9 +7,7 @@ use serde::Serialize;
 use crate::decision::verdict::{Answer, Denial, ImageVerdict, Verdict};
 use crate::image::{Digest, Reference};
 use crate::policy::{PolicyName, RuleName};
-use crate::request::{Container, Subject, printable};
-
-use super::check::{self, Judged};
+use crate::request::{Container, Request, Subject, printable};
 
 /// Names come from whoever wrote the manifest, and a log of CI is read by others.
 const TITLE_BYTES: usize = 400;
@@ -41,10 +39,29 @@ impl Word {
     }
 }
 
+/// One object with what became of it.
+pub(super) struct Judged {
+    pub(super) source: String,
+    pub(super) kind: String,
+    pub(super) namespace: Option<String>,
+    pub(super) name: String,
+    pub(super) request: Request,
+    pub(super) verdict: Verdict,
+}
+
+/// Whether the answer refuses, and if so whether for good.
+fn word(verdict: &Verdict) -> Word {
+    match &verdict.answer {
+        Answer::Admit(_) => Word::Admitted,
+        Answer::Deny(denials) if denials.iter().all(|denial| denial.reason.undetermined()) => Word::Undetermined,
+        Answer::Deny(_) => Word::Refused,
+    }
+}
+
 /// The outcome over all objects; what could not be read is at least undetermined.
 pub(super) fn overall(judged: &[Judged], unreadable: bool) -> Word {
     let floor = if unreadable { Word::Undetermined } else { Word::Admitted };
-    judged.iter().map(|object| check::word(&object.verdict)).max().unwrap_or(floor).max(floor)
+    judged.iter().map(|object| word(&object.verdict)).max().unwrap_or(floor).max(floor)
 }
 
 /// The JSON of the contract, in its order.
@@ -106,7 +123,7 @@ fn object(judged: &Judged) -> AnsweredObject<'_> {
         kind: &judged.kind,
         namespace: judged.namespace.as_deref(),
         name: &judged.name,
-        verdict: check::word(&judged.verdict).label(),
+        verdict: word(&judged.verdict).label(),
         images: images(judged).into_iter().map(|(container, verdict)| image(judged, container, verdict)).collect(),
         denials: denials(&judged.verdict, None).into_iter().map(denial).collect(),
     }
@@ -153,7 +170,7 @@ fn image_word(judged: &Judged, image: Option<&ImageVerdict>) -> Word {
     match image {
         Some(ImageVerdict { basis: Some(_), .. }) => Word::Admitted,
         // Refused itself, or with its whole object.
-        Some(ImageVerdict { basis: None, .. }) | None => check::word(&judged.verdict),
+        Some(ImageVerdict { basis: None, .. }) | None => word(&judged.verdict),
     }
 }
 
@@ -183,7 +200,7 @@ pub(super) fn as_text(judged: &[Judged], terminal: bool) -> String {
     };
     let mut text = String::new();
     for object in judged {
-        let verdict = paint(check::word(&object.verdict));
+        let verdict = paint(word(&object.verdict));
         let (source, title) = (printable(&object.source, TITLE_BYTES), printable(&title(object), TITLE_BYTES));
         let _infallible = writeln!(text, "{source}: {title}: {verdict}");
         tell(&mut text, "  ", &denials(&object.verdict, None));
@@ -219,7 +236,7 @@ fn sum(judged: &[Judged]) -> String {
     let words = judged.iter().flat_map(|object| images(object).into_iter().map(|(_, image)| image_word(object, image)));
     let words: Vec<Word> = words.collect();
     let images = |word: Word| words.iter().filter(|its| **its == word).count();
-    let objects = |word: Word| judged.iter().filter(|object| check::word(&object.verdict) == word).count();
+    let objects = |wanted: Word| judged.iter().filter(|object| word(&object.verdict) == wanted).count();
     format!(
         "{} images in {} objects: {} admitted, {} refused; {} objects undetermined\n",
         words.len(),

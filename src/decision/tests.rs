@@ -10,41 +10,19 @@ use crate::fact::{Fault, ImageFacts, Labels, Scope, Seen, Source};
 use crate::image::{Pattern, Reference, TagPattern};
 use crate::policy::plan::plan;
 use crate::policy::{Bindings, Demands, Inaccessible, Policies, Policy, Rule, TagDemands, Unavailable};
-use crate::request::{ContainerKind, ContainerPath, NoImages, Operation, Request, Subject};
+use crate::request::{ContainerKind, NoImages, Request, Subject};
 
 const DIGEST: &str = "sha256:7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480cc47f72a21097";
 
-fn container(kind: ContainerKind, name: &str, written: &str) -> Container {
-    Container {
-        path: ContainerPath { pod_spec: "spec".into(), kind, index: 0 },
-        name: name.to_owned(),
-        written: written.to_owned(),
-        reference: Reference::parse(written),
-    }
-}
-
 fn web(written: &str) -> Container {
-    container(ContainerKind::Regular, "web", written)
-}
-
-fn request(subject: Subject) -> Request {
-    Request {
-        uid: "1".to_owned(),
-        operation: Operation::Create,
-        kind: "Pod".to_owned(),
-        namespace: "shop".to_owned(),
-        name: "web".to_owned(),
-        dry_run: false,
-        role: Role::Pod,
-        subject,
-    }
+    Container::first(ContainerKind::Regular, "web", written)
 }
 
 /// A new pod with these images, in containers `c0`, `c1`, ...
 fn pod(images: &[&str]) -> Request {
-    let named = |(index, image): (usize, &&str)| container(ContainerKind::Regular, &format!("c{index}"), image);
+    let named = |(index, image): (usize, &&str)| Container::first(ContainerKind::Regular, &format!("c{index}"), image);
     let containers = images.iter().enumerate().map(named).collect();
-    request(Subject::Images { containers, old: Vec::new() })
+    Request::about(Subject::Images { containers, old: Vec::new() })
 }
 
 fn controller(request: Request) -> Request {
@@ -143,7 +121,7 @@ fn only(verdict: &Verdict) -> (Reason, &str) {
 #[test]
 fn every_reason_says_what_is_wrong_and_what_to_do() {
     let on = |policy: &str, image: &str| verdict(&enforcing(policy), &pod(&[image]));
-    let flawed = |flaw| verdict(&enforcing("lax"), &request(Subject::Unreadable(flaw)));
+    let flawed = |flaw| verdict(&enforcing("lax"), &Request::about(Subject::Unreadable(flaw)));
     let table = [
         (failed(false), Reason::InternalError, "a fault inside Pratique, see its log; nothing was judged"),
         (flawed(Flaw::Depth { limit: 96 }), Reason::ReviewUnreadable, "the review is nested more than 96 levels deep"),
@@ -208,7 +186,7 @@ fn every_flaw_is_refused_with_its_text() {
         (Flaw::Contradiction("kind A as resource b".to_owned()), "the review contradicts itself: kind A as resource b"),
     ] {
         for role in [Role::Pod, Role::Controller] {
-            let review = Request { role, ..request(Subject::Unreadable(flaw.clone())) };
+            let review = Request { role, ..Request::about(Subject::Unreadable(flaw.clone())) };
             // Whatever the policies: not one is bound here.
             let verdict = verdict(&policies(|_| ()), &review);
             assert_eq!(only(&verdict), (Reason::ReviewUnreadable, message));
@@ -219,7 +197,7 @@ fn every_flaw_is_refused_with_its_text() {
 #[test]
 fn a_controller_without_a_pod_spec_is_warned_of_unless_controllers_are_enforced() {
     let flaw = || Flaw::NoPodSpec { path: "spec.template.spec".into() };
-    let review = controller(request(Subject::Unreadable(flaw())));
+    let review = controller(Request::about(Subject::Unreadable(flaw())));
     let warned = verdict(&policies(|_| ()), &review);
     assert_eq!(basis_of(&warned), Basis::UndeterminedButTolerated);
     assert_eq!(reasons(&warned.warnings), [Reason::PodSpecMissing]);
@@ -231,8 +209,8 @@ fn a_controller_without_a_pod_spec_is_warned_of_unless_controllers_are_enforced(
 
 #[test]
 fn a_denial_names_container_path_policy_and_rule() {
-    let images = vec![web("nginx:1"), container(ContainerKind::ImageVolume, "model", "nginx:latest")];
-    let verdict = verdict(&enforcing("lax"), &request(Subject::Images { containers: images, old: Vec::new() }));
+    let images = vec![web("nginx:1"), Container::first(ContainerKind::ImageVolume, "model", "nginx:latest")];
+    let verdict = verdict(&enforcing("lax"), &Request::about(Subject::Images { containers: images, old: Vec::new() }));
     let [denial] = denials(&verdict) else { panic!() };
     let subject = denial.subject.as_ref().unwrap();
     assert_eq!((denial.mode, denial.policy.as_ref().map(PolicyName::as_str)), (Mode::Enforce, Some("lax")));
@@ -301,11 +279,11 @@ fn a_policy_unknown_to_warn_or_audit_refuses_nothing() {
 
 #[test]
 fn what_nobody_looks_at_passes_with_its_basis() {
-    let nothing = || request(Subject::Nothing(NoImages::Operation));
+    let nothing = || Request::about(Subject::Nothing(NoImages::Operation));
     assert_eq!(basis_of(&verdict(&enforcing("strict"), &nothing())), Basis::NothingDemanded);
     let exempt = Request { namespace: "kube-system".to_owned(), ..pod(&["nginx"]) };
     assert_eq!(basis_of(&verdict(&enforcing("gone"), &exempt)), Basis::Exempt);
-    let unchanged = request(Subject::Images { containers: vec![web("nginx")], old: vec![web("nginx")] });
+    let unchanged = Request::about(Subject::Images { containers: vec![web("nginx")], old: vec![web("nginx")] });
     assert_eq!(basis_of(&verdict(&enforcing("gone"), &unchanged)), Basis::Unchanged);
     let ignored = policies(|its| (its.controllers, its.floor) = (Controllers::Ignore, Some("none".into())));
     assert_eq!(basis_of(&verdict(&ignored, &controller(pod(&["nginx"])))), Basis::NothingDemanded);
@@ -327,8 +305,8 @@ fn of_several_images_the_weakest_basis_is_reported() {
     let mixed = || policies(|its| (its.floor, its.enforce) = (Some("lax".into()), Some("open".into())));
     assert_eq!(basis(&mixed(), &pod(&["a:1"])), Basis::NothingDemanded);
     let old = vec![web("nginx")];
-    let containers = vec![web("nginx"), container(ContainerKind::Regular, "side", "envoy:1")];
-    let partly = request(Subject::Images { containers, old });
+    let containers = vec![web("nginx"), Container::first(ContainerKind::Regular, "side", "envoy:1")];
+    let partly = Request::about(Subject::Images { containers, old });
     let verdict = verdict(&enforcing("lax"), &partly);
     assert_eq!(basis_of(&verdict), Basis::Unchanged);
     let each: Vec<_> = verdict.images.iter().map(|image| image.basis).collect();
@@ -372,7 +350,7 @@ fn dry_run_admits_everything_and_records_what_would_have_been() {
     assert!(refused.records.is_empty());
     let unknown = verdict(&dry(|its| its.enforce = Some("gone".into())), &pod(&["nginx"]));
     assert_eq!((basis_of(&unknown), reasons(&unknown.audit)), (Basis::DryRun, vec![Reason::PolicyUnknown]));
-    let flaw = verdict(&dry(|_| ()), &request(Subject::Unreadable(Flaw::Depth { limit: 96 })));
+    let flaw = verdict(&dry(|_| ()), &Request::about(Subject::Unreadable(Flaw::Depth { limit: 96 })));
     assert_eq!((basis_of(&flaw), reasons(&flaw.audit)), (Basis::DryRun, vec![Reason::ReviewUnreadable]));
     let fault = failed(true);
     assert_eq!((basis_of(&fault), reasons(&fault.audit)), (Basis::DryRun, vec![Reason::InternalError]));
@@ -610,7 +588,7 @@ proptest! {
     ) {
         let Subject::Images { containers: old, .. } = pod(&old).subject else { unreachable!() };
         let Subject::Images { containers, .. } = pod(&new).subject else { unreachable!() };
-        let update = request(Subject::Images { containers, old });
+        let update = Request::about(Subject::Images { containers, old });
         prop_assert!(!refused(&verdict(&policies, &update)) || refused(&verdict(&policies, &pod(&new))));
     }
 

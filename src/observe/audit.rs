@@ -100,30 +100,13 @@ fn denial_list(denials: &[Denial]) -> String {
 mod tests {
     use super::*;
     use crate::decision::verdict::{Basis, Reason};
-    use crate::image::Reference;
     use crate::policy::Mode;
-    use crate::request::{Container, ContainerKind, ContainerPath, Operation, Role};
+    use crate::request::{Container, ContainerKind};
 
     fn request(containers: Vec<(&str, &str)>) -> Request {
-        let container = |(index, (name, written)): (usize, (&str, &str))| Container {
-            path: ContainerPath { pod_spec: "spec".into(), kind: ContainerKind::Regular, index },
-            name: name.to_owned(),
-            written: written.to_owned(),
-            reference: Reference::parse(written),
-        };
-        Request {
-            uid: "1".to_owned(),
-            operation: Operation::Create,
-            kind: "Pod".to_owned(),
-            namespace: "shop".to_owned(),
-            name: "web".to_owned(),
-            dry_run: false,
-            role: Role::Pod,
-            subject: Subject::Images {
-                containers: containers.into_iter().enumerate().map(container).collect(),
-                old: Vec::new(),
-            },
-        }
+        let container = |(name, written)| Container::first(ContainerKind::Regular, name, written);
+        let containers = containers.into_iter().map(container).collect();
+        Request::about(Subject::Images { containers, old: Vec::new() })
     }
 
     fn judged(container: usize) -> ImageVerdict {

@@ -12,7 +12,7 @@ use crate::observe::metrics::Metrics;
 use crate::policy::{
     Action, Bindings, Controllers, Demands, Inaccessible, Policy, Rule, TagDemands, Unavailable, Unmatched,
 };
-use crate::request::{NoImages, Operation, Role, Subject};
+use crate::request::{NoImages, Subject};
 
 const UID: &str = "f3f36f4d-bc03-47a5-8347-bd0ef68c77d0";
 const DIGEST: &str = "sha256:7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480cc47f72a21097";
@@ -98,16 +98,7 @@ fn pinned() -> Vec<u8> {
 }
 
 fn request(uid: &str) -> Request {
-    Request {
-        uid: uid.to_owned(),
-        operation: Operation::Create,
-        kind: "Pod".to_owned(),
-        namespace: "shop".to_owned(),
-        name: "web".to_owned(),
-        dry_run: false,
-        role: Role::Pod,
-        subject: Subject::Nothing(NoImages::Kind),
-    }
+    Request { uid: uid.to_owned(), ..Request::about(Subject::Nothing(NoImages::Kind)) }
 }
 
 #[tokio::test]

@@ -6,42 +6,20 @@ use super::*;
 use crate::fact::{Fault, Seen, Source};
 use crate::image::{Pattern, TagPattern};
 use crate::policy::{Bindings, Inaccessible, Rule, TagDemands, Unavailable};
-use crate::request::{ContainerKind, ContainerPath, Operation};
+use crate::request::{ContainerKind, Operation};
 
 const DIGEST: &str = "sha256:7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480cc47f72a21097";
 
-fn container(kind: ContainerKind, name: &str, written: &str) -> Container {
-    Container {
-        path: ContainerPath { pod_spec: "spec".into(), kind, index: 0 },
-        name: name.to_owned(),
-        written: written.to_owned(),
-        reference: Reference::parse(written),
-    }
-}
-
 fn regular(name: &str, written: &str) -> Container {
-    container(ContainerKind::Regular, name, written)
-}
-
-fn request(subject: Subject) -> Request {
-    Request {
-        uid: "1".to_owned(),
-        operation: Operation::Create,
-        kind: "Pod".to_owned(),
-        namespace: "shop".to_owned(),
-        name: "web".to_owned(),
-        dry_run: false,
-        role: Role::Pod,
-        subject,
-    }
+    Container::first(ContainerKind::Regular, name, written)
 }
 
 fn create(containers: Vec<Container>) -> Request {
-    request(Subject::Images { containers, old: Vec::new() })
+    Request::about(Subject::Images { containers, old: Vec::new() })
 }
 
 fn update(old: Vec<Container>, containers: Vec<Container>) -> Request {
-    let request = request(Subject::Images { containers, old });
+    let request = Request::about(Subject::Images { containers, old });
     Request { operation: Operation::Update, ..request }
 }
 
@@ -206,16 +184,16 @@ fn an_exempt_namespace_is_exempt_before_anything_else() {
     ];
     let policies = with(|its| (its.floor, its.enforce) = (Some("a".into()), Some("gone".into())));
     for subject in subjects {
-        let exempt = Request { namespace: "kube-system".to_owned(), ..request(subject()) };
+        let exempt = Request { namespace: "kube-system".to_owned(), ..Request::about(subject()) };
         assert_eq!(stands(&policies, &exempt), "exempt");
         let plan = plan(&policies, &unlabelled(), &exempt);
         assert!(plan.judgements.is_empty() && plan.unknown.is_empty() && plan.wants.is_empty());
         for namespace in ["kube-system2", "Kube-System", "kube", ""] {
-            let other = Request { namespace: namespace.to_owned(), ..request(subject()) };
+            let other = Request { namespace: namespace.to_owned(), ..Request::about(subject()) };
             assert_ne!(stands(&policies, &other), "exempt", "{namespace}");
         }
     }
-    let pod = request(Subject::Unreadable(no_pod_spec()));
+    let pod = Request::about(Subject::Unreadable(no_pod_spec()));
     assert_eq!(stands(&policies, &pod), "unreadable");
     assert_eq!(stands(&policies, &controller(pod)), "unreadable");
 }
@@ -223,13 +201,13 @@ fn an_exempt_namespace_is_exempt_before_anything_else() {
 #[test]
 fn ignored_controllers_are_passed_over_unless_the_review_itself_is_unreadable() {
     let policies = with(|its| its.controllers = Controllers::Ignore);
-    let subject = |subject| stands(&policies, &controller(request(subject)));
+    let subject = |subject| stands(&policies, &controller(Request::about(subject)));
     assert_eq!(subject(Subject::Images { containers: vec![regular("web", "nginx")], old: Vec::new() }), "ignored");
     assert_eq!(subject(Subject::Unreadable(Flaw::NoPodSpec { path: "spec".into() })), "ignored");
     assert_eq!(subject(Subject::Unreadable(Flaw::Syntax("x".to_owned()))), "unreadable");
     assert_eq!(subject(Subject::Unreadable(Flaw::Contradiction("x".to_owned()))), "unreadable");
     assert_eq!(subject(Subject::Nothing(NoImages::Operation)), "nothing");
-    let pod = request(Subject::Unreadable(Flaw::NoPodSpec { path: "spec".into() }));
+    let pod = Request::about(Subject::Unreadable(Flaw::NoPodSpec { path: "spec".into() }));
     assert_eq!(stands(&policies, &pod), "unreadable");
 }
 
@@ -254,10 +232,10 @@ fn an_update_that_keeps_every_image_byte_for_byte_is_unchanged() {
             vec![regular("web", "envoy:1"), regular("side", "nginx:1")],
             "judged",
         ),
-        ("moved from init", vec![container(init, "web", "nginx:1")], vec![web()], "judged"),
-        ("moved to init", vec![web()], vec![container(init, "web", "nginx:1")], "judged"),
-        ("moved to ephemeral", vec![web()], vec![web(), container(ephemeral, "web", "nginx:1")], "judged"),
-        ("moved to a volume", vec![web()], vec![web(), container(volume, "web", "nginx:1")], "judged"),
+        ("moved from init", vec![Container::first(init, "web", "nginx:1")], vec![web()], "judged"),
+        ("moved to init", vec![web()], vec![Container::first(init, "web", "nginx:1")], "judged"),
+        ("moved to ephemeral", vec![web()], vec![web(), Container::first(ephemeral, "web", "nginx:1")], "judged"),
+        ("moved to a volume", vec![web()], vec![web(), Container::first(volume, "web", "nginx:1")], "judged"),
         ("a name twice now", vec![web()], vec![web(), web()], "judged"),
         ("a name twice before", vec![web(), web()], vec![web()], "judged"),
         ("nothing before", vec![], vec![web()], "judged"),
