@@ -298,3 +298,10 @@ fn only_the_answer_makes_it_allowed() {
     let refused = Verdict { answer: Answer::Deny(vec![web()]), ..everything_else };
     assert_eq!(sent(&refused)["response"]["allowed"], false);
 }
+
+#[test]
+fn an_image_that_is_missing_is_told_by_its_container() {
+    let subject = image(0, ContainerKind::Regular, "web", "");
+    let text = message(&[denial(Some(subject), Some("acme"), Reason::ImageInvalid, "the image is empty")]);
+    assert!(text.starts_with("containers[web]: image-invalid, the image is empty (policy acme)\n"), "{text}");
+}
