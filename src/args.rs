@@ -57,9 +57,9 @@ pub struct Serve {
     /// The private key of the certificate, PEM.
     #[arg(long, value_name = "FILE", env = "PRATIQUE_TLS_KEY", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// Refuse nothing: every refusal becomes an audit record.
-    #[arg(long, env = "PRATIQUE_DRY_RUN", value_parser = BoolishValueParser::new())]
-    pub dry_run: bool,
+    /// Refuse nothing: every refusal becomes an audit record. "=false" refuses, whatever the settings file says.
+    #[arg(long, env = "PRATIQUE_DRY_RUN", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub dry_run: Option<bool>,
 }
 
 /// Judge images before they reach a cluster, with the engine that judges them there.

@@ -121,7 +121,9 @@ fn first_line(denials: &[Denial]) -> String {
     let Some(worst) = denials.first() else { return String::new() };
     let mut line = String::new();
     if let Some(subject) = &worst.subject {
-        let _infallible = write!(line, "{}: ", subject.written);
+        // An image that is missing has no name; its container has.
+        let name = if subject.written.is_empty() { &*subject.title } else { &*subject.written };
+        let _infallible = write!(line, "{name}: ");
     }
     // The semicolon separates the causes here, so the sentence does without.
     let _infallible = write!(line, "{}, {}", worst.reason.code(), worst.message.replace(';', ","));

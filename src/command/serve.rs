@@ -31,6 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     pub config: Config,
+    /// What the settings are called in messages: their file.
+    pub source: String,
     pub manifests: Vec<PathBuf>,
     pub bounds: Bounds,
 }
@@ -137,13 +139,14 @@ fn merge(serve: Serve) -> Result<(Settings, Vec<Mistake>), Vec<Mistake>> {
     if tls_cert.is_some() {
         (config.tls.certificate, config.tls.key) = (tls_cert, tls_key);
     }
-    config.dry_run |= dry_run;
-    Ok((Settings { config, manifests: sources.manifests, bounds: Bounds::default() }, warnings))
+    config.dry_run = dry_run.unwrap_or(config.dry_run);
+    let source = sources.config.map_or_else(|| "settings".to_owned(), |path| path.display().to_string());
+    Ok((Settings { config, source, manifests: sources.manifests, bounds: Bounds::default() }, warnings))
 }
 
 /// Reads everything, binds and answers. All mistakes at once, or a webhook that is ready.
 pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
-    let Settings { config, manifests: paths, bounds } = settings;
+    let Settings { config, source, manifests: paths, bounds } = settings;
     let registry = Registry::new();
     let seen = cluster::fingerprint(&paths);
     let mut manifests = super::manifests(&paths)?;
@@ -151,7 +154,7 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     manifests.warnings.clear();
     let (identity, bundle) = identity(&config)?;
     let client = client(&config)?;
-    let policies = super::policies(&manifests, super::bindings(&config), "settings")?;
+    let policies = super::policies(&manifests, super::bindings(&config), &source)?;
     let wired = super::review(&config, policies, manifests, &registry);
     let (review, unfinished, metrics) = wired.map_err(|error| vec![said("metrics", error.to_string())])?;
     let review = Arc::new(review);
@@ -167,6 +170,7 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
         files: Watched { read: seen, changing: None },
         paths,
         config: config.clone(),
+        source,
         review: Arc::clone(&review),
         metrics,
         trouble: Arc::clone(&trouble),
@@ -251,6 +255,8 @@ struct Reload {
     paths: Vec<PathBuf>,
     files: Watched,
     config: Config,
+    /// Of the settings.
+    source: String,
     review: Arc<Review>,
     metrics: Metrics,
     trouble: Trouble,
@@ -283,7 +289,7 @@ impl Reload {
             return;
         }
         let read = super::manifests(&self.paths).and_then(|manifests| {
-            let policies = super::policies(&manifests, super::bindings(&self.config), "settings")?;
+            let policies = super::policies(&manifests, super::bindings(&self.config), &self.source)?;
             Ok((manifests, policies))
         });
         match read {
@@ -359,7 +365,25 @@ fn failed(source: &str, error: &dyn Error) -> Mistake {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::args::{Arguments, Command};
+
+    #[test]
+    fn flags_stand_over_the_file_also_where_they_say_no() {
+        let file = std::env::temp_dir().join(format!("pratique-serve-{}.yaml", std::process::id()));
+        std::fs::write(&file, "dryRun: true\n").unwrap();
+        let config = format!("--config={}", file.display());
+        let dry_run = |flags: &[&str]| {
+            let arguments = ["pratique", "serve", config.as_str()].into_iter().chain(flags.iter().copied());
+            let Command::Serve(serve) = Arguments::try_parse_from(arguments).unwrap().command else { panic!("serve") };
+            merge(serve).unwrap().0.config.dry_run
+        };
+        let found = [dry_run(&[]), dry_run(&["--dry-run=false"]), dry_run(&["--dry-run"])];
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(found, [true, false, true]);
+    }
 
     #[test]
     fn files_are_read_again_when_two_looks_in_a_row_agree_on_what_is_new() {

@@ -309,3 +309,10 @@ fn what_may_pass_by_itself_is_a_503_that_clients_try_again() {
     let never = serde_json::to_value(status("tag-mutable".to_owned(), false)).unwrap();
     assert_eq!((&never["code"], &never["reason"], never.get("details")), (&json!(403), &json!("Forbidden"), None));
 }
+
+#[test]
+fn an_image_that_is_missing_is_told_by_its_container() {
+    let subject = image(0, ContainerKind::Regular, "web", "");
+    let text = message(&[denial(Some(subject), Some("acme"), Reason::ImageInvalid, "the image is empty")]);
+    assert!(text.starts_with("containers[web]: image-invalid, the image is empty (policy acme)\n"), "{text}");
+}

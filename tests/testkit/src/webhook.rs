@@ -179,7 +179,8 @@ impl Setup {
     /// Starts it, or hands back why not.
     pub async fn try_start(self) -> Result<Webhook, Vec<String>> {
         let Self { config, bounds, manifests } = self;
-        let settings = Settings { config, bounds, manifests: vec![manifests.path().to_owned()] };
+        let settings =
+            Settings { config, bounds, source: "settings".to_owned(), manifests: vec![manifests.path().to_owned()] };
         let started = serve::start(settings).await;
         let running = started.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let authority = running.authority.clone().expect("without certificate files the webhook makes its own");
