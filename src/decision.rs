@@ -245,7 +245,7 @@ fn sort_into(verdict: &mut Verdict, mut denials: Vec<Denial>, dry_run: bool) {
     }
 }
 
-/// What the namespace now has: digests that an enforcing policy asked something of, or that nothing was asked of.
+/// What the namespace now has: the digests of its images that were let in.
 fn records(plan: &Plan<'_>, containers: &[Container], images: &[ImageVerdict]) -> Vec<Record> {
     if plan.request.role == Role::Controller {
         // A controller runs nothing itself; its pods are recorded when they come.

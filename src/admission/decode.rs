@@ -174,7 +174,7 @@ impl Wire<'_> {
             return Ok(Subject::Nothing(NoImages::Kind));
         };
         // A resize changes resources alone; the API server lets nothing else through that door (KEP-1287).
-        if workload.role == Role::Pod && self.sub_resource.as_ref().is_some_and(|its| its.0 == "resize") {
+        if update && workload.role == Role::Pod && self.sub_resource.as_ref().is_some_and(|its| its.0 == "resize") {
             return Ok(Subject::Nothing(NoImages::Subresource));
         }
         let containers = self.containers(self.object.as_ref(), workload)?;
@@ -223,7 +223,9 @@ impl Wire<'_> {
         let (Some(Fields(kind)), Some(Fields(resource))) = (&self.kind, &self.resource) else {
             return Err(Flaw::Syntax("request.kind and request.resource must be there".to_owned()));
         };
-        let main = self.sub_resource.as_ref().is_none_or(|its| its.0.is_empty() || its.0 == "ephemeralcontainers");
+        // Under these names a resource is itself; others, such as `scale` and `eviction`, are of kinds of their own.
+        let itself = ["", "ephemeralcontainers", "resize", "status"];
+        let main = self.sub_resource.as_ref().is_none_or(|its| itself.contains(&&*its.0));
         let expected = Workloads::of_resource(resource.group(), &resource.resource.0);
         let is = |expected: &Workload| workload.is_some_and(|known| std::ptr::eq(known, expected));
         let of_resource = !main || expected.is_none_or(is);

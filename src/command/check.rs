@@ -9,6 +9,7 @@ use crate::admission::manifest::{self, ManifestObject};
 use crate::admission::workload::Workloads;
 use crate::args::{Check, Output};
 use crate::config::Config;
+use crate::decision::verdict::Outcome;
 use crate::evidence::budget::Deadline;
 use crate::evidence::cluster::{self, Manifests};
 use crate::evidence::scope::Namespaces;
@@ -17,7 +18,7 @@ use crate::policy::{Bindings, Controllers, PolicyName};
 use crate::request::Request;
 use crate::review::Review;
 
-use super::report::{self, Judged, Word};
+use super::report::{self, Judged};
 
 /// Nobody waits behind `check` with a clock: long enough for the slowest registry, so that a pipeline ends.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -53,15 +54,13 @@ pub(super) fn run(check: &Check) -> ExitCode {
     }
 }
 
-/// Refused outweighs undetermined in what is said of the objects; what could not even be read is no answer at all.
+/// As the JSON says of what was judged; but a pipeline whose input could not be read has no answer, whatever the rest
+/// of it came to.
 fn exit_code(judged: &[Judged], unreadable: bool) -> ExitCode {
-    if unreadable {
-        return ExitCode::from(super::NO_ANSWER);
-    }
-    ExitCode::from(match report::overall(judged, false) {
-        Word::Admitted => 0,
-        Word::Refused => 1,
-        Word::Undetermined => super::NO_ANSWER,
+    ExitCode::from(match report::overall(judged, unreadable) {
+        Outcome::Admitted => 0,
+        Outcome::Refused if !unreadable => 1,
+        Outcome::Refused | Outcome::Undetermined => super::NO_ANSWER,
     })
 }
 
@@ -70,7 +69,11 @@ fn judge_all(check: &Check) -> Result<(Vec<Judged>, Vec<Mistake>), Vec<Mistake>>
     super::warn(&warnings);
     let workloads = super::workloads(&config);
     let (items, unreadable) = if check.images.is_empty() {
-        read_items(check, &workloads)
+        let (items, unreadable) = read_items(check, &workloads);
+        if items.is_empty() && unreadable.is_empty() {
+            super::warn(&[told("check", "nothing in the input brings images, so nothing was judged".to_owned())]);
+        }
+        (items, unreadable)
     } else {
         (check.images.iter().map(|image| bare(image, check.namespace.as_deref())).collect(), Vec::new())
     };
@@ -134,19 +137,17 @@ fn bare(image: &str, namespace: Option<&str>) -> Item {
     }
 }
 
+/// Everything that can be read is judged, and everything that cannot is told.
 fn read_items(check: &Check, workloads: &Workloads) -> (Vec<Item>, Vec<Mistake>) {
     let (mut items, mut unreadable) = (Vec::new(), Vec::new());
-    for path in &check.filename {
-        match texts(path) {
-            Ok(texts) => {
-                for (source, text) in texts {
-                    match manifest::read(&text, workloads) {
-                        Ok(objects) => items.extend(objects.into_iter().map(|object| item(object, &source, check))),
-                        Err(message) => unreadable.push(told(&source, message)),
-                    }
-                }
-            }
-            Err(mistakes) => unreadable.extend(mistakes),
+    for text in check.filename.iter().flat_map(|path| texts(path)) {
+        let read = text.and_then(|(source, text)| match manifest::read(&text, workloads) {
+            Ok(objects) => Ok((source, objects)),
+            Err(message) => Err(told(&source, message)),
+        });
+        match read {
+            Ok((source, objects)) => items.extend(objects.into_iter().map(|object| item(object, &source, check))),
+            Err(mistake) => unreadable.push(mistake),
         }
     }
     (items, unreadable)
@@ -160,14 +161,15 @@ fn item(object: ManifestObject, source: &str, check: &Check) -> Item {
 }
 
 /// The texts behind one `-f`, each with its name.
-fn texts(path: &Path) -> Result<Vec<(String, String)>, Vec<Mistake>> {
+fn texts(path: &Path) -> Vec<Result<(String, String), Mistake>> {
     if path == Path::new("-") {
         let text = cluster::read_bounded(std::io::stdin(), STDIN_BYTES);
-        return text.map(|text| vec![("-".to_owned(), text)]).map_err(|why| vec![told("standard input", why)]);
+        return vec![text.map(|text| ("-".to_owned(), text)).map_err(|why| told("standard input", why))];
     }
-    let files = cluster::files(&[PathBuf::from(path)])?;
-    let read = files.iter().map(|file| Ok((file.display().to_string(), cluster::read_text(file)?)));
-    read.collect::<Result<_, Mistake>>().map_err(|mistake| vec![mistake])
+    match cluster::files(&[PathBuf::from(path)]) {
+        Ok(files) => files.iter().map(|file| Ok((file.display().to_string(), cluster::read_text(file)?))).collect(),
+        Err(mistakes) => mistakes.into_iter().map(Err).collect(),
+    }
 }
 
 fn told(source: &str, message: String) -> Mistake {

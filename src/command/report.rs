@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::decision::verdict::{Answer, Denial, ImageVerdict, Verdict};
+use crate::decision::verdict::{Answer, Denial, ImageVerdict, Outcome, Verdict};
 use crate::image::{Digest, Reference};
 use crate::policy::{PolicyName, RuleName};
 use crate::request::{Container, Request, Subject, printable};
@@ -12,30 +12,12 @@ use crate::request::{Container, Request, Subject, printable};
 /// Names come from whoever wrote the manifest, and a log of CI is read by others.
 const TITLE_BYTES: usize = 400;
 
-/// One of the three outcomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Word {
-    Admitted,
-    Undetermined,
-    Refused,
-}
-
-impl Word {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Admitted => "admitted",
-            Self::Undetermined => "undetermined",
-            Self::Refused => "refused",
-        }
-    }
-
-    /// SGR codes that terminals know since ever: green, yellow, red.
-    fn colour(self) -> &'static str {
-        match self {
-            Self::Admitted => "32",
-            Self::Undetermined => "33",
-            Self::Refused => "31",
-        }
+/// SGR codes that terminals know since ever: green, yellow, red.
+fn colour(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Admitted => "32",
+        Outcome::Undetermined => "33",
+        Outcome::Refused => "31",
     }
 }
 
@@ -49,19 +31,10 @@ pub(super) struct Judged {
     pub(super) verdict: Verdict,
 }
 
-/// Whether the answer refuses, and if so whether for good.
-fn word(verdict: &Verdict) -> Word {
-    match &verdict.answer {
-        Answer::Admit(_) => Word::Admitted,
-        Answer::Deny(denials) if denials.iter().all(|denial| denial.reason.undetermined()) => Word::Undetermined,
-        Answer::Deny(_) => Word::Refused,
-    }
-}
-
 /// The outcome over all objects; what could not be read is at least undetermined.
-pub(super) fn overall(judged: &[Judged], unreadable: bool) -> Word {
-    let floor = if unreadable { Word::Undetermined } else { Word::Admitted };
-    judged.iter().map(|object| word(&object.verdict)).max().unwrap_or(floor).max(floor)
+pub(super) fn overall(judged: &[Judged], unreadable: bool) -> Outcome {
+    let floor = if unreadable { Outcome::Undetermined } else { Outcome::Admitted };
+    judged.iter().map(|object| object.verdict.outcome()).max().unwrap_or(floor).max(floor)
 }
 
 /// The JSON of the contract, in its order.
@@ -123,7 +96,7 @@ fn object(judged: &Judged) -> AnsweredObject<'_> {
         kind: &judged.kind,
         namespace: judged.namespace.as_deref(),
         name: &judged.name,
-        verdict: word(&judged.verdict).label(),
+        verdict: judged.verdict.outcome().label(),
         images: images(judged).into_iter().map(|(container, verdict)| image(judged, container, verdict)).collect(),
         denials: denials(&judged.verdict, None).into_iter().map(denial).collect(),
     }
@@ -166,11 +139,11 @@ fn images(judged: &Judged) -> Vec<(&Container, Option<&ImageVerdict>)> {
     containers.iter().enumerate().map(|(index, container)| (container, judged.verdict.images.get(index))).collect()
 }
 
-fn image_word(judged: &Judged, image: Option<&ImageVerdict>) -> Word {
+fn image_word(judged: &Judged, image: Option<&ImageVerdict>) -> Outcome {
     match image {
-        Some(ImageVerdict { basis: Some(_), .. }) => Word::Admitted,
+        Some(ImageVerdict { basis: Some(_), .. }) => Outcome::Admitted,
         // Refused itself, or with its whole object.
-        Some(ImageVerdict { basis: None, .. }) | None => word(&judged.verdict),
+        Some(ImageVerdict { basis: None, .. }) | None => judged.verdict.outcome(),
     }
 }
 
@@ -194,13 +167,13 @@ fn denials(verdict: &Verdict, container: Option<usize>) -> Vec<&Denial> {
 
 /// For a person: each object with its images and what is held against them, then the sum.
 pub(super) fn as_text(judged: &[Judged], terminal: bool) -> String {
-    let paint = |word: Word| {
-        let (colour, label) = (word.colour(), word.label());
+    let paint = |word: Outcome| {
+        let (colour, label) = (colour(word), word.label());
         if terminal { format!("\x1b[{colour}m{label}\x1b[0m") } else { label.to_owned() }
     };
     let mut text = String::new();
     for object in judged {
-        let verdict = paint(word(&object.verdict));
+        let verdict = paint(object.verdict.outcome());
         let (source, title) = (printable(&object.source, TITLE_BYTES), printable(&title(object), TITLE_BYTES));
         let _infallible = writeln!(text, "{source}: {title}: {verdict}");
         tell(&mut text, "  ", &denials(&object.verdict, None));
@@ -234,15 +207,15 @@ fn tell(text: &mut String, indent: &str, denials: &[&Denial]) {
 
 fn sum(judged: &[Judged]) -> String {
     let words = judged.iter().flat_map(|object| images(object).into_iter().map(|(_, image)| image_word(object, image)));
-    let words: Vec<Word> = words.collect();
-    let images = |word: Word| words.iter().filter(|its| **its == word).count();
-    let objects = |wanted: Word| judged.iter().filter(|object| word(&object.verdict) == wanted).count();
+    let words: Vec<Outcome> = words.collect();
+    let images = |word: Outcome| words.iter().filter(|its| **its == word).count();
+    let objects = |wanted: Outcome| judged.iter().filter(|object| object.verdict.outcome() == wanted).count();
     format!(
         "{} images in {} objects: {} admitted, {} refused; {} objects undetermined\n",
         words.len(),
         judged.len(),
-        images(Word::Admitted),
-        images(Word::Refused),
-        objects(Word::Undetermined)
+        images(Outcome::Admitted),
+        images(Outcome::Refused),
+        objects(Outcome::Undetermined)
     )
 }

@@ -38,7 +38,7 @@ pub(super) fn parse(text: &str, source: &str) -> Result<(Config, Vec<Mistake>), 
         Some((config, unused)) if mistakes.is_empty() => {
             let mut warnings = Mistakes::of(source);
             for place in unused {
-                warnings.add(&place, "has no effect in this build: it does not talk to registries yet");
+                warnings.add(&place, "has no effect in this build");
             }
             Ok((config, warnings.in_order()))
         }

@@ -25,7 +25,7 @@ cache: {memory: 64Mi, lastKnownGood: 7d, state: /var/lib/pratique, sealKey: /etc
 log: {level: info, format: json}
 ";
 
-const NO_EFFECT: &str = "has no effect in this build: it does not talk to registries yet";
+const NO_EFFECT: &str = "has no effect in this build";
 
 fn told(mistakes: &[Mistake]) -> Vec<String> {
     mistakes.iter().map(ToString::to_string).collect()

@@ -26,6 +26,37 @@ pub struct Verdict {
     pub records: Vec<Record>,
 }
 
+impl Verdict {
+    /// One of the three outcomes, as logs, metrics and `check` call them: what we could not tell is no refusal.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match &self.answer {
+            Answer::Admit(_) => Outcome::Admitted,
+            Answer::Deny(denials) if denials.iter().all(|denial| denial.reason.undetermined()) => Outcome::Undetermined,
+            Answer::Deny(_) => Outcome::Refused,
+        }
+    }
+}
+
+/// What an answer says, from the lightest to the gravest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    Admitted,
+    Undetermined,
+    Refused,
+}
+
+impl Outcome {
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted",
+            Self::Undetermined => "undetermined",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 #[derive(Debug)]
 pub enum Answer {
     Admit(Permit),

@@ -98,6 +98,10 @@ fn collect(path: &Path, named: bool, depth: usize, found: &mut Vec<PathBuf>) -> 
             .filter(|child| !is_hidden(child))
             .try_for_each(|child| collect(child, false, deeper, found));
     }
+    // A pipe in a folder would be waited for; one that is named (`<(helm template ...)`) is meant.
+    if !named && !metadata.is_file() {
+        return Ok(());
+    }
     // A file that is named is read whatever it is called.
     if named || path.extension().is_some_and(|its| its == "yaml" || its == "yml" || its == "json") {
         if found.len() == FILES {

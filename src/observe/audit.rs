@@ -15,14 +15,14 @@ const NAME_BYTES: usize = 300;
 pub(super) fn log(plan: &Plan<'_>, verdict: &Verdict, elapsed: Duration) {
     let request = plan.request;
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    let (outcome, basis, refused) = match &verdict.answer {
-        Answer::Admit(permit) => ("admitted", permit.basis().label(), String::new()),
-        Answer::Deny(denials) => ("refused", "", denial_list(denials)),
+    let (basis, refused) = match &verdict.answer {
+        Answer::Admit(permit) => (permit.basis().label(), String::new()),
+        Answer::Deny(denials) => ("", denial_list(denials)),
     };
     tracing::info!(
         target: "pratique::decision",
         uid = request.uid,
-        verdict = outcome,
+        verdict = verdict.outcome().label(),
         basis,
         operation = request.operation.label(),
         kind = cut(&request.kind),

@@ -39,7 +39,7 @@ impl Metrics {
             )?,
             refusals: counters(
                 "pratique_refusals_total",
-                "Demands not met, by mode, policy and reason; enforce alone refuses",
+                "Demands not met, by mode, policy and reason; enforce alone refuses, and nothing does under --dry-run",
                 &["mode", "policy", "reason"],
             )?,
             policies: IntGaugeVec::new(
@@ -89,7 +89,7 @@ impl Metrics {
     }
 
     fn answered(&self, operation: Operation, verdict: &Verdict) {
-        self.reviews.with_label_values(&[operation.label(), label(verdict)]).inc();
+        self.reviews.with_label_values(&[operation.label(), verdict.outcome().label()]).inc();
         if let Answer::Deny(denials) = &verdict.answer {
             self.refused(denials);
         }
@@ -134,13 +134,5 @@ impl Metrics {
     /// Whether the manifests on disk are others than those in force.
     pub fn manifests_stale(&self, stale: bool) {
         self.stale.set(i64::from(stale));
-    }
-}
-
-fn label(verdict: &Verdict) -> &'static str {
-    match &verdict.answer {
-        Answer::Admit(_) => "admitted",
-        Answer::Deny(denials) if denials.iter().all(|denial| denial.reason.undetermined()) => "undetermined",
-        Answer::Deny(_) => "refused",
     }
 }
