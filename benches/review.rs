@@ -166,7 +166,11 @@ fn over_https() -> bool {
         r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"0","allowed":true}}"#
     });
     let nothing = serve(&identity, Router::new().route("/validate", constant));
-    let ours = serve(&identity, router(Arc::new(review(10, 10)), &Bounds::default(), Drain::default()));
+    let ours = serve(
+        &identity,
+        router(Arc::new(review(10, 10)), &Bounds::default(), Drain::default(), &Registry::new())
+            .expect("fresh collectors"),
+    );
     let client = Client::new(authority.pem());
     let body = Bytes::from(body());
     let mut ratios = (Vec::new(), Vec::new());

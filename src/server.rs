@@ -43,6 +43,8 @@ pub struct Bounds {
     pub requests: usize,
     /// From the head of a request to the last byte of its body. API servers send both at once.
     pub body_time: Duration,
+    /// A body that is not whole after this gives way when there is no room for others.
+    pub body_patience: Duration,
     /// TLS handshake. It costs an API server one or two round trips; the rest is for a CPU-starved one.
     pub handshake_time: Duration,
     /// From the first byte of a request's head to its last.
@@ -81,6 +83,7 @@ impl Default for Bounds {
             body_pool: 64 << 20,
             requests: 2048,
             body_time: Duration::from_secs(5),
+            body_patience: Duration::from_millis(250),
             handshake_time: Duration::from_secs(10),
             head_time: Duration::from_secs(10),
             head: 16 << 10,

@@ -178,7 +178,8 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     tasks.spawn(reload.watch());
     let drain = Drain::default();
     let tls = tls::server_config(Arc::clone(&identity), client.clone()).map_err(|error| vec![failed("tls", &error)])?;
-    let router = server::router(review, &bounds, drain.clone());
+    let router = server::router(review, &bounds, drain.clone(), &registry);
+    let router = router.map_err(|error| vec![said("metrics", error.to_string())])?;
     let webhook_listener = server::listen(config.listen, router, Some(tls), &bounds, drain.clone())
         .await
         .map_err(|error| vec![failed("listen", &error)])?;

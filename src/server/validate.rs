@@ -14,7 +14,8 @@ use axum::http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use prometheus::{IntCounterVec, Opts, Registry};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::admission::{Malformed, Reply};
 use crate::review::Review;
@@ -22,13 +23,42 @@ use crate::server::capacity::Seat;
 use crate::server::guard::{guard, text};
 use crate::server::{Bounds, Drain};
 
-/// The router of the webhook's listener.
-pub fn router(review: Arc<Review>, bounds: &Bounds, drain: Drain) -> Router {
+/// Statuses that stand for a refusal, so that each is there to be alerted on before its first.
+const REFUSALS: [StatusCode; 8] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::NOT_FOUND,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::INTERNAL_SERVER_ERROR,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
+
+/// The router of the webhook's listener; what it refuses is counted on `registry`.
+pub fn router(
+    review: Arc<Review>,
+    bounds: &Bounds,
+    drain: Drain,
+    registry: &Registry,
+) -> Result<Router, prometheus::Error> {
+    let help = "Requests that were answered without a review, by HTTP status";
+    let refusals = IntCounterVec::new(Opts::new("pratique_http_refusals_total", help), &["status"])?;
+    registry.register(Box::new(refusals.clone()))?;
+    for status in REFUSALS {
+        refusals.with_label_values(&[status.as_str()]);
+    }
+    let count = move |response: Response| {
+        if response.status() != StatusCode::OK {
+            refusals.with_label_values(&[response.status().as_str()]).inc();
+        }
+        std::future::ready(response)
+    };
     let answer = move |body: Vec<u8>, deadline| {
         let review = Arc::clone(&review);
         async move { review.answer(&body, deadline).await }
     };
-    routes(answer, bounds, drain)
+    Ok(routes(answer, bounds, drain).layer(axum::middleware::map_response(count)))
 }
 
 /// The same around any function from body and deadline to an answer.
@@ -41,6 +71,7 @@ where
         answer,
         bounds: bounds.clone(),
         requests: Semaphore::new(bounds.requests),
+        crowded: Notify::new(),
         pool: Semaphore::new(bounds.body_pool),
     });
     let validate = move |request: Request| {
@@ -53,10 +84,15 @@ where
         .layer(axum::middleware::from_fn_with_state(drain, guard))
 }
 
+/// How long a request waits for the place of one that was told to leave: some turns of the scheduler.
+const LEAVING: Duration = Duration::from_millis(50);
+
 struct Desk<A> {
     answer: A,
     bounds: Bounds,
     requests: Semaphore,
+    /// Somebody found no room.
+    crowded: Notify,
     /// Bytes that bodies may still take beyond what is free.
     pool: Semaphore,
 }
@@ -72,13 +108,13 @@ where
             return Err(Refusal::Method(request.method().clone()));
         }
         json(request.headers())?;
-        let _room = self.requests.try_acquire().map_err(|_| Refusal::Busy)?;
+        let _room = self.room().await?;
         let timeout = timeout(request.uri().query(), &self.bounds);
         let seat = request.extensions().get::<Arc<Seat>>().cloned();
 
         let deadline = arrival + before(timeout, self.bounds.margin);
         let by = deadline.min(arrival + self.bounds.body_time);
-        let body = self.read(request.into_body());
+        let body = self.arriving(request.into_body(), arrival);
         let body = tokio::time::timeout_at(by.into(), body).await.map_err(|_| Refusal::SlowBody)??;
 
         let judging = seat.as_ref().map(Seat::judging);
@@ -89,6 +125,32 @@ where
             judging.answered();
         }
         Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], reply.body).into_response())
+    }
+
+    /// A place for one more request. Where there is none, those whose bodies do not come are told to leave.
+    async fn room(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        if let Ok(room) = self.requests.try_acquire() {
+            return Ok(room);
+        }
+        self.crowded.notify_waiters();
+        let room = tokio::time::timeout(LEAVING, self.requests.acquire()).await;
+        room.ok().and_then(Result::ok).ok_or(Refusal::Busy)
+    }
+
+    /// The whole body, unless others need the place of one that stalls.
+    async fn arriving(&self, body: Body, arrival: Instant) -> Result<Held<'_>, Refusal> {
+        let mut body = pin!(self.read(body));
+        loop {
+            tokio::select! {
+                biased;
+                body = &mut body => return body,
+                () = self.crowded.notified() => {
+                    if arrival.elapsed() > self.bounds.body_patience {
+                        return Err(Refusal::SlowBody);
+                    }
+                }
+            }
+        }
     }
 
     async fn read(&self, body: Body) -> Result<Held<'_>, Refusal> {

@@ -53,6 +53,17 @@ async fn reviews_are_counted_by_operation_and_verdict() {
 }
 
 #[tokio::test]
+async fn what_is_answered_without_a_review_is_counted_by_status() {
+    let webhook = Webhook::enforcing("baseline").await;
+    let series = |status: u16| format!("pratique_http_refusals_total{{status=\"{status}\"}}");
+    assert_eq!(webhook.metric(&series(400)).await, Some(0.0));
+    webhook.post("{}").await;
+    webhook.post("no JSON").await;
+    webhook.review(&review(&pod("web").container("web", LATEST))).await;
+    assert_eq!((webhook.metric(&series(400)).await, webhook.metric(&series(503)).await), (Some(2.0), Some(0.0)));
+}
+
+#[tokio::test]
 async fn refusals_are_counted_by_mode_policy_and_reason() {
     let webhook = Webhook::setup()
         .enforce("restricted")

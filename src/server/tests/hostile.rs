@@ -43,6 +43,27 @@ async fn a_body_that_does_not_come_is_408() {
 }
 
 #[tokio::test]
+async fn bodies_that_do_not_come_give_way_to_a_review_that_does() {
+    for protocol in PROTOCOLS {
+        let patience = Duration::from_millis(50);
+        let served = Served::start(&Bounds { requests: 4, body_patience: patience, ..quick() }).await;
+        let mut stalled = Vec::new();
+        for _ in 0..4 {
+            let mut session = served.connect(protocol).await;
+            let silent = futures(session.send(with_body(Chunks { count: 3, end: false })));
+            stalled.push((session, tokio::spawn(silent)));
+        }
+        // As soon as they had their patience, each of them may be told to go; until then nobody is let in.
+        tokio::time::sleep(2 * patience).await;
+        let mut session = served.connect(protocol).await;
+        assert_eq!(session.post("12345").await.unwrap().status, 200);
+        for (_session, answer) in stalled {
+            assert_eq!(within(answer).await.unwrap().unwrap().status(), 408);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_comes_later_than_the_caller_waits_is_408() {
     let served = Served::start(&quick()).await;
     let mut session = served.connect(Protocol::Http1).await;
