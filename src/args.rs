@@ -82,8 +82,8 @@ pub struct Check {
     /// How the answer is written.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
-    /// A file or folder of Kubernetes objects, YAML or JSON; "-" is standard input. Can be given several times.
-    #[arg(short, long, value_name = "PATH")]
+    /// Files or folders of Kubernetes objects, YAML or JSON; "-" is standard input.
+    #[arg(short, long, value_name = "PATH", num_args = 1..)]
     pub filename: Vec<PathBuf>,
     /// Images as a pod would name them.
     #[arg(value_name = "IMAGE")]
@@ -110,4 +110,21 @@ pub struct Lint {
 pub enum Output {
     Text,
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_flag_takes_several_files_and_images_stand_alone() {
+        let check = |words: &[&str]| match Arguments::try_parse_from(["pratique", "check"].iter().chain(words)) {
+            Ok(Arguments { command: Command::Check(check) }) => Some((check.filename.len(), check.images.len())),
+            Ok(_) | Err(_) => None,
+        };
+        assert_eq!(check(&["-f", "a.yaml", "b.yaml", "-f", "c.yaml", "-n", "shop"]), Some((3, 0)));
+        assert_eq!(check(&["--policy", "baseline", "nginx", "redis:7"]), Some((0, 2)));
+        assert_eq!(check(&["nginx", "-f", "a.yaml"]), None);
+        assert_eq!(check(&[]), None);
+    }
 }

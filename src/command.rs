@@ -137,11 +137,6 @@ fn print(text: &str) {
     if let Err(error) = std::io::stdout().write_all(text.as_bytes())
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
-        complain(&[Mistake {
-            source: "standard output".to_owned(),
-            line: None,
-            path: String::new(),
-            message: format!("cannot be written: {error}"),
-        }]);
+        complain(&[Mistake::about("standard output", format!("cannot be written: {error}"))]);
     }
 }

@@ -71,7 +71,10 @@ fn judge_all(check: &Check) -> Result<(Vec<Judged>, Vec<Mistake>), Vec<Mistake>>
     let (items, unreadable) = if check.images.is_empty() {
         let (items, unreadable) = read_items(check, &workloads);
         if items.is_empty() && unreadable.is_empty() {
-            super::warn(&[told("check", "nothing in the input brings images, so nothing was judged".to_owned())]);
+            super::warn(&[Mistake::about(
+                "check",
+                "nothing in the input brings images, so nothing was judged".to_owned(),
+            )]);
         }
         (items, unreadable)
     } else {
@@ -79,7 +82,7 @@ fn judge_all(check: &Check) -> Result<(Vec<Judged>, Vec<Mistake>), Vec<Mistake>>
     };
     let review = engine(check, &config, manifests)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| vec![told("check", format!("cannot start: {error}"))])?;
+    let runtime = runtime.map_err(|error| vec![Mistake::about("check", format!("cannot start: {error}"))])?;
     Ok((runtime.block_on(judge(&review, items)), unreadable))
 }
 
@@ -90,12 +93,12 @@ fn engine(check: &Check, config: &Config, mut manifests: Manifests) -> Result<Re
         manifests.namespaces = Namespaces::default();
     }
     let policies = super::policies(&manifests, bindings, "settings").map_err(|mistakes| {
-        let typed = |unknown: Mistake| told("--policy", unknown.message);
+        let typed = |unknown: Mistake| Mistake::about("--policy", unknown.message);
         if check.policy.is_some() { mistakes.into_iter().map(typed).collect() } else { mistakes }
     })?;
     let wired = super::review(config, policies, manifests, &prometheus::Registry::new());
     // Nothing is left unfinished where everything waits for its deadline.
-    let (review, _unfinished, _metrics) = wired.map_err(|error| vec![told("check", error.to_string())])?;
+    let (review, _unfinished, _metrics) = wired.map_err(|error| vec![Mistake::about("check", error.to_string())])?;
     Ok(review)
 }
 
@@ -120,7 +123,7 @@ fn bindings(check: &Check, config: &Config) -> Result<Bindings, Vec<Mistake>> {
     if enforce.is_none() && cluster.floor.is_none() {
         let message =
             "the settings name no policy for bare images (defaults.enforce, defaults.warn, floor); add --policy";
-        return Err(vec![told("check", message.to_owned())]);
+        return Err(vec![Mistake::about("check", message.to_owned())]);
     }
     Ok(Bindings { enforce, warn: None, audit: None, ..cluster })
 }
@@ -143,7 +146,7 @@ fn read_items(check: &Check, workloads: &Workloads) -> (Vec<Item>, Vec<Mistake>)
     for text in check.filename.iter().flat_map(|path| texts(path)) {
         let read = text.and_then(|(source, text)| match manifest::read(&text, workloads) {
             Ok(objects) => Ok((source, objects)),
-            Err(message) => Err(told(&source, message)),
+            Err(message) => Err(Mistake::about(&source, message)),
         });
         match read {
             Ok((source, objects)) => items.extend(objects.into_iter().map(|object| item(object, &source, check))),
@@ -164,16 +167,12 @@ fn item(object: ManifestObject, source: &str, check: &Check) -> Item {
 fn texts(path: &Path) -> Vec<Result<(String, String), Mistake>> {
     if path == Path::new("-") {
         let text = cluster::read_bounded(std::io::stdin(), STDIN_BYTES);
-        return vec![text.map(|text| ("-".to_owned(), text)).map_err(|why| told("standard input", why))];
+        return vec![text.map(|text| ("-".to_owned(), text)).map_err(|why| Mistake::about("standard input", why))];
     }
     match cluster::files(&[PathBuf::from(path)]) {
         Ok(files) => files.iter().map(|file| Ok((file.display().to_string(), cluster::read_text(file)?))).collect(),
         Err(mistakes) => mistakes.into_iter().map(Err).collect(),
     }
-}
-
-fn told(source: &str, message: String) -> Mistake {
-    Mistake { source: source.to_owned(), line: None, path: String::new(), message }
 }
 
 async fn judge(review: &Review, items: Vec<Item>) -> Vec<Judged> {

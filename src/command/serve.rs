@@ -94,7 +94,7 @@ pub(super) fn run(serve: Serve) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            super::complain(&[said("serve", format!("cannot start: {error}"))]);
+            super::complain(&[Mistake::about("serve", format!("cannot start: {error}"))]);
             return ExitCode::FAILURE;
         }
     };
@@ -104,7 +104,7 @@ pub(super) fn run(serve: Serve) -> ExitCode {
 async fn until_told_to_stop(settings: Settings) -> ExitCode {
     let stop = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = stop else {
-        super::complain(&[said("serve", "cannot listen for SIGTERM".to_owned())]);
+        super::complain(&[Mistake::about("serve", "cannot listen for SIGTERM".to_owned())]);
         return ExitCode::FAILURE;
     };
     let mut running = match start(settings).await {
@@ -156,7 +156,7 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     let client = client(&config)?;
     let policies = super::policies(&manifests, super::bindings(&config), &source)?;
     let wired = super::review(&config, policies, manifests, &registry);
-    let (review, unfinished, metrics) = wired.map_err(|error| vec![said("metrics", error.to_string())])?;
+    let (review, unfinished, metrics) = wired.map_err(|error| vec![Mistake::about("metrics", error.to_string())])?;
     let review = Arc::new(review);
     let mut tasks = JoinSet::new();
     let finishing = Arc::clone(&review);
@@ -179,14 +179,14 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     let drain = Drain::default();
     let tls = tls::server_config(Arc::clone(&identity), client.clone()).map_err(|error| vec![failed("tls", &error)])?;
     let router = server::router(review, &bounds, drain.clone(), &registry);
-    let router = router.map_err(|error| vec![said("metrics", error.to_string())])?;
+    let router = router.map_err(|error| vec![Mistake::about("metrics", error.to_string())])?;
     let webhook_listener = server::listen(config.listen, router, Some(tls), &bounds, drain.clone())
         .await
         .map_err(|error| vec![failed("listen", &error)])?;
     let admin_router = admin::router(
         parts(&identity, client, trouble),
         registry.clone(),
-        vec![expiry(&registry, &identity).map_err(|error| vec![said("metrics", error.to_string())])?],
+        vec![expiry(&registry, &identity).map_err(|error| vec![Mistake::about("metrics", error.to_string())])?],
         drain,
     );
     let admin_listener = server::listen(config.admin, admin_router, None, &Bounds::admin(), Drain::default())
@@ -208,7 +208,10 @@ fn identity(config: &Config) -> Result<(Arc<Identity>, Option<tls::CaBundle>), V
         (Some(certificate), Some(key)) => Identity::from_files(certificate, key).map(|identity| (identity, None)),
         (None, None) => Identity::self_made(&[]).map(|(identity, bundle)| (identity, Some(bundle))),
         (Some(_), None) | (None, Some(_)) => {
-            return Err(vec![said("tls", "certificate and key belong together: name both, or none".to_owned())]);
+            return Err(vec![Mistake::about(
+                "tls",
+                "certificate and key belong together: name both, or none".to_owned(),
+            )]);
         }
     };
     let (identity, bundle) = made.map_err(|error| vec![failed("tls", &error)])?;
@@ -350,18 +353,8 @@ fn warned(warnings: &[Mistake]) {
     }
 }
 
-fn said(source: &str, message: String) -> Mistake {
-    Mistake { source: source.to_owned(), line: None, path: String::new(), message }
-}
-
-/// An error with its causes.
 fn failed(source: &str, error: &dyn Error) -> Mistake {
-    let (mut message, mut cause) = (error.to_string(), error.source());
-    while let Some(next) = cause {
-        message = format!("{message}: {next}");
-        cause = next.source();
-    }
-    said(source, message)
+    Mistake::about(source, tls::chain_of_causes(error))
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ fn is_hidden(path: &Path) -> bool {
 }
 
 fn mistake(path: &Path, message: impl Into<String>) -> Mistake {
-    Mistake { source: path.display().to_string(), line: None, path: String::new(), message: message.into() }
+    Mistake::about(path.display(), message)
 }
 
 /// The text of one file, within bounds; the message says what is wrong with it.

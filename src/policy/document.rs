@@ -57,6 +57,12 @@ pub struct Mistake {
 }
 
 impl Mistake {
+    /// About a source as a whole.
+    #[must_use]
+    pub fn about(source: impl fmt::Display, message: impl Into<String>) -> Self {
+        Self { source: source.to_string(), line: None, path: String::new(), message: message.into() }
+    }
+
     /// The same, said of this file or object.
     #[must_use]
     pub fn in_source(self, source: &str) -> Self {

@@ -86,7 +86,7 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 /// An error with its causes on one line, as the log and `/readyz` show it.
-fn chain_of_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain_of_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
