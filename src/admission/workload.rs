@@ -115,3 +115,9 @@ impl Workloads {
             .find(|known| known.resource.as_deref() == Some(resource) && known.groups.iter().any(|its| **its == *group))
     }
 }
+
+/// Group and kind of each built-in workload, for the test that the settings know them too.
+#[cfg(test)]
+pub(crate) fn built_in() -> Vec<(&'static str, &'static str)> {
+    BUILT_IN.iter().flat_map(|known| known.groups.iter().map(|group| (&**group, &*known.kind))).collect()
+}

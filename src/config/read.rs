@@ -17,7 +17,7 @@ use super::{Config, Defaults, Log, Platform, Tls, Workload};
 const BUILT_IN: [(&str, &[&str]); 4] = [
     ("", &["Pod", "PodTemplate", "ReplicationController"]),
     ("apps", &["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"]),
-    ("extensions", &["Deployment", "ReplicaSet", "DaemonSet"]),
+    ("extensions", &["Deployment", "ReplicaSet", "DaemonSet", "Job"]),
     ("batch", &["Job", "CronJob"]),
 ];
 

@@ -274,3 +274,13 @@ fn a_key_too_many_in_any_section_is_exactly_one_mistake_at_its_path() {
         assert!(found[0].starts_with(&format!("line 1: {path}zzzz: unknown field; known here: ")), "{found:?}");
     }
 }
+
+#[test]
+fn no_workload_redefines_a_built_in_kind() {
+    for (group, kind) in crate::admission::workload::built_in() {
+        let text = format!("workloads: [{{group: \"{group}\", kind: {kind}, podSpec: spec.template.spec}}]");
+        assert!(Config::parse(&text, "settings").is_err(), "{group} {kind}");
+    }
+    let rollout = "workloads: [{group: argoproj.io, kind: Rollout, podSpec: spec.template.spec}]";
+    assert_eq!(Config::parse(rollout, "settings").unwrap().0.workloads.len(), 1);
+}
