@@ -94,6 +94,7 @@ fn check_one_action(rule: &file::Rule, place: &Place, mistakes: &mut Mistakes) {
     let said: Vec<&str> = [admit, refuse, demand].into_iter().flatten().collect();
     match said.as_slice() {
         [_] => {}
+        [] if mistakes.has_below(place) => {}
         [] => mistakes.add(
             place,
             "demands nothing: write a demand (tags, vulnerabilities, signatures, attestations), `admit: true`, \

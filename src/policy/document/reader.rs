@@ -109,6 +109,14 @@ impl Mistakes {
         self.found.is_empty()
     }
 
+    /// Whether something below this place is wrong: what is missing here may be what was misspelt there.
+    #[must_use]
+    pub fn has_below(&self, place: &Place) -> bool {
+        let below =
+            |mistake: &Mistake| mistake.path.strip_prefix(&place.path).is_some_and(|rest| rest.starts_with('.'));
+        self.found.iter().any(below)
+    }
+
     /// From the top of the document to its end.
     #[must_use]
     pub fn in_order(mut self) -> Vec<Mistake> {
