@@ -142,6 +142,9 @@ fn collect(
         return items.iter().try_for_each(|item| collect(item, implied, workloads, deeper, objects));
     }
     let group = group_of(api_version);
+    if kind.strip_suffix("List").is_some_and(|item| item.is_empty() || workloads.find(group, item).is_some()) {
+        return Err(format!("a {kind} needs a list of `items`"));
+    }
     let known = workloads.find(group, kind);
     if let Some(workload) = known.or_else(|| Workloads::find_namesake(kind)) {
         // A namesake of another group is judged if it has a pod spec; only the kind itself must have one.

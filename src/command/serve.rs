@@ -271,6 +271,7 @@ impl Reload {
         if self.paths.is_empty() {
             return;
         }
+        let (trouble, metrics) = (Arc::clone(&self.trouble), self.metrics.clone());
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let look = tokio::task::spawn_blocking(move || {
@@ -281,6 +282,9 @@ impl Reload {
                 Ok(reload) => self = reload,
                 Err(error) => {
                     tracing::error!(%error, "looking at the manifests ended in a panic; they are no longer watched");
+                    let told =
+                        "the last good ones are in force, and no longer watched after a fault in Pratique: restart";
+                    settle(&metrics, &trouble, Some(told.to_owned()));
                     return;
                 }
             }
@@ -302,7 +306,7 @@ impl Reload {
                 self.metrics.policies(&policies);
                 self.review.evidence().set_namespaces(namespaces);
                 self.review.set_policies(policies);
-                self.settle(None);
+                settle(&self.metrics, &self.trouble, None);
                 tracing::info!(objects, "new manifests in force");
             }
             Err(mistakes) => {
@@ -311,15 +315,17 @@ impl Reload {
                 }
                 let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
                 let more = mistakes.len().saturating_sub(1);
-                self.settle(Some(format!("the last good ones are in force; {first} (and {more} more, see the log)")));
+                let told = format!("the last good ones are in force; {first} (and {more} more, see the log)");
+                settle(&self.metrics, &self.trouble, Some(told));
             }
         }
     }
+}
 
-    fn settle(&self, trouble: Option<String>) {
-        self.metrics.manifests_stale(trouble.is_some());
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
+/// Says in `/readyz` and the metric whether the manifests on disk are those in force.
+fn settle(metrics: &Metrics, trouble: &Trouble, why: Option<String>) {
+    metrics.manifests_stale(why.is_some());
+    *trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
 }
 
 /// Fingerprints of the manifests.

@@ -167,12 +167,13 @@ impl Reading {
         let (api_version, kind) = (text("apiVersion"), text("kind"));
         match (api_version, kind) {
             ("v1", "List") => {
-                document
-                    .field("items")
-                    .and_then(Node::items)
-                    .into_iter()
-                    .flatten()
-                    .for_each(|item| self.document(item, source));
+                match document.field("items").and_then(Node::items) {
+                    Some(items) => items.iter().for_each(|item| self.document(item, source)),
+                    // What it was to hold would be gone without a word.
+                    None => {
+                        self.mistakes.push(told(document, source, "items", "a List needs a list of items".to_owned()));
+                    }
+                }
             }
             ("v1", "Namespace") => self.namespace(document, source),
             // Whatever claims to be ours is read as a policy, so that a slip in version or kind is told.
@@ -210,7 +211,14 @@ impl Reading {
             self.wrong(document, source, "a Namespace needs metadata.name");
             return;
         };
-        let entries = metadata.and_then(|its| its.field("labels")).and_then(Node::entries).unwrap_or_default();
+        let entries = match metadata.and_then(|its| its.field("labels")).filter(|labels| !labels.is_null()) {
+            None => &[],
+            Some(labels) => labels.entries().unwrap_or_else(|| {
+                // Never a namespace without labels: one of them may enforce.
+                self.mistakes.push(told(labels, source, "metadata.labels", "must be a map of text".to_owned()));
+                &[]
+            }),
+        };
         for entry in entries.iter().filter(|entry| entry.key.starts_with("pratique.dev/")) {
             self.label(entry, source);
         }

@@ -161,3 +161,13 @@ fn items_of_a_typed_list_are_what_the_list_says() {
     assert_eq!((objects.len(), objects[0].kind.as_str(), objects[0].name.as_str()), (1, "Deployment", "web"));
     assert!(read(&list("List"), &Workloads::default()).unwrap_err().contains("no `kind`"));
 }
+
+#[test]
+fn a_list_without_items_is_an_error_and_not_nothing_to_judge() {
+    for kind in ["List", "PodList"] {
+        let error = read(&format!("apiVersion: v1\nkind: {kind}\nitmes: []\n"), &Workloads::default()).unwrap_err();
+        assert_eq!(error, format!("a {kind} needs a list of `items`"));
+    }
+    assert_eq!(read("apiVersion: v1\nkind: List\nitems: []\n", &Workloads::default()).unwrap().len(), 0);
+    assert_eq!(read("apiVersion: acme.example/v1\nkind: AllowList\n", &Workloads::default()).unwrap().len(), 0);
+}

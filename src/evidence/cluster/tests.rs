@@ -188,3 +188,25 @@ fn the_fingerprint_changes_with_the_files_through_the_swap_of_a_link() {
     fs::remove_file(folder.0.join("..data")).unwrap();
     assert!(read(&paths).is_err());
 }
+
+#[test]
+fn labels_that_are_no_map_are_a_mistake_and_not_a_namespace_without_labels() {
+    let listed = SHOP.replace("{pratique.dev/enforce: acme, team: shop}", "[pratique.dev/enforce]");
+    let mistakes = Folder::new("listed").with("a.yaml", &listed).read().unwrap_err();
+    assert_eq!(mistakes, ["a.yaml:5: metadata.labels: must be a map of text"]);
+    let none = SHOP.replace("{pratique.dev/enforce: acme, team: shop}", "null");
+    assert_eq!(Folder::new("unlabelled").with("a.yaml", &none).read().unwrap().objects, 1);
+}
+
+#[test]
+fn a_list_without_items_is_a_mistake_and_an_empty_one_is_not() {
+    for items in ["", "itmes: []\n", "items: {}\n"] {
+        let text = format!("apiVersion: v1\nkind: List\n{items}");
+        let mistakes = Folder::new("itemless").with("a.yaml", &text).read().unwrap_err();
+        assert_eq!(mistakes, ["a.yaml:1: items: a List needs a list of items"], "{items}");
+    }
+    assert_eq!(
+        Folder::new("no-items").with("a.yaml", "apiVersion: v1\nkind: List\nitems: []\n").read().unwrap().objects,
+        0
+    );
+}
