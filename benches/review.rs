@@ -25,7 +25,7 @@ use pratique::evidence::scope::{Namespaces, policy_labels};
 use pratique::observe::metrics::Metrics;
 use pratique::observe::{Observe, logging};
 use pratique::policy::{Bindings, Controllers, Policies, compile, document};
-use pratique::review::Review;
+use pratique::review::{InForce, Review};
 use pratique::server::{Bounds, Drain, listen, router, tls};
 use pratique_testkit::measure::{Sample, asserting, figure, ratio};
 use prometheus::Registry;
@@ -99,9 +99,10 @@ fn review(policies: usize, namespaces: usize) -> Review {
     let labels = || policy_labels([("pratique.dev/enforce", "p0")]);
     let mut named: HashMap<_, _> = (0..namespaces).map(|index| (format!("namespace-{index}"), labels())).collect();
     named.insert("shop".to_owned(), labels());
-    evidence.set_namespaces(Namespaces::new(named, Timestamp::now()));
+    let namespaces = Namespaces::new(named, Timestamp::now());
     let observe = Observe::new(Metrics::register(&registry).expect("fresh collectors"));
-    Review::new(Workloads::default(), Policies { by_name, bindings }, evidence, observe).0
+    let in_force = InForce { policies: Policies { by_name, bindings }, namespaces };
+    Review::new(Workloads::default(), in_force, evidence, observe).0
 }
 
 fn timed(review: &Review, body: &str) -> Sample {

@@ -14,7 +14,7 @@ use crate::observe::Observe;
 use crate::observe::metrics::Metrics;
 use crate::policy::document::Mistake;
 use crate::policy::{Bindings, Policies};
-use crate::review::{Review, Unfinished};
+use crate::review::{InForce, Review, Unfinished};
 
 pub mod check;
 pub mod lint;
@@ -111,8 +111,8 @@ fn review(
     metrics.policies(&policies);
     let budget = Budget { memory: config.cache.memory, ..Budget::default() };
     let evidence = Evidence::new(budget, registry)?;
-    evidence.set_namespaces(manifests.namespaces);
-    let (review, unfinished) = Review::new(workloads(config), policies, evidence, Observe::new(metrics.clone()));
+    let in_force = InForce { policies, namespaces: manifests.namespaces };
+    let (review, unfinished) = Review::new(workloads(config), in_force, evidence, Observe::new(metrics.clone()));
     Ok((review, unfinished, metrics))
 }
 

@@ -2,9 +2,6 @@
 //!
 //! On a warm cache neither [`Evidence::scope`] nor [`Evidence::gather`] awaits anything.
 
-use std::sync::Arc;
-
-use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
@@ -27,25 +24,19 @@ pub mod store;
 pub struct Evidence {
     budget: Budget,
     store: Store,
-    namespaces: ArcSwap<Namespaces>,
 }
 
 impl Evidence {
     /// With an empty memory; its collectors are registered on `registry`.
     pub fn new(budget: Budget, registry: &prometheus::Registry) -> Result<Self, prometheus::Error> {
         let store = Store::new(&budget, registry)?;
-        Ok(Self { budget, store, namespaces: ArcSwap::from_pointee(Namespaces::default()) })
-    }
-
-    /// Replaces what is known of namespaces, in one step.
-    pub fn set_namespaces(&self, namespaces: Namespaces) {
-        self.namespaces.store(Arc::new(namespaces));
+        Ok(Self { budget, store })
     }
 
     /// What surrounds the object. Without an API server to ask, the manifests are all there is to know.
     #[expect(clippy::unused_async, reason = "a namespace missing from a watch cache takes a bounded live read")]
-    pub async fn scope(&self, request: &Request, _deadline: Deadline) -> Scope {
-        Scope { labels: self.namespaces.load().labels(&request.namespace, Timestamp::now()) }
+    pub async fn scope(&self, namespaces: &Namespaces, request: &Request, _deadline: Deadline) -> Scope {
+        Scope { labels: namespaces.labels(&request.namespace, Timestamp::now()) }
     }
 
     /// A fact for each want of the plan, in its order; side by side, and each for as long as its want may be waited for.

@@ -18,6 +18,7 @@ use crate::decision;
 use crate::decision::verdict::Verdict;
 use crate::evidence::Evidence;
 use crate::evidence::budget::Deadline;
+use crate::evidence::scope::Namespaces;
 use crate::observe::Observe;
 use crate::policy::Policies;
 use crate::policy::plan;
@@ -27,11 +28,18 @@ use crate::request::Request;
 /// counted, since nothing but the log misses them.
 const UNFINISHED: usize = 1_024;
 
+/// What reviews are judged by, all of one moment: a label and the policy that it names come and go together.
+#[derive(Debug)]
+pub struct InForce {
+    pub policies: Policies,
+    pub namespaces: Namespaces,
+}
+
 /// One process's way of answering.
 #[derive(Debug)]
 pub struct Review {
     workloads: Workloads,
-    policies: ArcSwap<Policies>,
+    in_force: ArcSwap<InForce>,
     evidence: Evidence,
     observe: Observe,
     unfinished: mpsc::Sender<Request>,
@@ -43,10 +51,10 @@ pub struct Unfinished(mpsc::Receiver<Request>);
 
 impl Review {
     #[must_use]
-    pub fn new(workloads: Workloads, policies: Policies, evidence: Evidence, observe: Observe) -> (Self, Unfinished) {
+    pub fn new(workloads: Workloads, in_force: InForce, evidence: Evidence, observe: Observe) -> (Self, Unfinished) {
         let (unfinished, receiver) = mpsc::channel(UNFINISHED);
-        let policies = ArcSwap::from_pointee(policies);
-        (Self { workloads, policies, evidence, observe, unfinished }, Unfinished(receiver))
+        let in_force = ArcSwap::from_pointee(in_force);
+        (Self { workloads, in_force, evidence, observe, unfinished }, Unfinished(receiver))
     }
 
     /// Answers one review. [`Malformed`] where there is no uid to answer to; a panic is a refusal.
@@ -59,16 +67,16 @@ impl Review {
 
     fn answer_to_panic(&self, body: &[u8], panicked: &Panicked) -> Result<Reply, Malformed> {
         let uid = decode::uid(body).ok_or_else(|| Malformed("the review could not be read".to_owned()))?;
-        let verdict = decision::failed(self.policies.load().bindings.dry_run);
+        let verdict = decision::failed(self.in_force.load().policies.bindings.dry_run);
         self.observe.record_panic(&uid, &panicked.0, &verdict);
         Ok(encode::encode(&uid, &verdict))
     }
 
     async fn line(&self, body: &[u8], deadline: Deadline) -> Result<Reply, Malformed> {
-        let (started, policies) = (Instant::now(), self.policies.load_full());
+        let (started, in_force) = (Instant::now(), self.in_force.load_full());
         let request = decode::decode(body, &self.workloads)?;
-        let scope = self.evidence.scope(&request, deadline).await;
-        let plan = plan::plan(&policies, &scope, &request);
+        let scope = self.evidence.scope(&in_force.namespaces, &request, deadline).await;
+        let plan = plan::plan(&in_force.policies, &scope, &request);
         let facts = self.evidence.gather(&plan, deadline).await;
         let verdict = decision::decide(&plan, &facts, Timestamp::now());
         self.evidence.remember(&verdict.records);
@@ -82,16 +90,16 @@ impl Review {
 
     /// The same judgement for a request that is no AdmissionReview: `check`. Nothing is remembered or recorded.
     pub async fn judge(&self, request: &Request, deadline: Deadline) -> Verdict {
-        let policies = self.policies.load_full();
-        let scope = self.evidence.scope(request, deadline).await;
-        let plan = plan::plan(&policies, &scope, request);
+        let in_force = self.in_force.load_full();
+        let scope = self.evidence.scope(&in_force.namespaces, request, deadline).await;
+        let plan = plan::plan(&in_force.policies, &scope, request);
         let facts = self.evidence.gather(&plan, deadline).await;
         decision::decide(&plan, &facts, Timestamp::now())
     }
 
-    /// Puts policies in force, in one step: a review reads either all of the old ones or all of the new.
-    pub fn set_policies(&self, policies: Policies) {
-        self.policies.store(Arc::new(policies));
+    /// Replaces what is in force, in one step: a review reads either all of the old or all of the new.
+    pub fn put_in_force(&self, in_force: InForce) {
+        self.in_force.store(Arc::new(in_force));
     }
 
     #[must_use]
@@ -117,9 +125,9 @@ impl Review {
     }
 
     async fn finish_one(&self, request: &Request) {
-        let (policies, deadline) = (self.policies.load_full(), self.evidence.background_deadline());
-        let scope = self.evidence.scope(request, deadline).await;
-        let plan = plan::plan(&policies, &scope, request).patiently();
+        let (in_force, deadline) = (self.in_force.load_full(), self.evidence.background_deadline());
+        let scope = self.evidence.scope(&in_force.namespaces, request, deadline).await;
+        let plan = plan::plan(&in_force.policies, &scope, request).patiently();
         let facts = self.evidence.gather(&plan, deadline).await;
         let verdict = decision::decide(&plan, &facts, Timestamp::now());
         self.observe.record_finished(&plan, &verdict);

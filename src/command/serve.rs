@@ -18,7 +18,7 @@ use crate::evidence::cluster::{self, Manifests};
 use crate::observe::logging;
 use crate::observe::metrics::Metrics;
 use crate::policy::document::Mistake;
-use crate::review::Review;
+use crate::review::{InForce, Review};
 use crate::server::admin::{self, Part, PartStatus, Refresh};
 use crate::server::tls::{self, ClientAuthentication, Identity};
 use crate::server::{self, Bounds, Drain};
@@ -304,8 +304,7 @@ impl Reload {
             Ok((Manifests { namespaces, warnings, objects, policies: _ }, policies)) => {
                 warned(&warnings);
                 self.metrics.policies(&policies);
-                self.review.evidence().set_namespaces(namespaces);
-                self.review.set_policies(policies);
+                self.review.put_in_force(InForce { policies, namespaces });
                 settle(&self.metrics, &self.trouble, None);
                 tracing::info!(objects, "new manifests in force");
             }

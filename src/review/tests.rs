@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use prometheus::Registry;
@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::evidence::budget::Budget;
+use crate::evidence::scope::policy_labels;
 use crate::fact::Fact;
 use crate::image::{Digest, Pattern};
 use crate::observe::metrics::Metrics;
@@ -41,6 +42,10 @@ fn enforcing() -> Policies {
     policies(|its| its.enforce = Some("strict".into()))
 }
 
+fn without_labels(policies: Policies) -> InForce {
+    InForce { policies, namespaces: Namespaces::default() }
+}
+
 /// A review at work, what it left, and what it counted.
 struct Bench {
     review: Arc<Review>,
@@ -52,7 +57,7 @@ fn bench(policies: Policies) -> Bench {
     let registry = Registry::new();
     let evidence = Evidence::new(Budget::default(), &registry).unwrap();
     let observe = Observe::new(Metrics::register(&registry).unwrap());
-    let (review, unfinished) = Review::new(Workloads::default(), policies, evidence, observe);
+    let (review, unfinished) = Review::new(Workloads::default(), without_labels(policies), evidence, observe);
     Bench { review: Arc::new(review), unfinished, registry }
 }
 
@@ -263,10 +268,10 @@ async fn a_panic_after_a_reply_is_counted_and_is_no_review_of_its_own() {
 async fn policies_are_exchanged_in_one_step() {
     let bench = bench(enforcing());
     assert_eq!(bench.answer(&body("nginx:1")).await["allowed"], false);
-    bench.review.set_policies(policies(|its| its.warn = Some("strict".into())));
+    bench.review.put_in_force(without_labels(policies(|its| its.warn = Some("strict".into()))));
     let response = bench.answer(&body("nginx:1")).await;
     assert_eq!((&response["allowed"], response["warnings"].as_array().unwrap().len()), (&json!(true), 1));
-    bench.review.set_policies(enforcing());
+    bench.review.put_in_force(without_labels(enforcing()));
     assert_eq!(bench.answer(&body("nginx:1")).await["allowed"], false);
 }
 
@@ -279,10 +284,10 @@ async fn a_review_reads_the_old_policies_or_the_new_ones_and_never_some_of_each(
         async move {
             for turn in 0..2_000 {
                 let enforce = turn % 2 == 0;
-                review.set_policies(policies(|its| {
+                review.put_in_force(without_labels(policies(|its| {
                     let bound = if enforce { &mut its.enforce } else { &mut its.warn };
                     *bound = Some("strict".into());
-                }));
+                })));
                 tokio::task::yield_now().await;
             }
         }
@@ -292,6 +297,39 @@ async fn a_review_reads_the_old_policies_or_the_new_ones_and_never_some_of_each(
         assert_eq!(response["allowed"] == true, response["warnings"].is_array(), "{response}");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_label_and_the_policy_that_it_names_come_and_go_together() {
+    // The policy is there exactly when the label names it, so it is never unknown.
+    let in_force = |labelled: bool| {
+        let mut policies = policies(|_| ());
+        if !labelled {
+            policies.by_name.clear();
+        }
+        let labels = policy_labels(labelled.then_some(("pratique.dev/enforce", "strict")));
+        let namespaces = HashMap::from([("shop".to_owned(), labels)]);
+        InForce { policies, namespaces: Namespaces::new(namespaces, Timestamp::UNIX_EPOCH) }
+    };
+    let bench = bench(policies(|_| ()));
+    bench.review.put_in_force(in_force(true));
+    let exchanging = tokio::spawn({
+        let review = Arc::clone(&bench.review);
+        async move {
+            for turn in 0..5_000 {
+                review.put_in_force(in_force(turn % 2 == 0));
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let mut seen = [false; 2];
+    while !exchanging.is_finished() {
+        let response = bench.answer(&body("nginx:1")).await;
+        seen[usize::from(response["allowed"] == true)] = true;
+        assert!(!response.to_string().contains("policy-unknown"), "{response}");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(seen, [true, true], "both were in force");
 }
 
 #[tokio::test]
@@ -306,7 +344,7 @@ async fn what_an_admission_showed_is_a_fact_of_the_next_review_in_that_namespace
     assert_eq!(bench.review.judge(&request, deadline).await.images[0].admitted_since, None);
     let digest = Digest::parse(DIGEST).unwrap();
     let policies = enforcing();
-    let scope = bench.review.evidence().scope(&request, deadline).await;
+    let scope = bench.review.evidence().scope(&Namespaces::default(), &request, deadline).await;
     let plan = plan::plan(&policies, &scope, &request);
     let facts = bench.review.evidence().gather(&plan, deadline).await;
     assert!(matches!(facts.images[0].admitted, Fact::Absent(_)), "{digest} in {}", request.namespace);
