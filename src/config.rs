@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::image::Platform;
 use crate::policy::document::Mistake;
 use crate::policy::{Controllers, PolicyName};
 
@@ -59,14 +60,6 @@ pub struct Defaults {
     pub enforce: Option<PolicyName>,
     pub warn: Option<PolicyName>,
     pub audit: Option<PolicyName>,
-}
-
-/// What an image may be built for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Platform {
-    pub os: String,
-    pub architecture: String,
-    pub variant: Option<String>,
 }
 
 /// A kind that makes Pods, and where its pod spec stands.
@@ -207,13 +200,6 @@ impl Default for Config {
 impl Default for Defaults {
     fn default() -> Self {
         Self { enforce: None, warn: Some("baseline".into()), audit: Some("restricted".into()) }
-    }
-}
-
-/// What most nodes are.
-impl Default for Platform {
-    fn default() -> Self {
-        Self { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None }
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! "Could not tell" is never "there is none": see [`Fact`].
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use crate::image::Digest;
+use crate::image::{Digest, Platform, Reference};
 
 /// The outcome of a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub enum Fact<T> {
     /// The source answered, completely and in time, that there is none.
     Absent(Timestamp),
     /// No usable answer.
-    Unavailable(Fault),
+    Unavailable(Trouble),
     /// Still being looked up; finished after the reply.
     Pending,
 }
@@ -37,6 +39,23 @@ pub enum Source {
 }
 
 /// Why there was no usable answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    pub fault: Fault,
+    /// What happened, for whoever is refused: a clause without a full stop that names the host and the HTTP status,
+    /// such as `ghcr.io answered 503 Service Unavailable`. Our own words throughout: a hostile source could send back
+    /// the credential that it was given.
+    pub words: Arc<str>,
+}
+
+impl Trouble {
+    #[must_use]
+    pub fn new(fault: Fault, words: impl Into<Arc<str>>) -> Self {
+        Self { fault, words: words.into() }
+    }
+}
+
+/// Kinds of trouble. Only the first two may pass by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// Transport, 5xx, 429.
@@ -45,8 +64,47 @@ pub enum Fault {
     Deadline,
     /// 401 or 403.
     Refused,
-    /// A wrong hash, a bound exceeded, broken syntax.
+    /// Our own rules for outgoing requests: an address, a scheme, the host of a token service.
+    Forbidden,
+    /// The bytes are not those of the digest that was asked for.
+    Mismatch,
+    /// A bound exceeded, broken syntax, an answer that the protocol does not have.
     Broken,
+}
+
+impl Fault {
+    /// Whether the source may be well again in a moment; only then is what it said last still used.
+    #[must_use]
+    pub fn passes(self) -> bool {
+        match self {
+            Self::Outage | Self::Deadline => true,
+            Self::Refused | Self::Forbidden | Self::Mismatch | Self::Broken => false,
+        }
+    }
+}
+
+/// What a name stands for: bytes that we hashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    pub digest: Digest,
+    pub content: Content,
+}
+
+/// What the bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// The manifest of one image.
+    Image,
+    /// An index of images, in its order; never of anything but manifests.
+    Index(Arc<[PlatformManifest]>),
+}
+
+/// An image in an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformManifest {
+    /// As the index states it; none where it does not.
+    pub platform: Option<Platform>,
+    pub digest: Digest,
 }
 
 /// What the surroundings of a review say.
@@ -75,7 +133,11 @@ pub struct Facts {
 /// What is known of one image.
 #[derive(Debug, Clone)]
 pub struct ImageFacts {
-    /// Whether this namespace was let have this digest before.
+    /// What the name stands for, as the registry says to those who ask with this namespace's credentials.
+    pub resolved: Fact<Resolved>,
+    /// The digest that is on record for repository and tag; absent for a name with a digest.
+    pub recorded: Fact<Digest>,
+    /// Whether this namespace was let have it before: the digest as written, else as resolved, else as recorded.
     pub admitted: Fact<Admitted>,
 }
 
@@ -90,4 +152,6 @@ pub struct Admitted {
 pub enum Record {
     /// This namespace was let have this digest.
     Admitted { namespace: String, digest: Digest },
+    /// The tag named this digest when an enforcing policy admitted it.
+    Tag { reference: Reference, digest: Digest },
 }

@@ -6,8 +6,10 @@
 mod digest;
 mod grammar;
 mod pattern;
+mod platform;
 mod reference;
 
 pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use pattern::{Glob, InvalidPattern, Pattern, TagPattern};
+pub use platform::Platform;
 pub use reference::{InvalidReference, Reference};

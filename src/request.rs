@@ -23,7 +23,18 @@ pub struct Request {
     /// `request.dryRun`: judged as always, but nothing is remembered of it.
     pub dry_run: bool,
     pub role: Role,
+    /// Whose credentials the kubelet would use.
+    pub pull: PullSecrets,
     pub subject: Subject,
+}
+
+/// The Secrets that a pod spec refers to for pulling, all in the namespace of the request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PullSecrets {
+    /// `imagePullSecrets[].name`, in order.
+    pub named: Vec<String>,
+    /// `serviceAccountName`; empty where it is not written, which means `default`.
+    pub service_account: String,
 }
 
 /// `request.operation`; a word that is none of these is a [`Flaw`].
@@ -224,6 +235,7 @@ impl Request {
             name: "web".to_owned(),
             dry_run: false,
             role: Role::Pod,
+            pull: PullSecrets::default(),
             subject,
         }
     }

@@ -120,6 +120,7 @@ fn unreadable(uid: String, flaw: Flaw) -> Request {
         name: String::new(),
         dry_run: false,
         role: Role::Pod,
+        pull: crate::request::PullSecrets::default(),
         subject: Subject::Unreadable(flaw),
     }
 }
@@ -151,6 +152,7 @@ impl Wire<'_> {
             namespace: self.namespace.map_or_else(String::new, |text| text.0.into_owned()),
             dry_run: self.dry_run == Some(true),
             role: workload.map_or(Role::Controller, |known| known.role),
+            pull: crate::request::PullSecrets::default(),
             subject: subject.unwrap_or_else(Subject::Unreadable),
         }
     }

@@ -172,6 +172,7 @@ fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Resu
             name: name.clone(),
             dry_run: false,
             role: workload.role,
+            pull: crate::request::PullSecrets::default(),
             subject,
         },
         namespace,
@@ -193,6 +194,7 @@ pub fn bare_image(written: &str) -> Request {
         name: written.to_owned(),
         dry_run: false,
         role: Role::Pod,
+        pull: crate::request::PullSecrets::default(),
         subject: Subject::Images { containers: vec![container], old: Vec::new() },
     }
 }

@@ -16,7 +16,7 @@ use moka::sync::Cache;
 use prometheus::{IntCounterVec, Opts, Registry};
 use tokio::sync::watch;
 
-use crate::fact::{Admitted, Fact, Fault, Seen, Source};
+use crate::fact::{Admitted, Fact, Fault, Trouble, Seen, Source};
 use crate::image::Digest;
 
 use super::budget::Budget;
@@ -120,7 +120,7 @@ where
         match landed.as_deref() {
             Ok(Some(fact)) => fact.clone(),
             // The look-up ended without a word, which only a panic does.
-            Ok(None) | Err(_) => Fact::Unavailable(Fault::Broken),
+            Ok(None) | Err(_) => Fact::Unavailable(Trouble::new(Fault::Broken, "a fault inside Pratique, see its log")),
         }
     }
 
