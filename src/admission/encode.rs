@@ -226,7 +226,7 @@ fn annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
     if !verdict.audit.is_empty() {
         annotations.insert("audited", summary(&verdict.audit));
     }
-    if verdict.unfinished {
+    if verdict.pending {
         annotations.insert("pending", "true".to_owned());
     }
     annotations

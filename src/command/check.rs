@@ -10,7 +10,7 @@ use crate::admission::workload::Workloads;
 use crate::args::{Check, Output};
 use crate::config::Config;
 use crate::decision::verdict::Outcome;
-use crate::evidence::budget::Deadline;
+use crate::evidence::budget::{Budget, Deadline};
 use crate::evidence::cluster::{self, Manifests};
 use crate::evidence::scope::Namespaces;
 use crate::policy::document::Mistake;
@@ -96,7 +96,10 @@ fn engine(check: &Check, config: &Config, mut manifests: Manifests) -> Result<Re
         let typed = |unknown: Mistake| Mistake::about("--policy", unknown.message);
         if check.policy.is_some() { mistakes.into_iter().map(typed).collect() } else { mistakes }
     })?;
-    let wired = super::review(config, policies, manifests, &prometheus::Registry::new());
+    let metrics = prometheus::Registry::new();
+    let (registries, warnings) = super::registries(config, super::surroundings(), &metrics)?;
+    super::warn(&warnings);
+    let wired = super::review(config, Budget::default(), policies, manifests, registries, &metrics);
     // Nothing is left unfinished where everything waits for its deadline.
     let (review, _unfinished, _metrics) = wired.map_err(|error| vec![Mistake::about("check", error.to_string())])?;
     Ok(review)
