@@ -119,3 +119,6 @@ fn short(digest: &Digest) -> String {
     let hex = digest.hex();
     format!("{}:{}", digest.algorithm(), hex.get(..SHORT).unwrap_or(hex))
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use crate::fact::Facts;
 use crate::image::Digest;
 use crate::policy::plan::{Plan, Standing};
 use crate::policy::{Controllers, Mode, PolicyName};
-use crate::request::{ContainerKind, ContainerPath, NoImages, Operation, Request, Role, Subject};
+use crate::request::{ContainerKind, ContainerPath, NoImages, Operation, PullSecrets, Request, Role, Subject};
 
 const UID: &str = "f3f36f4d-bc03-47a5-8347-bd0ef68c77d0";
 
@@ -24,6 +24,7 @@ fn admitting() -> Verdict {
         name: "web".to_owned(),
         dry_run: false,
         role: Role::Pod,
+        pull: PullSecrets::default(),
         subject: Subject::Nothing(NoImages::Operation),
     };
     let plan = Plan {

@@ -5,6 +5,8 @@ use std::ops::Deref;
 
 use pratique::command::serve::{self, Running, Settings};
 use pratique::config::{Config, LogLevel, Workload};
+use pratique::evidence::budget::Budget;
+use pratique::evidence::registry::outbound::Surroundings;
 use pratique::policy::Controllers;
 use pratique::server::Bounds;
 
@@ -16,6 +18,8 @@ use crate::directory::Directory;
 pub struct Setup {
     config: Config,
     bounds: Bounds,
+    budget: Budget,
+    surroundings: Surroundings,
     manifests: Directory,
 }
 
@@ -42,7 +46,13 @@ impl Webhook {
         let manifests = Directory::new();
         // A folder without any manifest is a mistake of whoever named it.
         manifests.namespace("default", &[]);
-        Setup { config, bounds: Bounds::default(), manifests }
+        Setup {
+            config,
+            bounds: Bounds::default(),
+            budget: Budget::default(),
+            surroundings: Surroundings::Alone,
+            manifests,
+        }
     }
 
     /// One that enforces a built-in policy everywhere, controllers included.
@@ -171,6 +181,20 @@ impl Setup {
         self
     }
 
+    /// How long facts are fresh, where a test cannot wait so long. Memory and `lastKnownGood` are settings.
+    #[must_use]
+    pub fn budget(mut self, change: impl FnOnce(&mut Budget)) -> Self {
+        change(&mut self.budget);
+        self
+    }
+
+    /// As if it ran in a cluster: loopback is then no place for a registry, unless `hosts.toml` names it.
+    #[must_use]
+    pub fn in_cluster(mut self) -> Self {
+        self.surroundings = Surroundings::Cluster;
+        self
+    }
+
     /// Starts it; panics with its complaints.
     pub async fn start(self) -> Webhook {
         self.try_start().await.unwrap_or_else(|mistakes| panic!("the webhook does not start: {mistakes:#?}"))
@@ -178,9 +202,9 @@ impl Setup {
 
     /// Starts it, or hands back why not.
     pub async fn try_start(self) -> Result<Webhook, Vec<String>> {
-        let Self { config, bounds, manifests } = self;
-        let settings =
-            Settings { config, bounds, source: "settings".to_owned(), manifests: vec![manifests.path().to_owned()] };
+        let Self { config, bounds, budget, surroundings, manifests } = self;
+        let (source, paths) = ("settings".to_owned(), vec![manifests.path().to_owned()]);
+        let settings = Settings { config, bounds, budget, surroundings, source, manifests: paths };
         let started = serve::start(settings).await;
         let running = started.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let authority = running.authority.clone().expect("without certificate files the webhook makes its own");
