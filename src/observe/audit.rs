@@ -46,6 +46,7 @@ pub(super) fn log_finished(plan: &Plan<'_>, verdict: &Verdict) {
         uid = plan.request.uid,
         namespace = cut(&plan.request.namespace),
         name = cut(&plan.request.name),
+        images = image_list(plan.request, &verdict.images),
         warned = denial_list(&verdict.warnings),
         audited = denial_list(&verdict.audit),
         "finished after the reply"
