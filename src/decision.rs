@@ -278,21 +278,21 @@ fn image_verdicts(
     facts: &Facts,
 ) -> Vec<ImageVerdict> {
     let mut rest = outcomes;
-    let verdict = |container: usize| {
-        let count = rest.iter().take_while(|outcome| outcome.judgement.container == container).count();
+    let verdict = |(index, container)| {
+        let count = rest.iter().take_while(|outcome| outcome.judgement.container == index).count();
         let (of_image, later) = rest.split_at(count);
         rest = later;
-        image_verdict(plan, containers, container, of_image, facts)
+        image_verdict(plan, index, container, of_image, facts)
     };
-    (0..containers.len()).map(verdict).collect()
+    containers.iter().enumerate().map(verdict).collect()
 }
 
 /// The strongest mode that judges an image speaks for it, and its weakest judgement counts. A policy that does not
 /// exist judges too, and is never met.
 fn image_verdict(
     plan: &Plan<'_>,
-    containers: &[Container],
-    container: usize,
+    index: usize,
+    container: &Container,
     outcomes: &[Outcome<'_>],
     facts: &Facts,
 ) -> ImageVerdict {
@@ -310,15 +310,16 @@ fn image_verdict(
         Some(Mode::Warn) => Some(Basis::SoftenedToWarning),
         Some(Mode::Audit) => Some(Basis::NothingDemanded),
     };
+    let want = telling.and_then(|outcome| outcome.judgement.want);
     ImageVerdict {
-        container,
+        container: index,
+        path: container.path.clone(),
         policy: telling.map(|outcome| outcome.judgement.policy.clone()),
         rule: telling.and_then(|outcome| rule_name(&outcome.judgement.ruling)),
         basis,
-        digest: containers
-            .get(container)
-            .and_then(|container| digest_of(container, telling.and_then(|outcome| outcome.judgement.want), facts)),
-        admitted_since: telling.and_then(|outcome| admitted(facts, outcome.judgement.want)).map(|its| its.first),
+        digest: digest_of(container, want, facts),
+        resolved: container.reference.as_ref().is_ok_and(|reference| reference.digest().is_none()),
+        admitted_since: admitted(facts, want).map(|its| its.first),
     }
 }
 

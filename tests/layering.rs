@@ -33,7 +33,7 @@ const TABLE: &str = "
     args          | image policy config                   | clap
     command       | image request fact policy decision    \
                     evidence admission observe config     \
-                    review server args                    | arc_swap axum clap jiff prometheus rustls serde serde_json \
+                    review server args                    | arc_swap axum clap futures_util jiff prometheus rustls serde serde_json \
                                                             serde_saphyr tokio tracing
     lib           |                                       |
     main          | *                                     | clap rustls tokio tracing

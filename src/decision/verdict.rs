@@ -136,8 +136,11 @@ pub struct ImageVerdict {
     pub rule: Option<RuleName>,
     /// None: refused.
     pub basis: Option<Basis>,
+    pub path: ContainerPath,
     /// The digest as written, else the one that the name is known to stand for.
     pub digest: Option<Digest>,
+    /// The digest is not written: if there is one, it was looked up.
+    pub resolved: bool,
     /// Since when the namespace has had this digest, where that is known; for the log.
     pub admitted_since: Option<Timestamp>,
 }

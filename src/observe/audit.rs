@@ -69,7 +69,7 @@ fn image_list(request: &Request, images: &[ImageVerdict]) -> String {
         let separator = if list.is_empty() { "" } else { " " };
         let (list_name, name, written) = (container.path.kind.field(), cut(&container.name), cut(&container.written));
         let _infallible = write!(list, "{separator}{list_name}[{name}]={written}");
-        if let Some(digest) = image.digest.as_ref().filter(|digest| !written.ends_with(digest.as_str())) {
+        if let Some(digest) = image.digest.as_ref().filter(|_| image.resolved) {
             let _infallible = write!(list, "@{digest}");
         }
         if let Some(policy) = &image.policy {
@@ -115,7 +115,9 @@ mod tests {
 
     fn judged(container: usize) -> ImageVerdict {
         let (policy, rule) = (Some("acme".into()), Some("all".into()));
-        ImageVerdict { container, policy, rule, basis: Some(Basis::EveryDemandMet), digest: None, admitted_since: None }
+        let path = Container::first(ContainerKind::Regular, "web", "nginx").path;
+        let basis = Some(Basis::EveryDemandMet);
+        ImageVerdict { container, path, policy, rule, basis, digest: None, resolved: true, admitted_since: None }
     }
 
     #[test]

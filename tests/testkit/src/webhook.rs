@@ -10,8 +10,10 @@ use pratique::evidence::registry::outbound::Surroundings;
 use pratique::policy::Controllers;
 use pratique::server::Bounds;
 
+use crate::NOBODY;
 use crate::client::{Client, Protocol};
 use crate::directory::Directory;
+use crate::registry::Registry;
 
 /// A webhook before it starts. Nothing is judged until the test says by what.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub struct Setup {
     budget: Budget,
     surroundings: Surroundings,
     manifests: Directory,
+    hosts: Directory,
 }
 
 /// A webhook at work; it is used as a [`Client`] over HTTP/1.1, and ends with the test.
@@ -28,6 +31,7 @@ pub struct Setup {
 pub struct Webhook {
     running: Option<Running>,
     manifests: Directory,
+    hosts: Directory,
     http1: Client,
     http2: Client,
 }
@@ -46,13 +50,19 @@ impl Webhook {
         let manifests = Directory::new();
         // A folder without any manifest is a mistake of whoever named it.
         manifests.namespace("default", &[]);
-        Setup {
-            config,
-            bounds: Bounds::default(),
-            budget: Budget::default(),
-            surroundings: Surroundings::Alone,
-            manifests,
-        }
+        let hosts = Directory::new();
+        // No test asks a registry outside of this machine, whatever its images are called.
+        hosts.write_in(
+            "_default",
+            "hosts.toml",
+            &format!(
+                "server = \"http://{NOBODY}\"
+"
+            ),
+        );
+        config.registries.hosts = Some(hosts.path().to_owned());
+        let (bounds, budget, surroundings) = (Bounds::default(), Budget::default(), Surroundings::Alone);
+        Setup { config, bounds, budget, surroundings, manifests, hosts }
     }
 
     /// One that enforces a built-in policy everywhere, controllers included.
@@ -64,6 +74,12 @@ impl Webhook {
     #[must_use]
     pub fn manifests(&self) -> &Directory {
         &self.manifests
+    }
+
+    /// Its folder of `hosts.toml` files.
+    #[must_use]
+    pub fn hosts(&self) -> &Directory {
+        &self.hosts
     }
 
     #[must_use]
@@ -105,6 +121,19 @@ impl Setup {
         let labels: Vec<(&str, &str)> = labels.iter().map(|(key, policy)| (key.as_str(), *policy)).collect();
         self.manifests.namespace(name, &labels);
         self
+    }
+
+    /// This registry may be asked, as its own `hosts.toml` says: over plain HTTP or with its own authority.
+    #[must_use]
+    pub fn registry(self, registry: &Registry) -> Self {
+        registry.write_hosts(self.hosts.path());
+        self
+    }
+
+    /// The folder of `hosts.toml` files.
+    #[must_use]
+    pub fn hosts(&self) -> &Directory {
+        &self.hosts
     }
 
     /// Any file among the manifests.
@@ -202,7 +231,7 @@ impl Setup {
 
     /// Starts it, or hands back why not.
     pub async fn try_start(self) -> Result<Webhook, Vec<String>> {
-        let Self { config, bounds, budget, surroundings, manifests } = self;
+        let Self { config, bounds, budget, surroundings, manifests, hosts } = self;
         let (source, paths) = ("settings".to_owned(), vec![manifests.path().to_owned()]);
         let settings = Settings { config, bounds, budget, surroundings, source, manifests: paths };
         let started = serve::start(settings).await;
@@ -210,6 +239,6 @@ impl Setup {
         let authority = running.authority.clone().expect("without certificate files the webhook makes its own");
         let client = |protocol| Client::new(running.webhook, running.admin, &authority, protocol);
         let (http1, http2) = (client(Protocol::Http1), client(Protocol::Http2));
-        Ok(Webhook { running: Some(running), manifests, http1, http2 })
+        Ok(Webhook { running: Some(running), manifests, hosts, http1, http2 })
     }
 }
