@@ -59,11 +59,12 @@ pub(super) fn pair(certificate: &Path, key: Option<&Path>) -> Result<Pair, Strin
         }
     })?;
     let checked = CertifiedKey::from_der(chain.clone(), key.clone_key(), &aws_lc_rs::default_provider());
-    checked.map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => {
+    checked.map_err(|error| {
+        if matches!(error, rustls::Error::InconsistentKeys(_)) {
             format!("the private key in {} is not that of the certificate in {}", path.display(), certificate.display())
+        } else {
+            format!("the private key in {} cannot be used", path.display())
         }
-        _ => format!("the private key in {} cannot be used", path.display()),
     })?;
     Ok((chain, key))
 }

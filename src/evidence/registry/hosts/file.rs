@@ -18,8 +18,11 @@ use crate::policy::document::wording::{nearest, quoted};
 use super::super::outbound::TlsOptions;
 use super::{certificate, duration};
 
+use value::{Entry, Values, expected};
+
 #[cfg(test)]
 mod tests;
+mod value;
 
 /// Mirrors of one registry: each costs a request before the next is asked.
 const MOST_HOSTS: usize = 64;
@@ -70,30 +73,25 @@ pub(super) struct Outcome {
 
 /// `folder` is that of the file: what it names stands beside it.
 pub(super) fn read(text: &str, source: &str, folder: &Path) -> Outcome {
-    let mut reader = Reader { text, source, folder, outcome: Outcome::default() };
+    let values = Values { text, source, mistakes: Vec::new(), warnings: Vec::new() };
+    let mut reader = Reader { values, folder, hosts: Vec::new() };
     match DeTable::parse(text) {
         Ok(document) => reader.document(document.get_ref()),
         Err(error) => {
             // The first line of the message says what; the parser quotes nothing of the text there.
             let what = error.message().lines().next().unwrap_or("it cannot be read").to_owned();
             let at = error.span().map_or(0, |span| span.start);
-            reader.mistake(at, "", format!("this is no TOML: {what}"));
+            reader.values.mistake(at, "", format!("this is no TOML: {what}"));
         }
     }
-    reader.outcome
+    let Reader { values: Values { mistakes, warnings, .. }, hosts, .. } = reader;
+    Outcome { hosts, mistakes, warnings }
 }
 
 struct Reader<'t> {
-    text: &'t str,
-    source: &'t str,
+    values: Values<'t>,
     folder: &'t Path,
-    outcome: Outcome,
-}
-
-/// A value with the path of its key.
-struct Entry<'d, 't> {
-    path: String,
-    value: &'d Spanned<DeValue<'t>>,
+    hosts: Vec<Asked>,
 }
 
 impl Reader<'_> {
@@ -107,7 +105,7 @@ impl Reader<'_> {
             }
         }
         let url = server.and_then(|(_, value)| {
-            let text = self.text_of(&Entry { path: "server".to_owned(), value })?;
+            let text = self.values.text_of(&Entry { path: "server".to_owned(), value })?;
             // containerd takes an empty one for none.
             (!text.is_empty()).then_some((text, value.span().start))
         });
@@ -117,16 +115,16 @@ impl Reader<'_> {
         if !has_server {
             if let Some((key, _)) = document.get_key_value("capabilities") {
                 let message = "has no effect without `server`: the registry itself may always be asked for everything";
-                self.warning(key.span().start, "capabilities", message.to_owned());
+                self.values.warning(key.span().start, "capabilities", message.to_owned());
             }
             (last.resolve, last.pull) = (true, true);
         }
-        self.outcome.hosts.push(last);
+        self.hosts.push(last);
     }
 
     fn hosts(&mut self, value: &Spanned<DeValue<'_>>) {
         let Some(hosts) = value.get_ref().as_table() else {
-            self.mistake(
+            self.values.mistake(
                 value.span().start,
                 "host",
                 expected("tables such as [host.\"https://mirror.example\"]", value),
@@ -134,7 +132,7 @@ impl Reader<'_> {
             return;
         };
         if hosts.len() > MOST_HOSTS {
-            self.mistake(
+            self.values.mistake(
                 value.span().start,
                 "host",
                 format!("holds {} hosts: {MOST_HOSTS} at most are asked", hosts.len()),
@@ -145,19 +143,19 @@ impl Reader<'_> {
             let name = &**key.get_ref();
             // Whatever stands before an "@" may be a password.
             let shown = if name.contains('@') { "..." } else { name };
-            let path = format!("host.{:?}", shown);
+            let path = format!("host.{shown:?}");
             let at = key.span().start;
             let Some(table) = value.get_ref().as_table() else {
-                self.mistake(at, &path, expected("a table", value));
+                self.values.mistake(at, &path, expected("a table", value));
                 continue;
             };
-            if self.text[value.span().start..].starts_with('{') {
+            if self.values.text[value.span().start..].starts_with('{') {
                 let message = format!("is passed over, as containerd does: write it as a table of its own, [{path}]");
-                self.warning(at, &path, message);
+                self.values.warning(at, &path, message);
                 continue;
             }
             let asked = self.asked(table, &format!("{path}."), Some((name.to_owned(), at, path.clone())));
-            self.outcome.hosts.push(asked);
+            self.hosts.push(asked);
         }
     }
 
@@ -173,11 +171,11 @@ impl Reader<'_> {
                 "ca" => self.authorities(&entry, &mut asked),
                 "client" => self.client(&entry, &mut asked),
                 "skip_verify" => {
-                    asked.tls.skip_verify = self.boolean(&entry);
+                    asked.tls.skip_verify = self.values.boolean(&entry);
                     asked.tls_given = true;
                 }
                 "header" => self.headers(&entry, &mut asked),
-                "override_path" => override_path = self.boolean(&entry),
+                "override_path" => override_path = self.values.boolean(&entry),
                 "dial_timeout" => asked.connect = self.dial_timeout(&entry),
                 "server" | "host" if prefix.is_empty() => {}
                 _ => self.unknown(key, &entry),
@@ -189,11 +187,11 @@ impl Reader<'_> {
                     if url.scheme() == "http" && asked.tls_given {
                         let message = "is asked over plain HTTP as written, whatever is said about TLS: \
                                        write https:// if it has TLS";
-                        self.warning(at, &path, message.to_owned());
+                        self.values.warning(at, &path, message.to_owned());
                     }
                     asked.url = Some(url);
                 }
-                Err(message) => self.mistake(at, &path, message),
+                Err(message) => self.values.mistake(at, &path, message),
             }
         }
         asked
@@ -209,11 +207,11 @@ impl Reader<'_> {
                 None => "is not known here and has no effect".to_owned(),
             }
         };
-        self.warning(key.span().start, &entry.path, message);
+        self.values.warning(key.span().start, &entry.path, message);
     }
 
     fn capabilities(&mut self, entry: &Entry<'_, '_>, asked: &mut Asked) {
-        let words = self.texts(entry);
+        let words = self.values.texts(entry);
         if words.is_empty() {
             return;
         }
@@ -226,7 +224,7 @@ impl Reader<'_> {
                 "push" | "referrers" => {}
                 _ => {
                     let message = format!("{} is no capability: write pull, resolve or push", quoted(&word));
-                    self.mistake(at, &path, message);
+                    self.values.mistake(at, &path, message);
                 }
             }
         }
@@ -236,12 +234,12 @@ impl Reader<'_> {
         asked.tls_given = true;
         let files = match entry.value.get_ref() {
             DeValue::String(file) => vec![(file.clone().into_owned(), entry.value.span().start, entry.path.clone())],
-            _ => self.texts(entry),
+            _ => self.values.texts(entry),
         };
         for (file, at, path) in files {
             match certificate::authorities(&self.beside(&file)) {
                 Ok(found) => asked.tls.authorities.extend(found),
-                Err(message) => self.mistake(at, &path, message),
+                Err(message) => self.values.mistake(at, &path, message),
             }
         }
     }
@@ -249,22 +247,20 @@ impl Reader<'_> {
     fn client(&mut self, entry: &Entry<'_, '_>, asked: &mut Asked) {
         asked.tls_given = true;
         let mut pairs = Vec::new();
-        match entry.value.get_ref() {
-            DeValue::String(file) => pairs.push((file.clone().into_owned(), None, entry.value.span().start)),
-            DeValue::Array(items) => {
-                for (index, value) in items.iter().enumerate().take(MOST_VALUES) {
-                    let item = Entry { path: format!("{}[{index}]", entry.path), value };
-                    pairs.extend(self.client_pair(&item));
-                }
+        if let Some(file) = entry.value.get_ref().as_str() {
+            pairs.push((file.to_owned(), None, entry.value.span().start));
+        } else if let Some(items) = entry.value.get_ref().as_array() {
+            for (index, value) in items.iter().enumerate().take(MOST_VALUES) {
+                let item = Entry { path: format!("{}[{index}]", entry.path), value };
+                pairs.extend(self.client_pair(&item));
             }
-            _ => {
-                let message = expected("a file, a list of files, or a list of [certificate, key]", entry.value);
-                self.mistake(entry.value.span().start, &entry.path, message);
-            }
+        } else {
+            let message = expected("a file, a list of files, or a list of [certificate, key]", entry.value);
+            self.values.mistake(entry.value.span().start, &entry.path, message);
         }
         if pairs.len() > 1 {
             let message = "names several certificates: only the first is shown to the host".to_owned();
-            self.warning(entry.value.span().start, &entry.path, message);
+            self.values.warning(entry.value.span().start, &entry.path, message);
         }
         for (certificate, key, at) in pairs {
             let key = key.map(|key: String| self.beside(&key));
@@ -272,7 +268,7 @@ impl Reader<'_> {
                 Ok(pair) => {
                     asked.tls.client.get_or_insert(pair);
                 }
-                Err(message) => self.mistake(at, &entry.path, message),
+                Err(message) => self.values.mistake(at, &entry.path, message),
             }
         }
     }
@@ -280,16 +276,16 @@ impl Reader<'_> {
     /// One item of the list: a file of both, or certificate and key, of which the key may be empty.
     fn client_pair(&mut self, item: &Entry<'_, '_>) -> Option<(String, Option<String>, usize)> {
         let at = item.value.span().start;
-        if let DeValue::String(file) = item.value.get_ref() {
-            return Some((file.clone().into_owned(), None, at));
+        if let Some(file) = item.value.get_ref().as_str() {
+            return Some((file.to_owned(), None, at));
         }
-        let before = self.outcome.mistakes.len();
-        let files = self.texts(item);
-        if self.outcome.mistakes.len() > before {
+        let before = self.values.mistakes.len();
+        let files = self.values.texts(item);
+        if self.values.mistakes.len() > before {
             return None;
         }
         let [(certificate, ..), (key, ..)] = files.as_slice() else {
-            self.mistake(at, &item.path, "must be a pair: [certificate, key]".to_owned());
+            self.values.mistake(at, &item.path, "must be a pair: [certificate, key]".to_owned());
             return None;
         };
         Some((certificate.clone(), (!key.is_empty()).then(|| key.clone()), at))
@@ -297,33 +293,33 @@ impl Reader<'_> {
 
     fn headers(&mut self, entry: &Entry<'_, '_>, asked: &mut Asked) {
         let Some(table) = entry.value.get_ref().as_table() else {
-            self.mistake(entry.value.span().start, &entry.path, expected("a table of headers", entry.value));
+            self.values.mistake(entry.value.span().start, &entry.path, expected("a table of headers", entry.value));
             return;
         };
         for (key, value) in table {
             let item = Entry { path: format!("{}.{}", entry.path, quoted(key.get_ref())), value };
             let at = key.span().start;
             let Ok(name) = HeaderName::from_bytes(key.get_ref().as_bytes()) else {
-                self.mistake(at, &item.path, "is no name of an HTTP header".to_owned());
+                self.values.mistake(at, &item.path, "is no name of an HTTP header".to_owned());
                 continue;
             };
             if RESERVED_HEADERS.contains(&name.as_str()) {
-                self.warning(at, &item.path, "is set by HTTP itself and has no effect".to_owned());
+                self.values.warning(at, &item.path, "is set by HTTP itself and has no effect".to_owned());
                 continue;
             }
-            let values = match value.get_ref() {
-                DeValue::String(text) => vec![(text.clone().into_owned(), at, item.path.clone())],
-                _ => self.texts(&item),
+            let values = match value.get_ref().as_str() {
+                Some(text) => vec![(text.to_owned(), at, item.path.clone())],
+                None => self.values.texts(&item),
             };
             for (text, at, path) in values {
                 // Never quoted: it may be a credential.
                 let Ok(mut value) = HeaderValue::from_str(&text) else {
-                    self.mistake(at, &path, "holds a character that no HTTP header may have".to_owned());
+                    self.values.mistake(at, &path, "holds a character that no HTTP header may have".to_owned());
                     continue;
                 };
                 value.set_sensitive(true);
                 if asked.headers.len() >= MOST_VALUES {
-                    self.mistake(at, &path, format!("is one header too many: {MOST_VALUES} at most are sent"));
+                    self.values.mistake(at, &path, format!("is one header too many: {MOST_VALUES} at most are sent"));
                     return;
                 }
                 asked.headers.append(name.clone(), value);
@@ -332,7 +328,7 @@ impl Reader<'_> {
     }
 
     fn dial_timeout(&mut self, entry: &Entry<'_, '_>) -> Option<Duration> {
-        let text = self.text_of(entry)?;
+        let text = self.values.text_of(entry)?;
         if text.is_empty() {
             return None;
         }
@@ -342,73 +338,15 @@ impl Reader<'_> {
             Some(timeout) => Some(timeout.min(LONGEST_DIAL)),
             None => {
                 let message = format!("{} is no duration such as 3s or 500ms", quoted(&text));
-                self.mistake(entry.value.span().start, &entry.path, message);
+                self.values.mistake(entry.value.span().start, &entry.path, message);
                 None
             }
         }
     }
 
-    fn boolean(&mut self, entry: &Entry<'_, '_>) -> bool {
-        let value = entry.value.get_ref().as_bool();
-        if value.is_none() {
-            self.mistake(entry.value.span().start, &entry.path, expected("true or false", entry.value));
-        }
-        value.unwrap_or_default()
-    }
-
-    fn text_of(&mut self, entry: &Entry<'_, '_>) -> Option<String> {
-        let text = entry.value.get_ref().as_str().map(str::to_owned);
-        if text.is_none() {
-            self.mistake(entry.value.span().start, &entry.path, expected("text", entry.value));
-        }
-        text
-    }
-
-    /// The texts of a list, each with where it stands and its path.
-    fn texts(&mut self, entry: &Entry<'_, '_>) -> Vec<(String, usize, String)> {
-        let Some(items) = entry.value.get_ref().as_array() else {
-            self.mistake(entry.value.span().start, &entry.path, expected("a list of texts", entry.value));
-            return Vec::new();
-        };
-        if items.len() > MOST_VALUES {
-            let message = format!("holds {} entries: {MOST_VALUES} at most are read", items.len());
-            self.mistake(entry.value.span().start, &entry.path, message);
-            return Vec::new();
-        }
-        let mut texts = Vec::new();
-        for (index, value) in items.iter().enumerate() {
-            let item = Entry { path: format!("{}[{index}]", entry.path), value };
-            if let Some(text) = self.text_of(&item) {
-                texts.push((text, value.span().start, item.path));
-            }
-        }
-        texts
-    }
-
     fn beside(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
-
-    fn mistake(&mut self, at: usize, path: &str, message: String) {
-        let mistake = self.said(at, path, message);
-        self.outcome.mistakes.push(mistake);
-    }
-
-    fn warning(&mut self, at: usize, path: &str, message: String) {
-        let warning = self.said(at, path, message);
-        self.outcome.warnings.push(warning);
-    }
-
-    fn said(&self, at: usize, path: &str, message: String) -> Mistake {
-        let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        Mistake { source: self.source.to_owned(), line: u64::try_from(line).ok(), path: path.to_owned(), message }
-    }
-}
-
-/// Says the type that was found and quotes nothing.
-fn expected(what: &str, value: &Spanned<DeValue<'_>>) -> String {
-    format!("expected {what}, found a value of the type {}", value.get_ref().type_str())
 }
 
 /// The URL of a host as written: https unless it says otherwise, `/v2` at its end unless `override_path`.

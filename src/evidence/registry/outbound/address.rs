@@ -145,12 +145,12 @@ fn forms(address: IpAddr) -> impl Iterator<Item = IpAddr> {
     };
     let o = v6.octets();
     let last = Ipv4Addr::new(o[12], o[13], o[14], o[15]);
-    let within = match v6.segments() {
+    let segments = v6.segments();
+    let mut within = match segments {
         // `::` and `::1` are themselves.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => vec![],
-        // IPv4-compatible; mapped; translated (RFC 2765); NAT64 (RFC 6052).
-        [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => vec![last],
-        [0x64, 0xff9b, 0, 0, 0, 0, ..] => vec![last],
+        // IPv4-compatible, mapped, and translated (RFC 2765); NAT64 (RFC 6052).
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => vec![last],
         // NAT64 of one's own (RFC 8215): any of RFC 6052's places. No translator leads to 0.0.0.0/8.
         [0x64, 0xff9b, 1, ..] => [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], [12, 13, 14, 15]]
             .map(|place| Ipv4Addr::from(place.map(|at: usize| o[at])))
@@ -161,12 +161,13 @@ fn forms(address: IpAddr) -> impl Iterator<Item = IpAddr> {
         [0x2002, ..] => vec![Ipv4Addr::new(o[2], o[3], o[4], o[5])],
         // Teredo: the client with its bits inverted, and the server.
         [0x2001, 0, ..] => vec![Ipv4Addr::from(!u32::from(last)), Ipv4Addr::new(o[4], o[5], o[6], o[7])],
-        // ISATAP, under any prefix.
-        [_, _, _, _, 0 | 0x200, 0x5efe, ..] => vec![last],
         _ => vec![],
     };
+    // ISATAP (RFC 5214), under any prefix, those above too.
+    if matches!(segments, [_, _, _, _, 0 | 0x200, 0x5efe, ..]) {
+        within.push(last);
+    }
     let mut all = vec![address];
-    // A mapped, compatible or loopback form is no address of its own beside that which it carries.
     all.extend(within.into_iter().map(IpAddr::V4));
     all.into_iter()
 }

@@ -28,13 +28,13 @@ pub(super) struct Trust {
 impl Trust {
     /// None found is no mistake: all registries may have a `ca` of their own, or be asked over plain HTTP.
     pub(super) fn of_system() -> Self {
-        let mut system = RootCertStore::empty();
-        // A certificate of the system that cannot be read signs nothing; the others still do.
-        let _ = system.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Self::new(system)
+        Self::of(&rustls_native_certs::load_native_certs().certs)
     }
 
-    fn new(system: RootCertStore) -> Self {
+    pub(super) fn of(certificates: &[CertificateDer<'static>]) -> Self {
+        let mut system = RootCertStore::empty();
+        // One that cannot be read signs nothing; the others still do.
+        let _ = system.add_parsable_certificates(certificates.iter().cloned());
         Self { provider: Arc::new(aws_lc_rs::default_provider()), system }
     }
 
@@ -125,24 +125,26 @@ impl ServerCertVerifier for Unexamined {
 /// what its owner likes.
 pub(super) fn distrust_in(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let error = find::<rustls::Error>(error)?;
-    match error {
-        rustls::Error::General(words) if words == NO_AUTHORITY => Some(NO_AUTHORITY),
-        rustls::Error::InvalidCertificate(flaw) => Some(match flaw {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "its certificate is not valid yet"
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "its certificate is for another name"
-            }
-            CertificateError::UnknownIssuer => {
-                "its certificate is signed by no authority that we trust: give `ca` for it in hosts.toml"
-            }
-            CertificateError::Revoked => "its certificate is revoked",
-            _ => "its certificate is not valid",
-        }),
-        _ => None,
+    if matches!(error, rustls::Error::General(words) if words == NO_AUTHORITY) {
+        return Some(NO_AUTHORITY);
     }
+    // All else is trouble of the connection.
+    let rustls::Error::InvalidCertificate(flaw) = error else { return None };
+    #[expect(clippy::wildcard_enum_match_arm, reason = "not ours; the rest is said in general words")]
+    Some(match flaw {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another name"
+        }
+        CertificateError::UnknownIssuer => {
+            "its certificate is signed by no authority that we trust: give `ca` for it in hosts.toml"
+        }
+        CertificateError::Revoked => "its certificate is revoked",
+        _ => "its certificate is not valid",
+    })
 }
 
 /// The cause of this type, wherever in the chain; also within an [`io::Error`], whose source is its content's.
