@@ -1,7 +1,5 @@
 //! Images are resolved by asking registries: what is asked, how often, with whose credentials, and what follows.
 
-use std::path::Path;
-
 use pratique_testkit::{Answer, Client, Registry, pod, review};
 
 mod outages;
@@ -30,10 +28,4 @@ fn pull_secret(namespace: &str, name: &str, registry: &str, user: &str, password
          type: kubernetes.io/dockerconfigjson\nstringData:\n  .dockerconfigjson: |\n    \
          {{\"auths\": {{\"{registry}\": {{\"username\": \"{user}\", \"password\": \"{password}\"}}}}}}\n"
     )
-}
-
-/// The settings of a registry over TLS, in a folder for `registries.hosts`.
-fn hosts(registry: &Registry, folder: &Path) -> Option<std::path::PathBuf> {
-    registry.write_hosts(folder);
-    Some(folder.to_owned())
 }

@@ -11,7 +11,7 @@ async fn what_is_known_is_admitted_as_last_known_good_and_what_is_new_is_told_to
     let registry = Registry::setup().start().await;
     let digest = registry.push("acme/web", "v1", &Image::single());
     registry.push("acme/new", "v1", &Image::single());
-    let setup = Webhook::setup().policy("acme", MOVED_IS_REFUSED).enforce("acme");
+    let setup = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme");
     let fresh = Duration::ZERO;
     let webhook = setup.budget(|budget| (budget.tag_fresh, budget.digest_fresh) = (fresh, fresh)).start().await;
     let (tag, pinned) = (named(&registry, "acme/web:v1"), format!("{}@{digest}", named(&registry, "acme/web")));
@@ -45,7 +45,7 @@ async fn what_is_known_is_admitted_as_last_known_good_and_what_is_new_is_told_to
 async fn what_was_known_too_long_ago_is_no_longer_believed() {
     let registry = Registry::setup().start().await;
     registry.push("acme/web", "v1", &Image::single());
-    let setup = Webhook::setup().policy("acme", MOVED_IS_REFUSED).enforce("acme");
+    let setup = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme");
     let webhook = setup.configure(|config| config.cache.last_known_good = Duration::from_secs(1)).start().await;
     let image = named(&registry, "acme/web:v1");
     assert!(ask(&webhook, "shop", &image).await.allowed);
@@ -57,7 +57,7 @@ async fn what_was_known_too_long_ago_is_no_longer_believed() {
 async fn a_registry_that_says_nothing_is_a_reason_within_the_deadline() {
     let registry = Registry::setup().start().await;
     registry.on(Route::Any, Behaviour::SlowHeaders);
-    let webhook = Webhook::setup().policy("acme", MOVED_IS_REFUSED).enforce("acme").start().await;
+    let webhook = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme").start().await;
     let object = pod("web").container("web", &named(&registry, "acme/web:v1"));
     let started = Instant::now();
     let answer = webhook.review_within(&review(&object), "3s").await;
@@ -71,7 +71,7 @@ async fn a_silent_registry_does_not_hold_up_another() {
     let (silent, well) = (Registry::setup().start().await, Registry::setup().start().await);
     silent.on(Route::Any, Behaviour::SlowHeaders);
     well.push("acme/web", "v1", &Image::single());
-    let webhook = Webhook::setup().policy("acme", MOVED_IS_REFUSED).enforce("acme").start().await;
+    let webhook = Webhook::setup().registry(&silent).registry(&well).policy("acme", MOVED_IS_REFUSED).enforce("acme").start().await;
     for count in 0..40 {
         let object = pod("web").container("web", &named(&silent, &format!("acme/web-{count}:v1")));
         assert!(!webhook.review_within(&review(&object), "1s").await.allowed);
@@ -89,6 +89,7 @@ async fn an_outage_is_tolerated_as_the_policy_says_and_what_runs_here_goes_on() 
     let lenient = "unavailable: admit\nrules:\n- {name: all, images: [\"**\"], tags: {repointed: deny}}";
     let running = "rules:\n- {name: all, images: [\"**\"], tags: {repointed: deny}}";
     let webhook = Webhook::setup()
+        .registry(&registry)
         .policy("lenient", lenient)
         .policy("running", running)
         .namespace("lab", &[("enforce", "lenient")])

@@ -10,7 +10,7 @@ use super::{MOVED_IS_REFUSED, ask, named};
 async fn a_tag_that_is_moved_after_its_admission_is_refused_with_the_digest_to_pin() {
     let registry = Registry::setup().start().await;
     let first = registry.push("acme/web", "v1", &Image::single());
-    let setup = Webhook::setup().policy("acme", MOVED_IS_REFUSED).enforce("acme");
+    let setup = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme");
     let webhook = setup.budget(|budget| budget.tag_fresh = Duration::ZERO).start().await;
     let image = named(&registry, "acme/web:v1");
     assert!(ask(&webhook, "shop", &image).await.allowed);
@@ -37,7 +37,7 @@ async fn by_default_a_moved_tag_only_warns_and_the_move_is_then_the_record() {
     let registry = Registry::setup().start().await;
     registry.push("acme/web", "v1", &Image::single());
     let policy = "rules:\n- {name: all, images: [\"**\"], tags: {deny: [latest]}}";
-    let setup = Webhook::setup().policy("acme", policy).enforce("acme");
+    let setup = Webhook::setup().registry(&registry).policy("acme", policy).enforce("acme");
     let webhook = setup.budget(|budget| budget.tag_fresh = Duration::ZERO).start().await;
     let image = named(&registry, "acme/web:v1");
     let answer = ask(&webhook, "shop", &image).await;
@@ -70,7 +70,7 @@ async fn by_default_a_moved_tag_only_warns_and_the_move_is_then_the_record() {
 async fn a_dry_run_and_a_refusal_leave_no_record() {
     let registry = Registry::setup().start().await;
     registry.push("acme/web", "v1", &Image::single());
-    let setup = Webhook::setup().policy("acme", MOVED_IS_REFUSED).enforce("acme");
+    let setup = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme");
     let webhook = setup.budget(|budget| budget.tag_fresh = Duration::ZERO).start().await;
     let image = named(&registry, "acme/web:v1");
     let object = pratique_testkit::pod("web").container("web", &image);

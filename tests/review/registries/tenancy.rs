@@ -3,7 +3,7 @@
 use pratique_testkit::{Directory, Image, Program, Registry, Route, Webhook, eventually, pod, review};
 use serde_json::json;
 
-use super::{MOVED_IS_REFUSED, ask, hosts, named, pull_secret};
+use super::{MOVED_IS_REFUSED, ask, named, pull_secret};
 use crate::PRATIQUE;
 
 const ALICE: &str = "alice-has-this-password";
@@ -35,7 +35,7 @@ async fn a_private_image_is_known_to_a_namespace_only_after_its_own_credential_w
         .manifest("shop.yaml", &pull_secret("shop", "pull", registry.host(), "alice", ALICE))
         .manifest("bank.yaml", &pull_secret("bank", "pull", registry.host(), "bob", BOB))
         .manifest("other.yaml", &pull_secret("other", "pull", registry.host(), "alice", ALICE))
-        .configure(|config| config.registries.hosts = hosts(&registry, folder.path()))
+        .registry(&registry)
         .start()
         .await;
     let ask = async |namespace: &str, secrets: serde_json::Value| {
@@ -66,7 +66,7 @@ async fn the_secrets_of_the_service_account_count_and_none_where_they_are_switch
         (pratique::config::PullSecrets::All, true),
         (pratique::config::PullSecrets::None, false),
     ] {
-        let (registry, folder) = (private_registry().await, Directory::new());
+        let registry = private_registry().await;
         let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {namespace: shop, name: default}\n\
                        imagePullSecrets: [{name: pull}]\n";
         let webhook = Webhook::setup()
@@ -74,10 +74,8 @@ async fn the_secrets_of_the_service_account_count_and_none_where_they_are_switch
             .enforce("acme")
             .manifest("shop.yaml", &pull_secret("shop", "pull", registry.host(), "alice", ALICE))
             .manifest("account.yaml", account)
-            .configure(|config| {
-                config.registries.hosts = hosts(&registry, folder.path());
-                config.registries.pull_secrets = pull_secrets;
-            })
+            .registry(&registry)
+            .configure(|config| config.registries.pull_secrets = pull_secrets)
             .start()
             .await;
         let answer = ask(&webhook, "shop", &named(&registry, "acme/web:v1")).await;
@@ -87,7 +85,7 @@ async fn the_secrets_of_the_service_account_count_and_none_where_they_are_switch
 
 #[tokio::test]
 async fn a_secret_that_is_changed_is_used_at_once_and_one_that_is_broken_leaves_the_last_good_one() {
-    let (registry, folder) = (private_registry().await, Directory::new());
+    let registry = private_registry().await;
     let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {namespace: shop, name: default}\n\
                    imagePullSecrets: [{name: pull}]\n";
     let webhook = Webhook::setup()
@@ -95,7 +93,7 @@ async fn a_secret_that_is_changed_is_used_at_once_and_one_that_is_broken_leaves_
         .enforce("acme")
         .manifest("shop.yaml", &pull_secret("shop", "pull", registry.host(), "alice", "wrong"))
         .manifest("account.yaml", account)
-        .configure(|config| config.registries.hosts = hosts(&registry, folder.path()))
+        .registry(&registry)
         .start()
         .await;
     let image = named(&registry, "acme/web:v1");
@@ -110,7 +108,7 @@ async fn a_secret_that_is_changed_is_used_at_once_and_one_that_is_broken_leaves_
 #[tokio::test]
 async fn no_credential_is_ever_written_anywhere() {
     let (registry, folder, manifests) = (private_registry().await, Directory::new(), Directory::new());
-    hosts(&registry, folder.path());
+    registry.write_hosts(folder.path());
     let settings = format!(
         "defaults: {{enforce: acme}}\nregistries: {{hosts: {}}}\nlog: {{level: trace}}\n",
         folder.path().display()

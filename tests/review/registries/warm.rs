@@ -11,7 +11,7 @@ use super::{MOVED_IS_REFUSED, ask, named};
 async fn five_hundred_cold_reviews_of_one_image_are_one_request_and_a_warm_one_is_none() {
     let registry = Registry::setup().latency(Duration::from_millis(200)).start().await;
     registry.push("acme/web", "v1", &Image::platforms(&["linux/amd64", "linux/arm64/v8"]));
-    let webhook = Webhook::setup().policy("acme", MOVED_IS_REFUSED).enforce("acme").start().await;
+    let webhook = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme").start().await;
     let image = named(&registry, "acme/web:v1");
     let mut reviews = JoinSet::new();
     for _ in 0..500 {
@@ -36,7 +36,7 @@ async fn four_images_of_one_review_are_asked_for_side_by_side() {
         registry.push(&name, "v1", &Image::single().label(&name));
         object = object.container(&format!("c{index}"), &named(&registry, &format!("{name}:v1")));
     }
-    let webhook = Webhook::setup().policy("acme", MOVED_IS_REFUSED).enforce("acme").start().await;
+    let webhook = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme").start().await;
     let answer = webhook.review(&review(&object)).await;
     assert!(answer.allowed, "{answer:?}");
     assert_eq!((registry.count(Route::Manifest), registry.most_at_once()), (4, 4));
@@ -46,7 +46,7 @@ async fn four_images_of_one_review_are_asked_for_side_by_side() {
 async fn a_tag_is_asked_for_again_when_it_is_old_with_head_alone_and_nobody_waits() {
     let registry = Registry::setup().start().await;
     registry.push("acme/web", "v1", &Image::single());
-    let setup = Webhook::setup().policy("acme", MOVED_IS_REFUSED).enforce("acme");
+    let setup = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme");
     let webhook = setup.budget(|budget| budget.tag_fresh = Duration::ZERO).start().await;
     let image = named(&registry, "acme/web:v1");
     assert!(ask(&webhook, "shop", &image).await.allowed);
@@ -66,6 +66,7 @@ async fn no_registry_is_asked_about_what_its_name_alone_decides() {
     registry.push("acme/web", "v1", &Image::single());
     registry.push("acme/web", "latest", &Image::single());
     let webhook = Webhook::setup()
+        .registry(&registry)
         .policy("names", "rules:\n- {name: all, images: [\"**\"], tags: {deny: [latest], repointed: deny}}")
         .policy("open", "rules:\n- {name: all, images: [\"**\"], admit: true}")
         .namespace("shop", &[("enforce", "names")])
