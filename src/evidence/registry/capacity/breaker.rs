@@ -50,7 +50,8 @@ pub(in super::super) enum Pass {
 impl Breaker {
     /// What [`Self::admit`] would say, without taking the place of the probe.
     pub(in super::super) fn peek(&self, now: Instant) -> Result<Pass, Shed> {
-        if let Some(rest) = self.quiet.and_then(|until| until.checked_duration_since(now)).filter(|rest| !rest.is_zero())
+        if let Some(rest) =
+            self.quiet.and_then(|until| until.checked_duration_since(now)).filter(|rest| !rest.is_zero())
         {
             return Err(Shed::Quiet(rest));
         }

@@ -78,8 +78,19 @@ mod tests {
 
     #[test]
     fn absurdly_little_and_nonsense_become_a_second() {
-        for text in ["0", "35.852µs", "35.852us", "12ns", "Sun, 06 Nov 1994 08:49:30 GMT", "soon", "", "-5", "5x", "..s", "1.2.3s"]
-        {
+        for text in [
+            "0",
+            "35.852µs",
+            "35.852us",
+            "12ns",
+            "Sun, 06 Nov 1994 08:49:30 GMT",
+            "soon",
+            "",
+            "-5",
+            "5x",
+            "..s",
+            "1.2.3s",
+        ] {
             assert_eq!(asked(text), SHORTEST, "{text}");
         }
         assert_eq!(asked_for(None, SystemTime::now()), SHORTEST);
@@ -87,7 +98,9 @@ mod tests {
 
     #[test]
     fn absurdly_much_becomes_a_minute() {
-        for text in ["31536000", "99999999999999999999999999", "8760h", "Sun, 06 Nov 2094 08:49:37 GMT", "9999999999999h"] {
+        for text in
+            ["31536000", "99999999999999999999999999", "8760h", "Sun, 06 Nov 2094 08:49:37 GMT", "9999999999999h"]
+        {
             assert_eq!(asked(text), LONGEST, "{text}");
         }
     }
