@@ -167,8 +167,9 @@ fn forms(address: IpAddr) -> impl Iterator<Item = IpAddr> {
     if matches!(segments, [_, _, _, _, 0 | 0x200, 0x5efe, ..]) {
         within.push(last);
     }
-    let mut all = vec![address];
-    all.extend(within.into_iter().map(IpAddr::V4));
+    // The address last: what it carries says more.
+    let mut all: Vec<IpAddr> = within.into_iter().map(IpAddr::V4).collect();
+    all.push(address);
     all.into_iter()
 }
 

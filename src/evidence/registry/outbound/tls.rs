@@ -139,7 +139,8 @@ pub(super) fn distrust_in(error: &(dyn Error + 'static)) -> Option<&'static str>
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "its certificate is for another name"
         }
-        CertificateError::UnknownIssuer => {
+        // The latter where another authority has the name of one that we trust.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "its certificate is signed by no authority that we trust: give `ca` for it in hosts.toml"
         }
         CertificateError::Revoked => "its certificate is revoked",
