@@ -1,4 +1,5 @@
-//! What a cluster holds, read from manifests: `ImagePolicy` and `Namespace` objects in files that stand for it.
+//! What a cluster holds, read from manifests: `ImagePolicy` and `Namespace` objects, pull secrets and the service
+//! accounts that name them, in files that stand for it.
 //!
 //! All or nothing: one mistake anywhere and nothing of it is put in force, with all mistakes told together.
 
@@ -20,6 +21,10 @@ use crate::policy::{Policy, PolicyName};
 
 use super::scope::{LABELS, Namespaces, policy_labels};
 
+use pull_secrets::{Found, PullSecrets};
+
+pub mod pull_secrets;
+
 /// A ConfigMap holds 1 MiB at most, a file of policies written by hand far less.
 const FILE_BYTES: u64 = 8 << 20;
 /// More files than this are a wrong directory (`/`, a checkout), not manifests.
@@ -33,6 +38,7 @@ pub struct Manifests {
     /// With the built-in ones, unless the manifests have one of the same name.
     pub policies: BTreeMap<PolicyName, Arc<Policy>>,
     pub namespaces: Namespaces,
+    pub pull_secrets: PullSecrets,
     /// What is valid and probably not meant.
     pub warnings: Vec<Mistake>,
     /// How many objects of the manifests are in force.
@@ -142,6 +148,7 @@ struct Reading {
     /// Each with the file that it comes from.
     policies: BTreeMap<PolicyName, (Arc<Policy>, String)>,
     namespaces: HashMap<String, (Labels, String)>,
+    pull: Found,
     /// Policies that labels name, each with what to say if there is none of that name.
     named: Vec<(String, Mistake)>,
     warnings: Vec<Mistake>,
@@ -176,13 +183,19 @@ impl Reading {
                 }
             }
             ("v1", "Namespace") => self.namespace(document, source),
+            ("v1", "Secret") => match self.pull.secret(document, source) {
+                Ok(warnings) => self.warnings.extend(warnings),
+                Err(mistake) => self.mistakes.push(mistake),
+            },
+            ("v1", "ServiceAccount") => self.mistakes.extend(self.pull.service_account(document, source).err()),
             // Whatever claims to be ours is read as a policy, so that a slip in version or kind is told.
             _ if kind == "ImagePolicy" || api_version.starts_with("pratique.dev/") => self.policy(document, source),
             ("", _) | (_, "") => {
                 self.wrong(document, source, "is no Kubernetes object: `apiVersion` or `kind` is missing");
             }
             _ => {
-                let message = format!("{kind} has no effect in this build: it reads ImagePolicy and Namespace");
+                let read = "ImagePolicy, Namespace, Secret and ServiceAccount";
+                let message = format!("{kind} has no effect in this build: it reads {read}");
                 self.warnings.push(told(document, source, "kind", message));
             }
         }
@@ -255,18 +268,21 @@ impl Reading {
     }
 
     fn finish(self) -> Result<Manifests, Vec<Mistake>> {
-        let Self { policies, namespaces, named, mut warnings, mistakes } = self;
+        let Self { policies, namespaces, pull, named, mut warnings, mistakes } = self;
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let objects = policies.len() + namespaces.len();
+        let objects = policies.len() + namespaces.len() + pull.len();
+        let (pull_secrets, unknown) = pull.finish();
+        warnings.extend(unknown);
         let mut all: BTreeMap<PolicyName, Arc<Policy>> =
             compile::built_in().into_iter().map(|policy| (policy.name.clone(), Arc::new(policy))).collect();
         all.extend(policies.into_iter().map(|(name, (policy, _))| (name, policy)));
         let unknown = named.into_iter().filter(|(name, _)| !all.contains_key(name.as_str()));
         warnings.extend(unknown.map(|(_, warning)| warning));
         let labels = namespaces.into_iter().map(|(name, (labels, _))| (name, labels)).collect();
-        Ok(Manifests { policies: all, namespaces: Namespaces::new(labels, Timestamp::now()), warnings, objects })
+        let namespaces = Namespaces::new(labels, Timestamp::now());
+        Ok(Manifests { policies: all, namespaces, pull_secrets, warnings, objects })
     }
 }
 
