@@ -70,17 +70,32 @@ pub fn fingerprint(paths: &[PathBuf]) -> u64 {
     }
 }
 
-/// The same of exactly these files and folders.
+/// The same of exactly these files, and of folders with everything in them, whatever it is called.
 #[must_use]
 pub fn fingerprint_of(paths: &[PathBuf]) -> u64 {
-    use std::os::unix::fs::MetadataExt;
     let mut hasher = DefaultHasher::new();
+    let mut left = FILES;
     for path in paths {
-        // A file that cannot be looked at is a change of its own; reading it says what is wrong.
-        let seen = std::fs::metadata(path).map(|its| (its.len(), its.ctime(), its.ctime_nsec(), its.ino()));
-        (path, seen.ok()).hash(&mut hasher);
+        look_at(path, DEPTH, &mut left, &mut hasher);
     }
     hasher.finish()
+}
+
+/// What the file is now, and if it is a folder, what is in it.
+fn look_at(path: &Path, depth: usize, left: &mut usize, hasher: &mut DefaultHasher) {
+    use std::os::unix::fs::MetadataExt;
+    // A file that cannot be looked at is a change of its own; reading it says what is wrong.
+    let metadata = std::fs::metadata(path).ok();
+    let seen = metadata.as_ref().map(|its| (its.len(), its.ctime(), its.ctime_nsec(), its.ino()));
+    (path, seen).hash(hasher);
+    if !metadata.is_some_and(|its| its.is_dir()) || depth == 0 {
+        return;
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let mut children: Vec<PathBuf> = entries.map(|entry| entry.path()).take(*left).collect();
+    *left -= children.len();
+    children.sort();
+    children.iter().for_each(|child| look_at(child, depth - 1, left, hasher));
 }
 
 /// The manifest files among the paths, in a stable order.

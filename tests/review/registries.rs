@@ -4,6 +4,7 @@ use pratique_testkit::{Answer, Client, Registry, pod, review};
 
 mod outages;
 mod records;
+mod settings;
 mod tenancy;
 mod warm;
 
