@@ -144,7 +144,7 @@ fn both<A, B>(first: Result<A, Vec<Mistake>>, second: Result<B, Vec<Mistake>>) -
 /// Everything that answers, wired up.
 fn review(
     config: &Config,
-    budget: Budget,
+    budget: &Budget,
     policies: Policies,
     manifests: Manifests,
     registries: Arc<Registries>,
@@ -153,7 +153,7 @@ fn review(
     let metrics = Metrics::register(registry)?;
     metrics.policies(&policies);
     let Cache { memory, last_known_good, state: _, seal_key: _ } = config.cache;
-    let budget = Budget { memory, last_known_good, ..budget };
+    let budget = Budget { memory, last_known_good, ..budget.clone() };
     let usage = match config.registries.pull_secrets {
         PullSecrets::None => Usage::None,
         PullSecrets::Named => Usage::Named,

@@ -81,11 +81,11 @@ impl Evidence {
             None => self.store.recorded(&address, now),
             Some(_) => Fact::Absent(now),
         };
-        let wait = match &recorded {
+        let patience = match &recorded {
             Fact::Known(_) => want.resolve.max(want.compare),
             Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => want.resolve,
         };
-        let resolved = self.resolve(want, address, secrets, wait, deadline).await;
+        let resolved = self.resolve(want, address, secrets, patience, deadline).await;
         let admitted = self.admitted(want, &resolved, &recorded, now);
         ImageFacts { resolved, recorded, admitted }
     }
@@ -95,13 +95,13 @@ impl Evidence {
         want: &Want<'_>,
         address: Reference,
         secrets: &PullSecrets,
-        wait: Wait,
+        patience: Wait,
         deadline: Deadline,
     ) -> Fact<Resolved> {
         let keyrings = secrets.of(self.pull_secrets, want.namespace, want.pull);
         let asker = self.registries.asker(&address, &keyrings);
         let (key, now) = ((address, asker), Timestamp::now());
-        if wait == Wait::AtHand {
+        if patience == Wait::AtHand {
             return self.resolved.at_hand(&key, now).unwrap_or(Fact::Pending);
         }
         let (registries, question) = (Arc::clone(&self.registries), key.clone());
@@ -110,7 +110,7 @@ impl Evidence {
             registries.resolve(&address, &asker, known.as_ref()).await
         };
         let get = self.resolved.get(key, now, look_up);
-        match (deadline.within(wait, &self.budget, get).await, wait) {
+        match (deadline.within(patience, &self.budget, get).await, patience) {
             (Some(fact), _) => fact,
             (None, Wait::UntilDeadline) => {
                 let words = format!("{} has not answered in time", want.reference.registry());

@@ -103,7 +103,7 @@ fn engine(check: &Check, config: &Config, mut manifests: Manifests) -> Result<Re
     let metrics = prometheus::Registry::new();
     let (registries, warnings) = super::registries(config, super::surroundings(), &metrics)?;
     super::warn(&warnings);
-    let wired = super::review(config, Budget::default(), policies, manifests, registries, &metrics);
+    let wired = super::review(config, &Budget::default(), policies, manifests, registries, &metrics);
     // Nothing is left unfinished where everything waits for its deadline.
     let (review, _unfinished, _metrics) = wired.map_err(|error| vec![Mistake::about("check", error.to_string())])?;
     Ok(review)

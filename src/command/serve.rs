@@ -163,7 +163,7 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     let (identity, bundle) = identity(&config)?;
     let client = client(&config)?;
     let policies = super::policies(&manifests, super::bindings(&config), &source)?;
-    let wired = super::review(&config, budget, policies, manifests, Arc::clone(&registries), &registry);
+    let wired = super::review(&config, &budget, policies, manifests, Arc::clone(&registries), &registry);
     let (review, unfinished, metrics) = wired.map_err(|error| vec![Mistake::about("metrics", error.to_string())])?;
     let review = Arc::new(review);
     let mut tasks = JoinSet::new();

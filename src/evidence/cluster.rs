@@ -64,7 +64,9 @@ pub fn fingerprint(paths: &[PathBuf]) -> u64 {
         Ok(files) => fingerprint_of(&files),
         Err(mistakes) => {
             let mut hasher = DefaultHasher::new();
-            mistakes.iter().for_each(|mistake| mistake.message.hash(&mut hasher));
+            for mistake in mistakes {
+                mistake.message.hash(&mut hasher);
+            }
             hasher.finish()
         }
     }
@@ -95,7 +97,9 @@ fn look_at(path: &Path, depth: usize, left: &mut usize, hasher: &mut DefaultHash
     let mut children: Vec<PathBuf> = entries.map(|entry| entry.path()).take(*left).collect();
     *left -= children.len();
     children.sort();
-    children.iter().for_each(|child| look_at(child, depth - 1, left, hasher));
+    for child in children {
+        look_at(&child, depth - 1, left, hasher);
+    }
 }
 
 /// The manifest files among the paths, in a stable order.

@@ -119,10 +119,12 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
             let first = plan.judgements.len();
             plan.judgements.extend(judges.iter().map(|judge| judge.judge(index, container)));
             let refused = plan.unknown.iter().any(|(mode, _)| *mode == Mode::Enforce);
-            let judged = plan.judgements.get_mut(first..).unwrap_or_default();
-            if let Some(want) = want(request, container, judged, refused) {
+            let of_image = plan.judgements.get_mut(first..).unwrap_or_default();
+            if let Some(want) = want(request, container, of_image, refused) {
                 let index = enter(&mut plan.wants, want);
-                judged.iter_mut().for_each(|judgement| judgement.want = Some(index));
+                for judgement in of_image {
+                    judgement.want = Some(index);
+                }
             }
         }
     }
