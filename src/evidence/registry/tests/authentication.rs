@@ -205,9 +205,12 @@ async fn a_redirect_takes_neither_credential_nor_header_along() {
 
 #[tokio::test]
 async fn redirects_are_bounded_and_go_nowhere_unless_they_say_where() {
-    let server = Server::start(None, |got, authority| match got.line.contains("/lost/") {
-        true => answer(302, &[], b""),
-        false => answer(302, &[&format!("location: http://{authority}/again")], b""),
+    let server = Server::start(None, |got, authority| {
+        if got.line.contains("/lost/") {
+            answer(302, &[], b"")
+        } else {
+            answer(302, &[&format!("location: http://{authority}/again")], b"")
+        }
     })
     .await;
     let (registries, anybody) = (registries(limits(), None), Asker::anonymous());
@@ -241,13 +244,14 @@ async fn a_host_that_was_redirected_to_learns_an_anonymous_token_only() {
 async fn what_a_server_sends_back_is_never_shown() {
     let echo = |got: &Got, authority: &str| {
         let said = got.header("authorization").unwrap_or("none").to_owned();
-        match got.line.contains("/token") {
-            true => answer(400, &[], said.as_bytes()),
-            false => answer(
+        if got.line.contains("/token") {
+            answer(400, &[], said.as_bytes())
+        } else {
+            answer(
                 401,
                 &[&format!(r#"www-authenticate: Bearer realm="https://{authority}/token",error="{said}""#)],
                 said.as_bytes(),
-            ),
+            )
         }
     };
     let tls = Tls::new();

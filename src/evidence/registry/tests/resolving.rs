@@ -223,9 +223,8 @@ async fn a_registry_that_is_down_is_left_alone() {
 #[tokio::test]
 async fn a_blob_is_hashed_and_bounded() {
     let digest = digest_of(b"config");
-    let server = Server::start(None, |got, _| match got.line.contains("acme") {
-        true => answer(200, &[], b"config"),
-        false => answer(200, &[], b"other"),
+    let server = Server::start(None, |got, _| {
+        if got.line.contains("acme") { answer(200, &[], b"config") } else { answer(200, &[], b"other") }
     })
     .await;
     let (registries, anybody) = (registries(limits(), None), Asker::anonymous());
