@@ -96,6 +96,7 @@ async fn not_found_is_absent_and_nothing_else_is() {
         (403, Fault::Refused, "403 Forbidden without a credential, as none is for it"),
         (401, Fault::Refused, "401 Unauthorized without a credential, as none is for it"),
         (500, Fault::Outage, "500 Internal Server Error"),
+        (501, Fault::Outage, "501 Not Implemented"),
         (503, Fault::Outage, "503 Service Unavailable"),
     ] {
         let expected = (fault, format!("REGISTRY answered {reason}"));
