@@ -104,10 +104,9 @@ impl Authority {
     /// In the order of arrival, as soon as there is a place; at once where the host is left alone.
     pub(super) async fn enter(self: &Arc<Self>, until: Instant) -> Result<Admission, Shed> {
         self.breaker().peek(Instant::now())?;
-        let permit = match timeout_at(until, Arc::clone(&self.permits).acquire_owned()).await {
-            Ok(Ok(permit)) => permit,
-            // Never closed: as if there were no place.
-            Ok(Err(_)) | Err(_) => return Err(Shed::Crowded),
+        // It is never closed; if it were, there would be no place.
+        let Ok(Ok(permit)) = timeout_at(until, Arc::clone(&self.permits).acquire_owned()).await else {
+            return Err(Shed::Crowded);
         };
         let pass = self.breaker().admit(Instant::now())?;
         Ok(Admission { authority: Arc::clone(self), pass: Some(pass), _permit: permit })

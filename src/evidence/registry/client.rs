@@ -244,7 +244,7 @@ impl Session<'_> {
     /// What to present after a 401.
     async fn answer(&self, reply: &Reply) -> Result<HeaderValue, Trouble> {
         let party = self.party();
-        let challenges = self.challenges(party, reply)?;
+        let challenges = challenges(party, reply)?;
         let key = (self.endpoint.base.clone(), self.credential.cloned());
         let token_service = challenges.iter().find_map(|challenge| match challenge {
             Challenge::Bearer { realm, service } => Some((realm, service)),
@@ -264,12 +264,6 @@ impl Session<'_> {
             }
             _ => Err(Trouble::new(Fault::Refused, format!("{party} answered {}", reply.answered()))),
         }
-    }
-
-    fn challenges(&self, party: Party<'_>, reply: &Reply) -> Result<Vec<Challenge>, Trouble> {
-        parse(reply.headers.get_all(WWW_AUTHENTICATE)).map_err(|_| {
-            Trouble::new(Fault::Broken, format!("{party} answered 401 with a WWW-Authenticate that cannot be read"))
-        })
     }
 
     fn realm(&self, endpoint: &Endpoint, realm: &str) -> Result<Url, Trouble> {
@@ -297,7 +291,7 @@ impl Session<'_> {
         }
         let (mut reply, mut url) = (self.call(ask, self.party(), ask.url, headers).await?, ask.url.clone());
         let mut hops = 0;
-        while let Some(location) = location(&reply) {
+        while is_redirect(&reply) {
             if hops == self.client.limits().redirects {
                 return Err(self.broken(&format!("redirects more than {hops} times")));
             }
@@ -305,7 +299,7 @@ impl Session<'_> {
             if reply.status == StatusCode::SEE_OTHER && ask.kind == Kind::Referrers {
                 break;
             }
-            let location = location.ok_or_else(|| self.broken("redirects without saying where"))?;
+            let location = reply.headers.get(LOCATION).ok_or_else(|| self.broken("redirects without saying where"))?;
             url = self.client.outbound.redirect(&url, location).map_err(|Forbidden(words)| {
                 // From the second on the words would hold a name that a server chose.
                 let words =
@@ -337,7 +331,7 @@ impl Session<'_> {
             origin: false,
             http: self.client.outbound.default_client().clone(),
         };
-        for challenge in self.challenges(self.redirected(), &reply)? {
+        for challenge in challenges(self.redirected(), &reply)? {
             let Challenge::Bearer { realm, service } = challenge else { continue };
             let judged = self.client.outbound.realm(stranger.authority(), &stranger, &realm);
             let Ok(realm) = judged else {
@@ -386,7 +380,12 @@ impl Landed {
     }
 }
 
-/// Where to, of an answer that is a redirect.
-fn location(reply: &Reply) -> Option<Option<&HeaderValue>> {
-    matches!(reply.status.as_u16(), 301 | 302 | 303 | 307 | 308).then(|| reply.headers.get(LOCATION))
+fn is_redirect(reply: &Reply) -> bool {
+    matches!(reply.status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+fn challenges(party: Party<'_>, reply: &Reply) -> Result<Vec<Challenge>, Trouble> {
+    parse(reply.headers.get_all(WWW_AUTHENTICATE)).map_err(|_| {
+        Trouble::new(Fault::Broken, format!("{party} answered 401 with a WWW-Authenticate that cannot be read"))
+    })
 }

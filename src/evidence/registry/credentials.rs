@@ -3,16 +3,16 @@
 //! Chosen as the kubelet does: host globs per label, exact port, longest path prefix. Nothing here prints a secret, and
 //! nothing that a Secret of a namespace says makes us run a program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::policy::document::Mistake;
 
-use answers::Answers;
 use docker_config::{DockerConfig, Login, Origin};
-use helper::HelperAnswers;
+use helper::Helpers;
 
 pub use helper::Helper;
 pub use provider::Provider;
@@ -148,7 +148,8 @@ pub struct Credentials {
     helpers: BTreeMap<String, Arc<Helper>>,
     /// The helper for every other registry.
     store: Option<Box<str>>,
-    answers: Arc<HelperAnswers>,
+    /// All of them, for what is asked of the store.
+    programs: Arc<Helpers>,
     providers: Vec<Arc<Provider>>,
 }
 
@@ -158,23 +159,44 @@ impl Credentials {
         docker_config: Option<&Path>,
         providers: Option<&ProviderPaths>,
     ) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
+        let path = std::env::var_os("PATH");
+        Self::load_on(path.as_deref(), docker_config, providers)
+    }
+
+    fn load_on(
+        path: Option<&OsStr>,
+        docker_config: Option<&Path>,
+        providers: Option<&ProviderPaths>,
+    ) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
+        let source = docker_config.map(|path| path.display().to_string()).unwrap_or_default();
         let config = docker_config.map_or_else(|| Ok(DockerConfig::default()), docker_config::load);
         let providers = providers.map_or_else(|| Ok(Vec::new()), provider_config::load);
         match (config, providers) {
-            (Ok(config), Ok(providers)) => Ok(Self::of(config, providers)),
+            (Ok(config), Ok(providers)) => Ok(Self::of(config, &source, providers, Helpers::on(path))),
             (config, providers) => Err([config.err(), providers.err()].into_iter().flatten().flatten().collect()),
         }
     }
 
-    fn of(config: DockerConfig, providers: Vec<Arc<Provider>>) -> (Self, Vec<Mistake>) {
-        let DockerConfig { keyring, helpers, store, warnings } = config;
-        let answers = Arc::new(Answers::new());
+    /// A helper that is not there is warned about: it may be installed later.
+    fn of(
+        config: DockerConfig,
+        source: &str,
+        providers: Vec<Arc<Provider>>,
+        programs: Helpers,
+    ) -> (Self, Vec<Mistake>) {
+        let DockerConfig { keyring, helpers, store, mut warnings } = config;
+        let names: BTreeSet<&str> = helpers.values().chain(&store).map(|name| &**name).collect();
+        for name in names.into_iter().filter(|name| programs.find(name).is_none()) {
+            let message = format!("{} is not on PATH: what it is for cannot be had", helper::program_name(name));
+            warnings.push(Mistake::about(source, message));
+        }
+        let programs = Arc::new(programs);
         let helper = |(registry, name): (String, Box<str>)| {
-            let helper = Arc::new(Helper::new(&name, &registry, &answers));
+            let helper = Arc::new(Helper::new(&name, &registry, &programs));
             (registry, helper)
         };
         let helpers = helpers.into_iter().map(helper).collect();
-        (Self { keyring, helpers, store, answers, providers }, warnings)
+        (Self { keyring, helpers, store, programs, providers }, warnings)
     }
 
     /// What to try on a repository, in order: the helper that docker would ask, the docker config, the providers. No IO.
@@ -183,7 +205,7 @@ impl Credentials {
     /// here what the file itself holds for the registry is tried next.
     #[must_use]
     pub fn candidates(&self, registry: &str, repository: &str) -> Vec<Candidate> {
-        let stored = || self.store.as_ref().map(|name| Arc::new(Helper::new(name, registry, &self.answers)));
+        let stored = || self.store.as_ref().map(|name| Arc::new(Helper::new(name, registry, &self.programs)));
         let helper = self.helpers.get(registry).cloned().or_else(stored).map(Candidate::Helper);
         let providers = self.providers.iter().filter(|provider| provider.is_for(registry, repository));
         let providers = providers.map(|provider| Candidate::Provider(Arc::clone(provider)));
@@ -214,3 +236,8 @@ impl Candidate {
         }
     }
 }
+
+#[cfg(test)]
+mod programs;
+#[cfg(test)]
+mod tests;

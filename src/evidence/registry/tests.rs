@@ -58,17 +58,13 @@ fn digest_of(bytes: &[u8]) -> Digest {
 }
 
 fn known<T: std::fmt::Debug>(fact: Fact<T>) -> T {
-    match fact {
-        Fact::Known(seen) => seen.value,
-        other => panic!("{other:?}"),
-    }
+    let Fact::Known(seen) = fact else { panic!("{fact:?}") };
+    seen.value
 }
 
 fn trouble<T: std::fmt::Debug>(fact: Fact<T>) -> Trouble {
-    match fact {
-        Fact::Unavailable(trouble) => trouble,
-        other => panic!("{other:?}"),
-    }
+    let Fact::Unavailable(trouble) = fact else { panic!("{fact:?}") };
+    trouble
 }
 
 /// Fault and words, with the server's address as `REGISTRY`.

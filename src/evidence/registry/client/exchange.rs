@@ -192,7 +192,7 @@ impl Exchange {
         }
         let headers = std::mem::take(response.headers_mut());
         let reply = Reply { status, headers, body };
-        trouble_of(party, &reply).map_or(Ok(reply), Err)
+        trouble_of(call, &reply).map_or(Ok(reply), Err)
     }
 
     async fn read(&self, response: &mut Response, call: &Call<'_>, body: &mut Body) -> Result<(), Failed> {
@@ -243,16 +243,16 @@ fn check_encoding(response: &Response, party: Party<'_>) -> Result<(), Failed> {
 }
 
 /// What is no answer, whatever was asked.
-fn trouble_of(party: Party<'_>, reply: &Reply) -> Option<Failed> {
-    let words = || format!("{party} answered {}", reply.answered());
+fn trouble_of(call: &Call<'_>, reply: &Reply) -> Option<Failed> {
+    let words = || format!("{} answered {}", call.party, reply.answered());
     if reply.status == StatusCode::TOO_MANY_REQUESTS {
         let rest = quiet::asked_for(reply.headers.get(RETRY_AFTER), SystemTime::now());
         let words = format!("{}: asked again in {} s", words(), rest.as_secs_f64().ceil());
         return Some(Failed::new(Fault::Outage, words, Outcome::Limited, Health::Quiet(rest)));
     }
-    if reply.status.is_server_error() && reply.status != StatusCode::NOT_IMPLEMENTED
-        || reply.status == StatusCode::REQUEST_TIMEOUT
-    {
+    // What registries without the referrers API say.
+    let has_no_api = reply.status == StatusCode::NOT_IMPLEMENTED && call.kind == Kind::Referrers;
+    if reply.status.is_server_error() && !has_no_api || reply.status == StatusCode::REQUEST_TIMEOUT {
         let failed = Failed::new(Fault::Outage, words(), Outcome::Failed, Health::Outage);
         return Some(Failed { again: true, ..failed });
     }

@@ -158,12 +158,12 @@ impl Failed {
             return Self { again: false, ..Self::outage(format!("{party} is not trusted: {why}")) };
         }
         if let Some(error) = find::<rustls::Error>(error) {
-            let words = match error {
-                rustls::Error::InvalidMessage(_) => format!(
-                    "{party} does not speak TLS: if it is meant to be asked over plain HTTP, say so in hosts.toml"
-                ),
-                rustls::Error::AlertReceived(_) => format!("{party} refused the TLS connection"),
-                _ => format!("{party} and this program could not agree on TLS"),
+            let words = if let rustls::Error::InvalidMessage(_) = error {
+                format!("{party} does not speak TLS: if it is meant to be asked over plain HTTP, say so in hosts.toml")
+            } else if let rustls::Error::AlertReceived(_) = error {
+                format!("{party} refused the TLS connection")
+            } else {
+                format!("{party} and this program could not agree on TLS")
             };
             return Self { again: false, ..Self::outage(words) };
         }

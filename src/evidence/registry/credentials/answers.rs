@@ -204,3 +204,134 @@ impl<K, V> fmt::Debug for Answers<K, V> {
         f.write_str("Answers")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    const ONE: [&str; 2] = ["one", "all"];
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn shelf() -> (Shelf<&'static str, u8>, Instant) {
+        let shelf = Answers::new().shelf;
+        (Arc::into_inner(shelf).unwrap().into_inner().unwrap(), Instant::now())
+    }
+
+    fn kept(shelf: &mut Shelf<&'static str, u8>, now: Instant) -> Option<u8> {
+        match shelf.look(&ONE, &"one", now) {
+            Look::Kept(value) => Some(value),
+            Look::Failed(_) | Look::Running(_) | Look::Nothing(_) | Look::Full => None,
+        }
+    }
+
+    /// A run that counts itself and answers with its number.
+    fn counted(count: &Arc<AtomicUsize>, key: &'static str, keep: Duration) -> impl Fn() -> CountedRun {
+        let count = Arc::clone(count);
+        move || {
+            let count = Arc::clone(&count);
+            Box::pin(async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Ok(Answer { value: count.fetch_add(1, Ordering::SeqCst) + 1, key, keep })
+            })
+        }
+    }
+
+    type CountedRun = std::pin::Pin<Box<dyn Future<Output = Result<Answer<&'static str, usize>, String>> + Send>>;
+
+    #[tokio::test]
+    async fn many_who_ask_at_once_share_one_run_even_of_what_is_not_kept() {
+        let (answers, count) = (Answers::new(), Arc::default());
+        let run = counted(&count, "one", Duration::ZERO);
+        let all = join_all((0..100).map(|_| answers.obtain(&ONE, &"one", &run))).await;
+        assert!(all.iter().all(|value| *value == Ok(1)), "{all:?}");
+        assert_eq!(answers.obtain(&ONE, &"one", &run).await, Ok(2), "it was not to be kept");
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_another_question_is_taken_only_where_it_is_for_ours() {
+        for (key, runs) in [("all", 1), ("one", 2)] {
+            let (answers, count) = (Answers::new(), Arc::default());
+            let run = counted(&count, key, HOUR);
+            let other = counted(&count, "two", HOUR);
+            let (first, second) =
+                tokio::join!(answers.obtain(&ONE, &"flight", &run), answers.obtain(&["two", "all"], &"flight", &other));
+            assert_eq!((first, second), (Ok(1), Ok(runs)), "{key}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_goes_on_when_whoever_asked_stops_waiting() {
+        let (answers, count) = (Answers::new(), Arc::default());
+        let run = counted(&count, "one", HOUR);
+        drop(tokio::time::timeout(Duration::from_millis(1), answers.obtain(&ONE, &"one", &run)).await);
+        assert_eq!(answers.obtain(&ONE, &"one", &run).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_repeated_and_a_panic_is_one_that_leaves_nothing_running() {
+        let (answers, count) = (Answers::<_, u8>::new(), AtomicUsize::new(0));
+        let run = || {
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            async move { Err(format!("failed {number}")) }
+        };
+        for _ in 0..3 {
+            assert_eq!(answers.obtain(&ONE, &"one", run).await, Err("failed 0".into()));
+        }
+        let broken = || async { panic!("as if the run had a mistake") };
+        assert_eq!(answers.obtain(&["two"], &"two", broken).await, Err("was interrupted".into()));
+        assert!(lock(&answers.shelf).running.is_empty());
+    }
+
+    #[test]
+    fn an_answer_is_kept_for_its_time_and_the_most_particular_one_is_taken() {
+        let (mut shelf, now) = shelf();
+        shelf.keep("all", 1, now + HOUR, now);
+        assert_eq!(kept(&mut shelf, now), Some(1));
+        shelf.keep("one", 2, now + HOUR / 2, now);
+        assert_eq!(kept(&mut shelf, now), Some(2));
+        assert_eq!(kept(&mut shelf, now + HOUR / 2), Some(1));
+        assert_eq!(kept(&mut shelf, now + HOUR), None);
+        shelf.keep("two", 3, now + HOUR * 2, now + HOUR);
+        assert_eq!(shelf.kept.len(), 1, "what has expired is gone");
+    }
+
+    #[test]
+    fn a_failure_rests_for_a_moment_and_no_longer() {
+        let (mut shelf, now) = shelf();
+        shelf.fail("one", "why".into(), now);
+        assert!(matches!(shelf.look(&ONE, &"one", now + FAILURE_REST / 2), Look::Failed(_)));
+        assert!(matches!(shelf.look(&ONE, &"one", now + FAILURE_REST), Look::Nothing(_)));
+    }
+
+    #[test]
+    fn a_refused_answer_is_dropped_but_not_again_and_again() {
+        let (mut shelf, now) = shelf();
+        assert!(!shelf.refuse(&ONE, now), "nothing is kept");
+        shelf.keep("all", 1, now + HOUR, now);
+        assert!(shelf.refuse(&ONE, now));
+        assert_eq!(kept(&mut shelf, now), None);
+        shelf.running.clear();
+        shelf.keep("all", 2, now + HOUR, now);
+        assert!(!shelf.refuse(&ONE, now + REFUSAL_REST / 2));
+        assert_eq!(kept(&mut shelf, now), Some(2));
+        assert!(shelf.refuse(&ONE, now + REFUSAL_REST));
+    }
+
+    #[test]
+    fn the_number_of_answers_is_bounded_and_the_first_to_expire_goes() {
+        let (mut shelf, now) =
+            (Arc::into_inner(Answers::<usize, ()>::new().shelf).unwrap().into_inner().unwrap(), Instant::now());
+        for number in 0..=MOST {
+            shelf.keep(number, (), now + HOUR + Duration::from_secs(u64::try_from(number).unwrap()), now);
+        }
+        assert_eq!((shelf.kept.len(), shelf.kept.contains_key(&0), shelf.kept.contains_key(&1)), (MOST, false, true));
+        for number in 0..MOST {
+            assert!(matches!(shelf.look(&[MOST + 1], &number, now), Look::Nothing(_)));
+        }
+        assert!(matches!(shelf.look(&[MOST + 1], &MOST, now), Look::Full));
+    }
+}

@@ -16,7 +16,7 @@ use crate::policy::document::Mistake;
 
 use super::json::{Flaw, Json};
 use super::pattern::Pattern;
-use super::{Credential, Keyring, Password, helper};
+use super::{Credential, Keyring, Password};
 
 /// A Secret holds at most 1 MiB, and no docker config is longer.
 pub(super) const MOST_BYTES: usize = 1 << 20;
@@ -90,7 +90,7 @@ pub(super) enum Origin {
     LegacySecret,
 }
 
-/// Reads the operator's file. A helper that is not there is warned about: it may be installed later.
+/// Reads the operator's file.
 pub(super) fn load(path: &Path) -> Result<DockerConfig, Vec<Mistake>> {
     let wrong = |message: String| vec![Mistake::about(path.display(), message)];
     let file = File::open(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
@@ -99,15 +99,7 @@ pub(super) fn load(path: &Path) -> Result<DockerConfig, Vec<Mistake>> {
     // One byte more tells that there is more.
     file.take(most + 1).read_to_end(&mut bytes).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_quotes| wrong("is no text in UTF-8".to_owned()))?;
-    let mut config = read(&text, &path.display().to_string(), Origin::File)?;
-    let mut names: Vec<&str> = config.helpers.values().chain(&config.store).map(|name| &**name).collect();
-    names.sort_unstable();
-    names.dedup();
-    for name in names.into_iter().filter(|name| helper::find(name).is_none()) {
-        let message = format!("{} is not on PATH: what it is for will have no credential", helper::program_name(name));
-        config.warnings.push(Mistake::about(path.display(), message));
-    }
-    Ok(config)
+    read(&text, &path.display().to_string(), Origin::File)
 }
 
 pub(super) fn read(text: &str, source: &str, origin: Origin) -> Result<DockerConfig, Vec<Mistake>> {
@@ -302,3 +294,6 @@ pub(super) fn token(text: &str) -> Result<Password, &'static str> {
     }
     Ok(Password::new(text))
 }
+
+#[cfg(test)]
+mod tests;

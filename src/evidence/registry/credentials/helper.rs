@@ -3,6 +3,7 @@
 //! The protocol is that of [docker-credential-helpers](https://github.com/docker/docker-credential-helpers). It has no
 //! duration, and docker asks each time; here an answer is kept for five minutes.
 
+use std::ffi::OsStr;
 use std::hash::{Hash, Hasher};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,26 @@ const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";
 /// The user of an answer that holds no password but an identity token.
 const TOKEN_USER: &str = "<token>";
 
-/// What the helpers of one docker config answered, by helper and server.
-pub(super) type HelperAnswers = Answers<(Box<str>, Box<str>), Option<Credential>>;
+/// The helpers of one docker config: where they are, and what they answered by helper and server.
+#[derive(Debug)]
+pub(super) struct Helpers {
+    folders: Vec<PathBuf>,
+    answers: Answers<(Box<str>, Box<str>), Option<Credential>>,
+}
+
+impl Helpers {
+    /// Those in the folders of such a PATH.
+    pub(super) fn on(path: Option<&OsStr>) -> Self {
+        // A relative folder would be one of wherever we happen to run.
+        let folders = path.into_iter().flat_map(std::env::split_paths).filter(|folder| folder.is_absolute()).collect();
+        Self { folders, answers: Answers::new() }
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<PathBuf> {
+        let program = program_name(name);
+        self.folders.iter().map(|folder| folder.join(&program)).find(|file| is_executable(file))
+    }
+}
 
 /// A docker credential helper and the server that it is asked about.
 #[derive(Debug)]
@@ -34,7 +53,7 @@ pub struct Helper {
     /// `ecr-login` of `docker-credential-ecr-login`: a plain name.
     name: Box<str>,
     server: Box<str>,
-    answers: Arc<HelperAnswers>,
+    helpers: Arc<Helpers>,
 }
 
 impl PartialEq for Helper {
@@ -53,9 +72,9 @@ impl Hash for Helper {
 }
 
 impl Helper {
-    pub(super) fn new(name: &str, registry: &str, answers: &Arc<HelperAnswers>) -> Self {
+    pub(super) fn new(name: &str, registry: &str, helpers: &Arc<Helpers>) -> Self {
         let server = if registry == "docker.io" { DOCKER_HUB_SERVER } else { registry };
-        Self { name: name.into(), server: server.into(), answers: Arc::clone(answers) }
+        Self { name: name.into(), server: server.into(), helpers: Arc::clone(helpers) }
     }
 
     fn key(&self) -> (Box<str>, Box<str>) {
@@ -65,20 +84,20 @@ impl Helper {
     pub(super) async fn obtain(&self) -> Result<Vec<Credential>, String> {
         let key = self.key();
         let run = || {
-            let (name, server) = key.clone();
+            let (path, (name, server)) = (self.helpers.find(&self.name), key.clone());
             async move {
-                let value = ask(&name, &server).await?;
+                let value = ask(&path.ok_or("is not on PATH")?, &server).await?;
                 Ok(Answer { value, key: (name, server), keep: KEPT })
             }
         };
-        match self.answers.obtain(std::slice::from_ref(&key), &key, run).await {
+        match self.helpers.answers.obtain(std::slice::from_ref(&key), &key, run).await {
             Ok(credential) => Ok(credential.into_iter().collect()),
             Err(why) => Err(format!("the credential helper {} {why}", program_name(&self.name))),
         }
     }
 
     pub(super) fn refused(&self) -> bool {
-        self.answers.refused(std::slice::from_ref(&self.key()))
+        self.helpers.answers.refused(std::slice::from_ref(&self.key()))
     }
 }
 
@@ -86,27 +105,13 @@ pub(super) fn program_name(name: &str) -> String {
     format!("docker-credential-{name}")
 }
 
-/// The helper's program, in the folders of PATH.
-pub(super) fn find(name: &str) -> Option<PathBuf> {
-    let program = program_name(name);
-    let folders = std::env::var_os("PATH")?;
-    // A relative folder would be one of wherever we happen to run.
-    let mut files = std::env::split_paths(&folders).filter(|folder| folder.is_absolute()).map(|its| its.join(&program));
-    files.find(|file| is_executable(file))
-}
-
 pub(super) fn is_executable(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|its| its.is_file() && its.permissions().mode() & 0o111 != 0)
 }
 
-async fn ask(name: &str, server: &str) -> Result<Option<Credential>, String> {
-    let path = find(name).ok_or("is not on PATH")?;
-    let program = Program {
-        path: &path,
-        arguments: &["get"],
-        environment: Vec::new(),
-        input: format!("{server}\n").into_bytes(),
-    };
+async fn ask(path: &Path, server: &str) -> Result<Option<Credential>, String> {
+    let input = format!("{server}\n").into_bytes();
+    let program = Program { path, arguments: &["get"], environment: Vec::new(), input };
     read(&process::run(program, process::TIME_LIMIT).await?)
 }
 

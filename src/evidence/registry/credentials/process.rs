@@ -101,3 +101,90 @@ pub(super) fn ending(status: ExitStatus) -> String {
         (None, None) => "an unknown end".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::programs::Programs;
+    use super::*;
+
+    /// Far longer than a shell takes to start on a busy machine.
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    async fn ran(name: &str, body: &str, limit: Duration) -> (Programs, Result<String, String>) {
+        let programs = Programs::new(name);
+        let path = programs.script("program", body);
+        let program = Program {
+            path: &path,
+            arguments: &["a b", "c"],
+            environment: vec![("WORD", "hunter2")],
+            input: b"said".to_vec(),
+        };
+        let output = run(program, limit).await;
+        let told = |output: Output| format!("{} {}", ending(output.status), String::from_utf8(output.text).unwrap());
+        (programs, output.map(told))
+    }
+
+    #[tokio::test]
+    async fn a_program_gets_its_arguments_variables_and_input_and_answers_on_stdout_alone() {
+        let body = "echo loud >&2; echo \"$1|$2|$WORD|${PATH:+path}|$(cat)\"; exit 3";
+        let (_programs, said) = ran("answers", body, LIMIT).await;
+        assert_eq!(said, Ok("exit code 3 a b|c|hunter2|path|said\n".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_reads_nothing_or_is_ended_by_a_signal_is_told_by_its_end() {
+        assert_eq!(ran("deaf", "exec <&-; exit 0", LIMIT).await.1, Ok("exit code 0 ".to_owned()));
+        assert_eq!(ran("signal", "kill -TERM $$", LIMIT).await.1, Ok("signal 15 ".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_hangs_is_killed_with_all_that_it_started() {
+        let body = "sleep 1000 & echo $! > \"$0.child\"; echo $$ > \"$0.own\"; wait";
+        let (programs, said) = ran("hangs", body, Duration::from_secs(2)).await;
+        assert_eq!(said, Err("did not end within 2 seconds and was killed".to_owned()));
+        for process in ["program.child", "program.own"] {
+            programs.wait_until_gone(process).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_child_that_keeps_the_answer_open_does_not_outlive_the_limit() {
+        let (programs, said) =
+            ran("daemon", "sleep 1000 & echo $! > \"$0.child\"; exit 0", Duration::from_secs(2)).await;
+        assert_eq!(said, Err("did not end within 2 seconds and was killed".to_owned()));
+        programs.wait_until_gone("program.child").await;
+    }
+
+    #[tokio::test]
+    async fn a_program_is_killed_when_nobody_waits_for_it_any_more() {
+        let programs = Programs::new("dropped");
+        let path = programs.script("program", "echo $$ > \"$0.tmp\"; mv \"$0.tmp\" \"$0.own\"; sleep 1000");
+        let program = Program { path: &path, arguments: &[""; 0], environment: Vec::new(), input: Vec::new() };
+        let started = async {
+            while !programs.path("program.own").exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            _ = run(program, Duration::from_secs(60)) => panic!("it cannot have ended"),
+            () = started => {}
+        }
+        programs.wait_until_gone("program.own").await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_not_read() {
+        let (_programs, said) = ran("endless", "exec cat /dev/zero", Duration::from_secs(60)).await;
+        assert_eq!(said, Err("answered more than 65536 bytes and was killed".to_owned()));
+        let (_programs, said) = ran("full", "head -c 65536 /dev/zero", Duration::from_secs(60)).await;
+        assert_eq!(said.map(|said| said.len()), Ok(65536 + "exit code 0 ".len()));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_says_so() {
+        let path = Path::new("/nowhere/program");
+        let program = Program { path, arguments: &[""; 0], environment: Vec::new(), input: Vec::new() };
+        let why = run(program, LIMIT).await.map(|_| ()).unwrap_err();
+        assert_eq!(why, "cannot be started: No such file or directory (os error 2)");
+    }
+}

@@ -265,3 +265,6 @@ impl fmt::Debug for Setup {
         f.debug_struct("Setup").field("name", &self.name).field("binary", &self.binary).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,3 +201,6 @@ fn setup(entry: &Entry, binaries: &Path, mistakes: &mut Mistakes) -> Option<Setu
         environment: variables,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ pub(super) type Flaw = Cell<Option<&'static str>>;
 
 /// Which of the keys that tell an index from an image stand there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each key stands there or not, whatever the others do")]
 pub(super) struct Shape {
     pub(super) manifests: bool,
     pub(super) config: bool,

@@ -117,7 +117,7 @@ fn counts_and_depth_are_bounded() {
     // What is not read is skipped without a stack, and what is read has a depth of its own.
     let deep = image(&format!(r#","x":{}{}"#, "[".repeat(100_000), "]".repeat(100_000)));
     assert!(read(deep.as_bytes(), "").is_ok());
-    let deep = image(&format!(r#","subject":{}{}"#, r#"{"platform":"#.repeat(100_000), "}".repeat(100_000)));
+    let deep = image(&format!(r#","subject":{}{}"#, r#"{"platform":"#.repeat(100_000) + "{}", "}".repeat(100_000)));
     assert!(flaw(&deep, "").starts_with(FORM), "{}", flaw(&deep, ""));
 }
 

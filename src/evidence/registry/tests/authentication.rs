@@ -205,9 +205,12 @@ async fn a_redirect_takes_neither_credential_nor_header_along() {
 
 #[tokio::test]
 async fn redirects_are_bounded_and_go_nowhere_unless_they_say_where() {
-    let server = Server::start(None, |got, authority| match got.line.contains("/lost/") {
-        true => answer(302, &[], b""),
-        false => answer(302, &[&format!("location: http://{authority}/again")], b""),
+    let server = Server::start(None, |got, authority| {
+        if got.line.contains("/lost/") {
+            answer(302, &[], b"")
+        } else {
+            answer(302, &[&format!("location: http://{authority}/again")], b"")
+        }
     })
     .await;
     let (registries, anybody) = (registries(limits(), None), Asker::anonymous());
@@ -241,13 +244,14 @@ async fn a_host_that_was_redirected_to_learns_an_anonymous_token_only() {
 async fn what_a_server_sends_back_is_never_shown() {
     let echo = |got: &Got, authority: &str| {
         let said = got.header("authorization").unwrap_or("none").to_owned();
-        match got.line.contains("/token") {
-            true => answer(400, &[], said.as_bytes()),
-            false => answer(
+        if got.line.contains("/token") {
+            answer(400, &[], said.as_bytes())
+        } else {
+            answer(
                 401,
                 &[&format!(r#"www-authenticate: Bearer realm="https://{authority}/token",error="{said}""#)],
                 said.as_bytes(),
-            ),
+            )
         }
     };
     let tls = Tls::new();
@@ -256,4 +260,74 @@ async fn what_a_server_sends_back_is_never_shown() {
     assert_eq!(server.count("GET", "/token"), 1);
     let words = "the token service of REGISTRY answered 400 Bad Request instead of a token";
     assert_eq!(told(fact, &server), (Fault::Broken, words.to_owned()));
+}
+
+/// Over TLS, with this docker config of the cluster.
+fn with_docker_config(tls: &Tls, config: &str, metrics: &prometheus::Registry) -> Registries {
+    let docker_config = tls.hosts.path().with_extension("json");
+    std::fs::write(&docker_config, config).unwrap();
+    let settings = Settings {
+        hosts: Some(tls.hosts.path().to_owned()),
+        docker_config: Some(docker_config.clone()),
+        providers: None,
+        realms: BTreeMap::new(),
+        concurrency: 16,
+        surroundings: Surroundings::Alone,
+    };
+    let registries = Registries::within(limits(), settings, metrics).unwrap().0;
+    std::fs::remove_file(docker_config).unwrap();
+    registries
+}
+
+#[tokio::test]
+async fn a_helper_that_fails_makes_a_refusal_an_outage_and_stops_no_public_image() {
+    let tls = Tls::new();
+    let server = tls
+        .serve(|got, _| {
+            if got.line.contains("/public/") { answer(200, &[OCI], &manifest_of("a")) } else { answer(403, &[], b"") }
+        })
+        .await;
+    let config = format!(r#"{{"credHelpers":{{"{}":"pratique-test-none"}}}}"#, server.authority);
+    let registries = with_docker_config(&tls, &config, &prometheus::Registry::new());
+    let (public, secret) = (image(&server.authority, "public/app:v1"), image(&server.authority, "acme/app:v1"));
+    known(registries.resolve(&public, &registries.asker(&public, &[]), None).await);
+    let (fault, words) = told(registries.resolve(&secret, &registries.asker(&secret, &[]), None).await, &server);
+    let expected = "REGISTRY answered 403 Forbidden without a credential, and ";
+    assert!(words.starts_with(expected) && words.contains("pratique-test-none"), "{words}");
+    assert_eq!(fault, Fault::Outage);
+}
+
+#[tokio::test]
+async fn the_clusters_credentials_come_after_the_pods_and_each_once() {
+    let tls = Tls::new();
+    let config = r#"{"auths":{"r.example":{"auth":"YWxpY2U6aHVudGVyMg=="}}}"#;
+    let registries = with_docker_config(&tls, config, &prometheus::Registry::new());
+    let of_pod = |auth: &str| {
+        let text = format!(r#"{{"auths":{{"r.example":{{"auth":"{auth}"}}}}}}"#);
+        Arc::new(Keyring::of_secret(&text, "a secret").unwrap().0)
+    };
+    let image = image("r.example", "acme/app:v1");
+    let both = registries.asker(&image, &[of_pod("Ym9iOng="), of_pod("YWxpY2U6aHVudGVyMg==")]);
+    assert_eq!(both, asker(&[("bob", "x"), ("alice", "hunter2")]));
+    assert_eq!(registries.asker(&image, &[]), alice());
+    let other = Reference::parse("other.example/acme/app:v1").unwrap();
+    assert_eq!(registries.asker(&other, &[of_pod("Ym9iOng=")]), Asker::anonymous());
+}
+
+#[tokio::test]
+async fn requests_are_counted_under_the_registry_that_answered() {
+    let tls = Tls::new();
+    let server = tls.serve(guarded(r#"{"token":"secret","expires_in":300}"#)).await;
+    let metrics = prometheus::Registry::new();
+    let registries = with_docker_config(&tls, "{}", &metrics);
+    known(registries.resolve(&image(&server.authority, "acme/app:v1"), &alice(), None).await);
+    let text = prometheus::TextEncoder::new().encode_to_string(&metrics.gather()).unwrap();
+    let counted = |label: &str, outcome: &str, number: u32| {
+        let line = format!(r#"pratique_registry_requests_total{{outcome="{outcome}",registry="{label}"}} {number}"#);
+        assert!(text.contains(&line), "{line} in {text}");
+    };
+    counted("other", "challenged", 1);
+    counted(&server.authority, "success", 2);
+    assert!(text.contains("pratique_registry_request_duration_seconds_count"), "{text}");
+    assert!(!text.contains("hunter2") && !text.contains("secret"), "{text}");
 }

@@ -16,10 +16,10 @@ async fn referrers(
     tag: Send,
 ) -> (Fact<Vec<Descriptor>>, Server) {
     let fallback = format!("/manifests/sha256-{}", subject().hex());
-    let server = Server::start(None, move |got, authority| match got.line.contains(&fallback) {
-        true => tag.clone(),
-        false => api(got, authority),
-    })
+    let server = Server::start(
+        None,
+        move |got, authority| if got.line.contains(&fallback) { tag.clone() } else { api(got, authority) },
+    )
     .await;
     let image = image(&server.authority, "acme/app:v1");
     let fact = registries(limits(), None).referrers(&image, &subject(), &Asker::anonymous()).await;
@@ -41,9 +41,10 @@ fn list(range: std::ops::Range<usize>) -> Send {
 #[tokio::test]
 async fn the_api_is_paged_through() {
     let (fact, server) = referrers(
-        |got, _| match got.line.contains("page=2") {
-            true => list(2..3),
-            false => {
+        |got, _| {
+            if got.line.contains("page=2") {
+                list(2..3)
+            } else {
                 let link = format!("link: </v2/acme/app/referrers/{}?page=2>; rel=\"next\"", subject());
                 answer(200, &[INDEX, &link], &index_of(&digests(0..2)))
             }

@@ -96,6 +96,7 @@ async fn not_found_is_absent_and_nothing_else_is() {
         (403, Fault::Refused, "403 Forbidden without a credential, as none is for it"),
         (401, Fault::Refused, "401 Unauthorized without a credential, as none is for it"),
         (500, Fault::Outage, "500 Internal Server Error"),
+        (501, Fault::Outage, "501 Not Implemented"),
         (503, Fault::Outage, "503 Service Unavailable"),
     ] {
         let expected = (fault, format!("REGISTRY answered {reason}"));
@@ -223,9 +224,8 @@ async fn a_registry_that_is_down_is_left_alone() {
 #[tokio::test]
 async fn a_blob_is_hashed_and_bounded() {
     let digest = digest_of(b"config");
-    let server = Server::start(None, |got, _| match got.line.contains("acme") {
-        true => answer(200, &[], b"config"),
-        false => answer(200, &[], b"other"),
+    let server = Server::start(None, |got, _| {
+        if got.line.contains("acme") { answer(200, &[], b"config") } else { answer(200, &[], b"other") }
     })
     .await;
     let (registries, anybody) = (registries(limits(), None), Asker::anonymous());

@@ -61,7 +61,7 @@ pub(super) struct Access {
 
 impl Access {
     /// Whether a request may see what it asks for, or what it is told instead.
-    pub(super) fn judge(&self, target: &Target, authorization: Option<&str>) -> Result<(), Answer> {
+    pub(super) fn judge(&self, target: &Target, authorization: Option<&str>) -> Result<(), Box<Answer>> {
         if matches!(target, Target::Token | Target::Other) {
             return Ok(());
         }
@@ -72,17 +72,17 @@ impl Access {
         }
     }
 
-    fn judge_basic(&self, target: &Target, authorization: Option<&str>) -> Result<(), Answer> {
+    fn judge_basic(&self, target: &Target, authorization: Option<&str>) -> Result<(), Box<Answer>> {
         let Some(user) = authorization.and_then(basic).and_then(|(name, password)| self.user(&name, &password)) else {
-            return Err(unauthorized().header(WWW_AUTHENTICATE, "Basic realm=\"registry\""));
+            return Err(Box::new(unauthorized().header(WWW_AUTHENTICATE, "Basic realm=\"registry\"")));
         };
         match target.repository() {
-            Some(repository) if !self.may_see(Some(user), repository) => Err(denied()),
+            Some(repository) if !self.may_see(Some(user), repository) => Err(Box::new(denied())),
             Some(_) | None => Ok(()),
         }
     }
 
-    fn judge_bearer(&self, target: &Target, authorization: Option<&str>) -> Result<(), Answer> {
+    fn judge_bearer(&self, target: &Target, authorization: Option<&str>) -> Result<(), Box<Answer>> {
         let refuse = |error: Option<&str>| {
             let mut challenge = format!("Bearer realm=\"{}\",service=\"{}\"", self.realm, self.service);
             if let Some(repository) = target.repository() {
@@ -91,7 +91,7 @@ impl Access {
             if let Some(error) = error {
                 challenge = format!("{challenge},error=\"{error}\"");
             }
-            Err(unauthorized().header(WWW_AUTHENTICATE, &challenge))
+            Err(Box::new(unauthorized().header(WWW_AUTHENTICATE, &challenge)))
         };
         let Some(token) = authorization.and_then(|text| of_scheme(text, "bearer")) else { return refuse(None) };
         let issued = self.issued();

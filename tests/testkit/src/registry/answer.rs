@@ -78,11 +78,12 @@ pub(super) fn answer(state: &State, request: &Request) -> Answer {
     let repository = request.target.repository().and_then(|name| store.repository(name));
     match &request.target {
         Target::Ping => Answer::content(StatusCode::OK, "application/json", "{}"),
-        Target::Other => Answer::content(StatusCode::NOT_FOUND, "text/plain", "404 page not found\n"),
         Target::Referrers { repository: name, digest } if state.referrers => {
             referrers::list(repository, (name, digest), &request.query, state.page_size)
         }
-        Target::Referrers { .. } => Answer::content(StatusCode::NOT_FOUND, "text/plain", "404 page not found\n"),
+        Target::Referrers { .. } | Target::Other => {
+            Answer::content(StatusCode::NOT_FOUND, "text/plain", "404 page not found\n")
+        }
         Target::Blob { digest, .. } => {
             let blob = repository.and_then(|repository| repository.blob(digest));
             blob.map_or_else(

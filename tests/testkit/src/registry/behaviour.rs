@@ -14,7 +14,7 @@ pub enum Behaviour {
     EndlessBody,
     /// 200 and a body of so many bytes, which its Content-Length says: the answer's, then spaces.
     LongBody(u64),
-    /// 200 and a Content-Length that is not the body's.
+    /// 200 and a Content-Length, of 1 at least, that is not the body's. What is too much comes behind the answer's end.
     LyingLength { says: u64, sends: u64 },
     /// Takes the request and never says a word.
     SlowHeaders,

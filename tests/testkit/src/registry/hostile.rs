@@ -86,6 +86,7 @@ fn found(answer: Answer) -> Answer {
 
 /// A body of another length than is said. Over HTTP/1.1 what is too much follows behind the answer's end.
 fn lying(answer: Answer, says: u64, sends: u64, wire: Option<Excess>) -> Response<Flow> {
+    assert!(says > 0, "an answer of no length is over before its body");
     let start = answer.body.clone();
     let (left, excess) = match wire {
         Some(wire) if sends > says => (says, Some((wire, sends - says))),

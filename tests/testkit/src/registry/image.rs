@@ -100,7 +100,7 @@ impl Image {
         let mut entries = Vec::new();
         for platform in &self.platforms {
             let manifest = self.manifest(platform, &mut blobs);
-            entries.push(self.entry(&manifest, platform_of(platform)));
+            entries.push(self.entry(&manifest, &platform_of(platform)));
             children.push((self.manifest_type().to_owned(), manifest));
         }
         if !self.index {
@@ -110,7 +110,7 @@ impl Image {
         if self.attested {
             for subject in entries.clone() {
                 let manifest = self.attestation(&subject, &mut blobs);
-                let mut entry = self.entry(&manifest, json!({"architecture": "unknown", "os": "unknown"}));
+                let mut entry = self.entry(&manifest, &json!({"architecture": "unknown", "os": "unknown"}));
                 entry["annotations"] = json!({
                     "vnd.docker.reference.digest": subject["digest"],
                     "vnd.docker.reference.type": "attestation-manifest",
@@ -131,7 +131,7 @@ impl Image {
         if self.docker { DOCKER_MANIFEST } else { OCI_MANIFEST }
     }
 
-    fn entry(&self, manifest: &[u8], platform: Value) -> Value {
+    fn entry(&self, manifest: &[u8], platform: &Value) -> Value {
         let media_type = self.manifest_type();
         json!({"mediaType": media_type, "digest": digest(manifest), "size": manifest.len(), "platform": platform})
     }

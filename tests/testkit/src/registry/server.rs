@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::service::service_fn;
@@ -99,7 +99,7 @@ impl State {
         let (may_pass, authorized) = (judged.is_ok(), authorization.is_some());
         let occasion = Occasion { route: request.target.route(&request.method), may_pass, authorized };
         let behaviour = self.behaviours().take(occasion);
-        let honest = judged.map_or_else(|refusal| refusal, |()| answer(self, &request));
+        let honest = judged.map_or_else(|refusal| *refusal, |()| answer(self, &request));
         let response = match behaviour {
             Some((behaviour, turn)) => hostile::perform(&behaviour, turn, &request, honest).await?,
             None => honest.send(),
@@ -117,7 +117,7 @@ impl State {
         let query = head.uri.query().unwrap_or_default();
         // Nothing but a form that is posted is of interest.
         let body = match head.method {
-            Method::POST => Limited::new(body, MOST_OF_A_BODY).collect().await.map(|body| body.to_bytes()),
+            Method::POST => Limited::new(body, MOST_OF_A_BODY).collect().await.map(Collected::to_bytes),
             _ => Ok(bytes::Bytes::new()),
         };
         let body = body.map_or_else(|_| String::new(), |body| String::from_utf8_lossy(&body).into_owned());

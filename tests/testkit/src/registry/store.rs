@@ -12,7 +12,7 @@ use super::image::OCI_MANIFEST;
 #[must_use]
 pub fn digest(bytes: impl AsRef<[u8]>) -> String {
     let hash = hash(&SHA256, bytes.as_ref());
-    format!("sha256:{}", hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!("sha256:{}", hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
 }
 
 /// A manifest or index, as it was put.

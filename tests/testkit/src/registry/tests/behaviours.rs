@@ -239,3 +239,28 @@ async fn head_never_has_a_body_whatever_the_behaviour() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_is_sent_without_end_takes_no_memory_here() {
+    let (registry, _) = behaving(Behaviour::EndlessBody).await;
+    let mut unread = Vec::new();
+    let before = resident();
+    for client in [clients(), clients(), clients(), clients()].concat() {
+        unread.push(client.get(registry.url() + APP).send().await.unwrap());
+    }
+    registry.on(Route::Manifest, Behaviour::LyingLength { says: 256 << 20, sends: 256 << 20 });
+    for client in clients() {
+        let response = client.get(registry.url() + APP).send().await.unwrap();
+        assert_eq!(read(response, 256 << 20).await, (256 << 20, true));
+    }
+    // The client's windows and the other tests of this process are in it too.
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes");
+}
+
+/// Of this process.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
