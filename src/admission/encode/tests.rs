@@ -116,9 +116,10 @@ fn only_a_refusal_whose_every_cause_may_pass_asks_to_be_tried_again() {
     let outage = || Denial { reason: Reason::RegistryUnavailable, ..web() };
     for reason in Reason::ALL {
         let alone = sent(&refusing(vec![Denial { reason, ..web() }]));
-        let (code, status, details) = match reason.retriable() {
-            true => (503, "ServiceUnavailable", json!({"retryAfterSeconds": 1})),
-            false => (403, "Forbidden", Value::Null),
+        let (code, status, details) = if reason.retriable() {
+            (503, "ServiceUnavailable", json!({"retryAfterSeconds": 1}))
+        } else {
+            (403, "Forbidden", Value::Null)
         };
         let told = &alone["response"]["status"];
         assert_eq!((&told["code"], &told["reason"], &told["details"]), (&json!(code), &json!(status), &details));

@@ -127,14 +127,14 @@ async fn no_credential_is_ever_written_anywhere() {
         program.client().review(&review).await
     };
     let image = named(&registry, "acme/web:v1");
-    let mut told = String::new();
+    let mut told = Vec::new();
     for (secret, name) in [("alice", &image), ("bob", &image), ("alice", &named(&registry, "acme/absent:v1"))] {
-        told += &format!("{:?}", ask(secret, name).await);
+        told.push(format!("{:?}", ask(secret, name).await));
     }
     registry.on(Route::Any, pratique_testkit::Behaviour::EchoAuthorization { status: 403 });
-    told += &format!("{:?}", ask("alice", &named(&registry, "acme/echo:v1")).await);
-    told += &program.log();
-    told += &program.client().metrics().await;
+    told.push(format!("{:?}", ask("alice", &named(&registry, "acme/echo:v1")).await));
+    told.extend([program.log(), program.client().metrics().await]);
+    let told = told.concat();
     assert!(told.contains("image-inaccessible") && told.contains("pratique_registry_requests_total"), "{told}");
     let mut handed_in = registry.authorizations();
     assert!(
