@@ -9,10 +9,16 @@
 # apt-get where CI is set and we are root or may become root by sudo.
 #
 #   PRATIQUE_REAL_PARTS=DIR           where they are kept (default: ~/.cache/pratique-real-parts)
+#
+# Another one: a folder NAME with go.mod and tools.go like those of crane, and a line at the end of this file. Each has a
+# module of its own, because their dependencies do not agree.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
 
-readonly folder=${PRATIQUE_REAL_PARTS:-${XDG_CACHE_HOME:-$HOME/.cache}/pratique-real-parts}
+folder=${PRATIQUE_REAL_PARTS:-${XDG_CACHE_HOME:-$HOME/.cache}/pratique-real-parts}
+mkdir -p "$folder"
+folder=$(cd "$folder" && pwd)
+readonly folder
+cd "$(dirname "${BASH_SOURCE[0]}")"
 
 say() {
     printf 'real-parts: %s\n' "$1" >&2
@@ -57,7 +63,6 @@ install() {
     } >&2 || fail "apt-get could not install ${missing[*]}: see above"
 }
 
-mkdir -p "$folder"
 install docker-registry skopeo
 build registry
 build crane

@@ -5,13 +5,13 @@ use crate::image::{Format, Layout};
 use crate::parts::Client;
 use crate::server::{Kind, Server};
 
-/// The name resolves to the digest, by tag, by digest, and by both.
-fn assert_resolves(cluster: &Cluster, repository: &str, tag: &str, digest: &str) {
-    for image in
-        [format!("{repository}:{tag}"), format!("{repository}@{digest}"), format!("{repository}:{tag}@{digest}")]
-    {
+/// The name resolves to the digest, by tag, by digest, and by both; and by digest, it is this registry that was asked.
+fn assert_resolves(cluster: &Cluster, server: &Server, repository: &str, tag: &str, digest: &str) {
+    let name = format!("{}/{repository}", server.host());
+    for image in [format!("{name}:{tag}"), format!("{name}@{digest}"), format!("{name}:{tag}@{digest}")] {
         cluster.check(&image).is(digest);
     }
+    server.has_sent(repository, digest);
 }
 
 #[test]
@@ -21,11 +21,10 @@ fn what_crane_pushed_resolves_to_its_digest() {
         let (server, client, cluster) = (Server::open(kind), Client::new(), Cluster::new());
         for format in Format::ALL {
             for layout in [Layout::image(format, "crane"), Layout::index(format, "crane")] {
-                let repository = format!("{}/acme/shop", server.host());
-                let tagged = format!("{repository}:v1");
+                let tagged = format!("{}/acme/shop:v1", server.host());
                 client.crane(&["push", &layout.argument(), &tagged]);
                 assert_eq!(client.crane(&["digest", &tagged]), layout.digest, "{kind:?} {format:?}");
-                assert_resolves(&cluster, &repository, "v1", &layout.digest);
+                assert_resolves(&cluster, &server, "acme/shop", "v1", &layout.digest);
             }
         }
     }
@@ -36,21 +35,21 @@ fn what_crane_pushed_resolves_to_its_digest() {
 fn what_skopeo_copied_resolves_to_its_digest() {
     for kind in Kind::ALL {
         let (server, client, cluster) = (Server::open(kind), Client::new(), Cluster::new());
-        let repository = format!("{}/acme/deep/shop", server.host());
+        let repository = "acme/deep/shop";
         let layouts = [Layout::image(Format::Oci, "skopeo"), Layout::index(Format::Oci, "skopeo")];
         for layout in &layouts {
-            let tagged = format!("{repository}:v1");
+            let tagged = format!("{}/{repository}:v1", server.host());
             client.skopeo_push(layout.path(), &tagged, &["--all"]);
             assert_eq!(client.skopeo_digest(&tagged), layout.digest, "{kind:?}");
-            assert_resolves(&cluster, &repository, "v1", &layout.digest);
+            assert_resolves(&cluster, &server, repository, "v1", &layout.digest);
         }
         // Made over into docker's media types on the way: other bytes, another digest.
         for (layout, tag) in layouts.iter().zip(["image", "list"]) {
-            let tagged = format!("{repository}:{tag}");
+            let tagged = format!("{}/{repository}:{tag}", server.host());
             client.skopeo_push(layout.path(), &tagged, &["--all", "--format", "v2s2"]);
             let digest = client.skopeo_digest(&tagged);
             assert_ne!(digest, layout.digest, "{kind:?}");
-            assert_resolves(&cluster, &repository, tag, &digest);
+            assert_resolves(&cluster, &server, repository, tag, &digest);
         }
     }
 }
@@ -60,8 +59,7 @@ fn what_skopeo_copied_resolves_to_its_digest() {
 fn what_crane_put_together_itself_resolves_to_the_digest_that_it_says() {
     for kind in Kind::ALL {
         let (server, client, cluster) = (Server::open(kind), Client::new(), Cluster::new());
-        let repository = format!("{}/shop", server.host());
-        let name = |tag: &str| format!("{repository}:{tag}");
+        let name = |tag: &str| format!("{}/shop:{tag}", server.host());
         // Neither states a platform in its configuration; docker's media types, then OCI's.
         client.crane(&["append", "-t", &name("docker")]);
         client.crane(&["append", "--oci-empty-base", "-t", &name("oci")]);
@@ -69,7 +67,7 @@ fn what_crane_put_together_itself_resolves_to_the_digest_that_it_says() {
             client.crane(&["index", "append", base, "-m", &name("docker"), "-m", &name("oci"), "-t", &name(tag)]);
         }
         for tag in ["docker", "oci", "index", "list"] {
-            assert_resolves(&cluster, &repository, tag, &client.crane(&["digest", &name(tag)]));
+            assert_resolves(&cluster, &server, "shop", tag, &client.crane(&["digest", &name(tag)]));
         }
     }
 }
@@ -87,6 +85,7 @@ fn a_tag_that_was_pushed_again_is_what_it_is_now_and_the_old_digest_is_still_the
         client.crane(&["push", &new.argument(), &tagged]);
         cluster.check(&tagged).is(&new.digest);
         cluster.check(&format!("{repository}@{}", old.digest)).is(&old.digest);
+        server.has_sent("acme/shop", &old.digest);
         let answers = cluster.check_all(&[&tagged, &format!("{tagged}@{}", old.digest)]);
         answers[0].is(&new.digest);
         answers[1].is(&old.digest);

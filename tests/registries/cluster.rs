@@ -11,14 +11,13 @@ use crate::parts::run_in;
 use crate::server::{PASSWORD, encoded};
 
 /// Settings, policy, `hosts.toml` files and credentials.
-pub struct Cluster {
+pub(crate) struct Cluster {
     files: Directory,
     manifests: Directory,
 }
 
 /// What `check` says of one image.
-#[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     code: Option<i32>,
     image: Value,
     stderr: String,
@@ -26,7 +25,7 @@ pub struct Answer {
 
 impl Cluster {
     /// A policy that demands of every image to have a digest, and that its tag has kept it; nothing else set up.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (files, manifests) = (Directory::new(), Directory::new());
         fs::create_dir(files.path().join("hosts")).expect("a folder in our own folder can be made");
         files.write("docker.json", "{}");
@@ -41,7 +40,7 @@ impl Cluster {
     }
 
     /// containerd's `hosts.toml` for a registry.
-    pub fn hosts(self, registry: &str, toml: &str) -> Self {
+    pub(crate) fn hosts(self, registry: &str, toml: &str) -> Self {
         let folder = self.files.path().join("hosts").join(registry);
         fs::create_dir_all(&folder).expect("a folder in our own folder can be made");
         fs::write(folder.join("hosts.toml"), toml).expect("and a file in it");
@@ -49,25 +48,25 @@ impl Cluster {
     }
 
     /// Trusts an authority (PEM) on the registry itself.
-    pub fn trusting(self, registry: &str, authority: &str) -> Self {
+    pub(crate) fn trusting(self, registry: &str, authority: &str) -> Self {
         let file = self.authority(registry, authority);
         self.hosts(registry, &format!("server = \"https://{registry}\"\nca = \"{file}\"\n"))
     }
 
     /// Writes an authority (PEM) down; returns the path.
-    pub fn authority(&self, registry: &str, authority: &str) -> String {
+    pub(crate) fn authority(&self, registry: &str, authority: &str) -> String {
         let name = format!("{}.crt", registry.replace(':', "-"));
         self.files.write(&name, authority);
         self.files.file(&name)
     }
 
-    pub fn docker_config(self, json: &str) -> Self {
+    pub(crate) fn docker_config(self, json: &str) -> Self {
         self.files.write("docker.json", json);
         self
     }
 
     /// A program that is found on the PATH: `docker-credential-<name>`, a shell script.
-    pub fn helper(self, name: &str, script: &str) -> Self {
+    pub(crate) fn helper(self, name: &str, script: &str) -> Self {
         let name = format!("docker-credential-{name}");
         self.files.write(&name, &format!("#!/bin/sh\n{script}"));
         let executable = fs::Permissions::from_mode(0o755);
@@ -76,18 +75,17 @@ impl Cluster {
     }
 
     /// The text of a file that a helper wrote beside itself; empty where it did not.
-    pub fn written(&self, name: &str) -> String {
+    pub(crate) fn written(&self, name: &str) -> String {
         fs::read_to_string(self.files.path().join(name)).unwrap_or_default()
     }
 
     /// Judges one image.
-    pub fn check(&self, image: &str) -> Answer {
-        let [answer] = <[Answer; 1]>::try_from(self.check_all(&[image])).expect("one image has one answer");
-        answer
+    pub(crate) fn check(&self, image: &str) -> Answer {
+        self.check_all(&[image]).pop().expect("an image has an answer")
     }
 
     /// Judges images in one run. Whatever comes of it, it never tells a password.
-    pub fn check_all(&self, images: &[&str]) -> Vec<Answer> {
+    pub(crate) fn check_all(&self, images: &[&str]) -> Vec<Answer> {
         let path = std::env::var("PATH").expect("there is a PATH");
         let settings = format!("PATH={}:{path}", self.files.path().display());
         let (config, manifests) = (self.files.file("settings.yaml"), self.manifests.path().display().to_string());
@@ -113,22 +111,40 @@ impl Cluster {
 impl Answer {
     /// It is admitted, and has this digest.
     #[track_caller]
-    pub fn is(&self, digest: &str) {
-        assert_eq!(self.image["verdict"], "admitted", "{self:?}");
-        assert_eq!((&self.image["digest"], self.code), (&Value::from(digest), Some(0)), "{self:?}");
+    pub(crate) fn is(&self, digest: &str) {
+        let found = (&self.image["verdict"], &self.image["digest"], self.code);
+        assert_eq!(found, (&Value::from("admitted"), &Value::from(digest), Some(0)), "{}", self.shown());
     }
 
-    /// It is not admitted, for this reason alone, and nothing is said of a digest.
+    /// It is refused, for this reason alone; returns in which words.
     #[track_caller]
-    pub fn is_refused(&self, verdict: &str, reason: &str) -> &str {
-        let denials = self.image["denials"].as_array().unwrap_or_else(|| panic!("no denials: {self:?}"));
+    pub(crate) fn is_refused(&self, reason: &str) -> &str {
+        self.has_verdict("refused", 1);
+        self.only_message(reason)
+    }
+
+    /// Nobody could tell, for this reason alone; returns in which words.
+    #[track_caller]
+    pub(crate) fn is_undetermined(&self, reason: &str) -> &str {
+        self.has_verdict("undetermined", 2);
+        self.only_message(reason)
+    }
+
+    #[track_caller]
+    fn has_verdict(&self, verdict: &str, code: i32) {
+        let found = (&self.image["verdict"], &self.image["digest"], self.code);
+        assert_eq!(found, (&Value::from(verdict), &Value::Null, Some(code)), "{}", self.shown());
+    }
+
+    #[track_caller]
+    fn only_message(&self, reason: &str) -> &str {
+        let denials = self.image["denials"].as_array().expect("an image has denials");
         let reasons: Vec<&Value> = denials.iter().map(|denial| &denial["reason"]).collect();
-        assert_eq!((reasons, &self.image["verdict"]), (vec![&Value::from(reason)], &Value::from(verdict)), "{self:?}");
-        assert_eq!(self.code, Some(if verdict == "refused" { 1 } else { 2 }), "{self:?}");
+        assert_eq!(reasons, [reason], "{}", self.shown());
         denials[0]["message"].as_str().expect("a denial has a message")
     }
 
-    pub fn is_not_admitted(&self) -> bool {
-        self.image["verdict"] != "admitted" && self.code != Some(0)
+    fn shown(&self) -> String {
+        format!("{:#}\n{}", self.image, self.stderr)
     }
 }

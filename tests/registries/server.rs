@@ -16,15 +16,15 @@ use tokio::net::TcpSocket;
 
 use crate::parts::built;
 
-pub const USER: &str = "shop";
+pub(crate) const USER: &str = "shop";
 /// Opens the registries of these tests, which last a second, and nothing else.
-pub const PASSWORD: &str = "throw-away";
+pub(crate) const PASSWORD: &str = "throw-away";
 /// [`USER`] and [`PASSWORD`] as htpasswd has them (bcrypt).
 const HTPASSWD: &str = "shop:$2b$04$GhOdliwi/By1ke9UNFQaVeMx.KA4J9CdTEJoVnBfnEWb4ZaZrfgli\n";
 
 /// Whose registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// CNCF Distribution 3.
     Registry,
     /// Distribution 2.8, as Debian packages it.
@@ -32,9 +32,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 2] = [Self::Registry, Self::DockerRegistry];
+    pub(crate) const ALL: [Self; 2] = [Self::Registry, Self::DockerRegistry];
 
-    pub fn other(self) -> Self {
+    pub(crate) fn other(self) -> Self {
         match self {
             Self::Registry => Self::DockerRegistry,
             Self::DockerRegistry => Self::Registry,
@@ -51,7 +51,7 @@ impl Kind {
 
 /// How it is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub(crate) enum Door {
     /// Plain HTTP, for everybody.
     Open,
     /// Plain HTTP, for [`USER`] alone.
@@ -79,7 +79,7 @@ impl Door {
 }
 
 /// It runs until it is stopped or dropped, and forgets all that it had.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     address: SocketAddr,
     authority: Option<String>,
@@ -89,38 +89,40 @@ pub struct Server {
 }
 
 /// Where a registry was that is gone: nobody answers there for as long as this is held.
-pub struct Gone {
-    /// Every request that it was sent, a line each.
-    pub requests: String,
+pub(crate) struct Gone {
+    /// Every request of Pratique that it got, a line each.
+    pub(crate) requests: String,
     _port: TcpSocket,
 }
 
 impl Server {
-    pub fn open(kind: Kind) -> Self {
+    pub(crate) fn open(kind: Kind) -> Self {
         Self::start(kind, Door::Open, "")
     }
 
-    pub fn behind(kind: Kind, door: Door) -> Self {
+    pub(crate) fn behind(kind: Kind, door: Door) -> Self {
         Self::start(kind, door, "")
     }
 
     /// A pull-through cache of another that is open.
-    pub fn cache_of(kind: Kind, origin: &Self) -> Self {
+    pub(crate) fn cache_of(kind: Kind, origin: &Self) -> Self {
         Self::start(kind, Door::Open, &format!("proxy: {{remoteurl: \"http://{}\"}}\n", origin.address))
     }
 
     fn start(kind: Kind, door: Door, more: &str) -> Self {
         let files = Directory::new();
         let (tls, authority) = if door.is_tls() { certificate(&files) } else { (String::new(), None) };
-        let mut settings = format!(
-            "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
-             http: {{addr: \"127.0.0.1:0\"{tls}}}\n{more}",
-            files.file("storage"),
-        );
-        if door.asks_for_a_password() {
+        let auth = if door.asks_for_a_password() {
             files.write("htpasswd", HTPASSWD);
-            settings += &format!("auth: {{htpasswd: {{realm: pratique, path: {}}}}}\n", files.file("htpasswd"));
-        }
+            format!("auth: {{htpasswd: {{realm: pratique, path: {}}}}}\n", files.file("htpasswd"))
+        } else {
+            String::new()
+        };
+        let storage = files.file("storage");
+        let settings = format!(
+            "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {storage}}}}}\n\
+             http: {{addr: \"127.0.0.1:0\"{tls}}}\n{auth}{more}"
+        );
         files.write("settings.yaml", &settings);
         let mut child = Command::new(kind.program())
             .args(["serve", &files.file("settings.yaml")])
@@ -157,23 +159,34 @@ impl Server {
     }
 
     /// Host and port: the registry in the names of its images.
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let scheme = if self.authority.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
     /// Who issued its certificate, in PEM.
-    pub fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         self.authority.as_deref().expect("only one with TLS is asked")
     }
 
     /// A docker config with this password for it.
-    pub fn docker_config(&self, password: &str) -> String {
+    pub(crate) fn docker_config(&self, password: &str) -> String {
         json!({"auths": {self.host(): {"auth": encoded(password)}}}).to_string()
+    }
+
+    /// Waits until the log tells that we were sent this manifest.
+    #[track_caller]
+    pub(crate) fn has_sent(&self, repository: &str, digest: &str) {
+        let asked = format!("/v2/{repository}/manifests/{digest}");
+        let started = Instant::now();
+        while !ours(&self.log()).any(|line| line.contains(&asked) && line.contains("\" 200 ")) {
+            assert!(started.elapsed() < PATIENCE, "{asked} was not sent:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn log(&self) -> String {
@@ -181,7 +194,7 @@ impl Server {
     }
 
     /// Ends it, and keeps its port from everybody else.
-    pub fn stop(mut self) -> Gone {
+    pub(crate) fn stop(mut self) -> Gone {
         self.end();
         for reader in self.readers.drain(..) {
             reader.join().expect("the reader does not panic");
@@ -208,8 +221,13 @@ impl Drop for Server {
 }
 
 /// The user and a password as HTTP's Basic and docker configs have them.
-pub fn encoded(password: &str) -> String {
+pub(crate) fn encoded(password: &str) -> String {
     STANDARD.encode(format!("{USER}:{password}"))
+}
+
+/// The requests of Pratique in a log, which name who asked.
+fn ours(log: &str) -> impl Iterator<Item = &str> {
+    log.lines().filter(|line| line.contains(" HTTP/") && line.contains("\"pratique/"))
 }
 
 fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> JoinHandle<()> {
