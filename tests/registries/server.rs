@@ -202,8 +202,14 @@ impl Server {
         let port = TcpSocket::new_v4().expect("there is a socket");
         port.set_reuseaddr(true).expect("a socket can be told so");
         port.bind(self.address).expect("the port of what has ended is free");
-        let requests =
-            self.log().lines().filter(|line| line.contains(" HTTP/")).map(|line| format!("{line}\n")).collect();
+        let requests = ours(&self.log())
+            .map(|line| {
+                format!(
+                    "{line}
+"
+                )
+            })
+            .collect();
         Gone { requests, _port: port }
     }
 
