@@ -1,5 +1,7 @@
 //! Images for everybody, over plain HTTP on loopback.
 
+use pratique_testkit::Directory;
+
 use crate::cluster::Cluster;
 use crate::image::{Format, Layout};
 use crate::parts::Client;
@@ -60,9 +62,12 @@ fn what_crane_put_together_itself_resolves_to_the_digest_that_it_says() {
     for kind in Kind::ALL {
         let (server, client, cluster) = (Server::open(kind), Client::new(), Cluster::new());
         let name = |tag: &str| format!("{}/shop:{tag}", server.host());
+        let files = Directory::new();
+        files.write("empty.tar", &"\0".repeat(1024));
+        let layer = files.file("empty.tar");
         // Neither states a platform in its configuration; docker's media types, then OCI's.
-        client.crane(&["append", "-t", &name("docker")]);
-        client.crane(&["append", "--oci-empty-base", "-t", &name("oci")]);
+        client.crane(&["append", "-f", &layer, "-t", &name("docker")]);
+        client.crane(&["append", "--oci-empty-base", "-f", &layer, "-t", &name("oci")]);
         for (tag, base) in [("index", "--docker-empty-base=false"), ("list", "--docker-empty-base")] {
             client.crane(&["index", "append", base, "-m", &name("docker"), "-m", &name("oci"), "-t", &name(tag)]);
         }

@@ -28,6 +28,7 @@
 #![expect(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod anonymous;
+mod authority;
 mod cluster;
 mod image;
 mod mirrors;
@@ -35,6 +36,7 @@ mod missing;
 mod parts;
 mod private;
 mod server;
+mod tokens;
 
 /// The real program under test.
 const PRATIQUE: &str = env!("CARGO_BIN_EXE_pratique");

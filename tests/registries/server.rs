@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pratique_testkit::{Directory, PATIENCE};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::json;
 use tokio::net::TcpSocket;
 
+use crate::authority::Authority;
 use crate::parts::built;
+use crate::tokens::TokenService;
 
 pub(crate) const USER: &str = "shop";
 /// Opens the registries of these tests, which last a second, and nothing else.
@@ -97,21 +98,27 @@ pub(crate) struct Gone {
 
 impl Server {
     pub(crate) fn open(kind: Kind) -> Self {
-        Self::start(kind, Door::Open, "")
+        Self::start(kind, Door::Open, None, "")
     }
 
     pub(crate) fn behind(kind: Kind, door: Door) -> Self {
-        Self::start(kind, door, "")
+        let authority = door.is_tls().then(Authority::new);
+        Self::start(kind, door, authority.as_ref(), "")
     }
 
     /// A pull-through cache of another that is open.
     pub(crate) fn cache_of(kind: Kind, origin: &Self) -> Self {
-        Self::start(kind, Door::Open, &format!("proxy: {{remoteurl: \"http://{}\"}}\n", origin.address))
+        Self::start(kind, Door::Open, None, &format!("proxy: {{remoteurl: \"http://{}\"}}\n", origin.address))
     }
 
-    fn start(kind: Kind, door: Door, more: &str) -> Self {
+    /// TLS, for whoever has a token of the service.
+    pub(crate) fn behind_tokens(kind: Kind, service: &TokenService) -> Self {
+        Self::start(kind, Door::Tls, Some(service.authority()), &service.settings())
+    }
+
+    fn start(kind: Kind, door: Door, authority: Option<&Authority>, more: &str) -> Self {
         let files = Directory::new();
-        let (tls, authority) = if door.is_tls() { certificate(&files) } else { (String::new(), None) };
+        let tls = authority.map(|authority| certificate(authority, &files)).unwrap_or_default();
         let auth = if door.asks_for_a_password() {
             files.write("htpasswd", HTPASSWD);
             format!("auth: {{htpasswd: {{realm: pratique, path: {}}}}}\n", files.file("htpasswd"))
@@ -137,6 +144,7 @@ impl Server {
             collect(child.stderr.take().expect("standard error is piped"), &log),
         ];
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let authority = authority.map(|authority| authority.pem().to_owned());
         let mut server = Self { child, address, authority, log, readers, _files: files };
         let port = server.port();
         server.address.set_port(port);
@@ -247,19 +255,10 @@ fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> Join
     })
 }
 
-/// Makes an authority and a certificate by it; returns how the settings name that, and the authority in PEM.
-fn certificate(files: &Directory) -> (String, Option<String>) {
-    let key = || KeyPair::generate().expect("a key can be made");
-    let mut authority = CertificateParams::new(Vec::new()).expect("no names are well-formed");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = key();
-    let trusted = authority.self_signed(&authority_key).expect("an authority can be made").pem();
-    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address is a name");
-    let leaf_key = key();
-    let issued =
-        leaf.signed_by(&leaf_key, &Issuer::new(authority, authority_key)).expect("a certificate can be issued");
+/// Writes a certificate down; returns how the settings name it.
+fn certificate(authority: &Authority, files: &Directory) -> String {
+    let (issued, key) = authority.issue();
     files.write("tls.crt", &issued.pem());
-    files.write("tls.key", &leaf_key.serialize_pem());
-    let tls = format!(", tls: {{certificate: {}, key: {}}}", files.file("tls.crt"), files.file("tls.key"));
-    (tls, Some(trusted))
+    files.write("tls.key", &key.serialize_pem());
+    format!(", tls: {{certificate: {}, key: {}}}", files.file("tls.crt"), files.file("tls.key"))
 }
