@@ -19,11 +19,12 @@
 //! | with `?ns=<registry>` | the answer without it | the same |
 //! | with `Accept-Encoding: gzip` | the plain bytes | the same |
 //! | without a credential, with a wrong one, or with a bearer token, where htpasswd is on | 401 JSON `UNAUTHORIZED`, `Www-Authenticate: Basic realm="..."`; a missing repository too | the same |
+//! | the same, where tokens are on | 401 JSON `UNAUTHORIZED`, `Www-Authenticate: Bearer realm="...",service="...",scope="repository:<name>:pull"`, with `,error="invalid_token"` after a malformed token; the scope is not there for `/v2/` | the same |
 //! | over HTTP where it speaks TLS | HTTP/1.0 400 in plain text, `Client sent an HTTP request to an HTTPS server.` | the same |
 //! | over TLS | HTTP/2 where the client offers it | the same |
 //!
 //! crane (`index append`) adds entries without `platform` where the image's configuration states none, and states an
-//! `artifactType` for each entry.
+//! `artifactType` for each entry. It asks no token service at an address of the machine that it runs on.
 
 #![expect(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
