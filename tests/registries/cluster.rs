@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pratique_testkit::Directory;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::PRATIQUE;
 use crate::parts::run_in;
@@ -79,19 +81,42 @@ impl Cluster {
         fs::read_to_string(self.files.path().join(name)).unwrap_or_default()
     }
 
+    /// A pull secret.
+    pub(crate) fn secret(self, namespace: &str, name: &str, docker_config: &str) -> Self {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+            "metadata": {"namespace": namespace, "name": name},
+            "data": {".dockerconfigjson": STANDARD.encode(docker_config)}});
+        self.manifests.write(&format!("secret-{namespace}-{name}.json"), &secret.to_string());
+        self
+    }
+
+    /// Judges a Pod with one image, and a pull secret where it names one.
+    pub(crate) fn check_pod(&self, namespace: &str, image: &str, pull_secret: Option<&str>) -> Answer {
+        let secrets: Vec<Value> = pull_secret.iter().map(|name| json!({"name": name})).collect();
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": namespace, "name": "web"},
+            "spec": {"containers": [{"name": "web", "image": image}], "imagePullSecrets": secrets}});
+        self.files.write("pod.json", &pod.to_string());
+        self.judge(&["-f", &self.files.file("pod.json")]).pop().expect("an image has an answer")
+    }
+
     /// Judges one image.
     pub(crate) fn check(&self, image: &str) -> Answer {
         self.check_all(&[image]).pop().expect("an image has an answer")
     }
 
-    /// Judges images in one run. Whatever comes of it, it never tells a password.
+    /// Judges images in one run.
     pub(crate) fn check_all(&self, images: &[&str]) -> Vec<Answer> {
+        self.judge(images)
+    }
+
+    /// Whatever comes of it, it never tells a password.
+    fn judge(&self, what: &[&str]) -> Vec<Answer> {
         let path = std::env::var("PATH").expect("there is a PATH");
         let settings = format!("PATH={}:{path}", self.files.path().display());
         let (config, manifests) = (self.files.file("settings.yaml"), self.manifests.path().display().to_string());
         let mut command = vec![PRATIQUE, "check", "-o", "json", "--config", &config, "--manifests", &manifests];
         command.extend(["--policy", "real"]);
-        command.extend(images);
+        command.extend(what);
         let outcome = run_in(&[settings], &command);
         for secret in [PASSWORD, &encoded(PASSWORD)] {
             assert!(
@@ -128,6 +153,13 @@ impl Answer {
     pub(crate) fn is_undetermined(&self, reason: &str) -> &str {
         self.has_verdict("undetermined", 2);
         self.only_message(reason)
+    }
+
+    /// It is not admitted, whatever the reason.
+    #[track_caller]
+    pub(crate) fn is_not_admitted(&self) {
+        assert_eq!(self.image["digest"], Value::Null, "{}", self.shown());
+        assert!(self.image["verdict"] != "admitted" && self.code != Some(0), "{}", self.shown());
     }
 
     #[track_caller]

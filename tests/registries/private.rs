@@ -139,3 +139,42 @@ fn no_password_of_the_docker_config_goes_over_plain_http() {
         Cluster::new().hosts(&server.host(), &toml).check(&image).is(&layout.digest);
     }
 }
+
+#[test]
+#[ignore = "needs real registries: .ci/run registries"]
+fn a_pull_secret_opens_for_the_pods_of_its_namespace_that_name_it() {
+    for kind in Kind::ALL {
+        let private = Private::new(kind);
+        let (image, digest) = &private.index;
+        let config = private.server.docker_config(PASSWORD);
+        let cluster = private.cluster().secret("shop", "pull", &config);
+        cluster.check_pod("shop", image, Some("pull")).is(digest);
+        for (namespace, secret) in [("shop", None), ("shop", Some("other")), ("bank", Some("pull"))] {
+            cluster.check_pod(namespace, image, secret).is_undetermined("image-inaccessible");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs real registries: .ci/run registries"]
+fn the_password_goes_to_the_registry_itself_as_a_host_of_its_own_and_to_nobody_unverified() {
+    for kind in Kind::ALL {
+        let private = Private::new(kind);
+        let (host, url) = (private.server.host(), private.server.url());
+        let with = |settings: &dyn Fn(&Cluster) -> String| {
+            let cluster = Cluster::new().docker_config(&private.server.docker_config(PASSWORD));
+            let settings = settings(&cluster);
+            cluster.hosts(&host, &format!("server = \"{url}\"\n[host.\"{url}\"]\n{settings}"))
+        };
+        let authority = |cluster: &Cluster| cluster.authority(&host, private.server.authority());
+        private.assert_opens(&with(&|cluster| format!("ca = \"{}\"\n", authority(cluster))));
+        with(&|_| "skip_verify = true\n".to_owned()).check(&private.index.0).is_not_admitted();
+
+        let open = Server::behind(kind, Door::Tls);
+        let layout = Layout::image(Format::Oci, "unverified");
+        let image = format!("{}/acme/shop:v1", open.host());
+        Client::known("{}", open.authority()).crane(&["push", &layout.argument(), &image]);
+        let toml = format!("server = \"{}\"\nskip_verify = true\n", open.url());
+        Cluster::new().hosts(&open.host(), &toml).check(&image).is(&layout.digest);
+    }
+}
