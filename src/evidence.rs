@@ -43,27 +43,13 @@ impl Evidence {
     pub async fn gather(&self, plan: &Plan<'_>, deadline: Deadline) -> Facts {
         let facts = plan.wants.iter().map(|want| deadline.within(want.wait, &self.budget, self.look_up(want)));
         let facts = join_all(facts).await.into_iter();
-        Facts {
-            images: facts
-                .map(|facts| {
-                    facts.unwrap_or(ImageFacts {
-                        resolved: Fact::Pending,
-                        recorded: Fact::Pending,
-                        admitted: Fact::Pending,
-                    })
-                })
-                .collect(),
-        }
+        Facts { images: facts.map(|facts| facts.unwrap_or(ImageFacts { resolved: Fact::Pending, recorded: Fact::Pending, admitted: Fact::Pending })).collect() }
     }
 
     /// One want. Each room that can say something about an image answers here.
     #[expect(clippy::unused_async, reason = "the records are in memory; rooms that ask registries are not")]
     async fn look_up(&self, want: &Want<'_>) -> ImageFacts {
-        ImageFacts {
-            resolved: Fact::Pending,
-            recorded: Fact::Pending,
-            admitted: self.store.admitted(want.namespace, want.digest, Timestamp::now()),
-        }
+        ImageFacts { resolved: Fact::Pending, recorded: Fact::Pending, admitted: self.store.admitted(want.namespace, want.digest, Timestamp::now()) }
     }
 
     /// Keeps what an admission showed.

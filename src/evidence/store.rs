@@ -16,7 +16,7 @@ use moka::sync::Cache;
 use prometheus::{IntCounterVec, Opts, Registry};
 use tokio::sync::watch;
 
-use crate::fact::{Admitted, Fact, Fault, Seen, Source, Trouble};
+use crate::fact::{Admitted, Fact, Fault, Trouble, Seen, Source};
 use crate::image::Digest;
 
 use super::budget::Budget;

@@ -35,10 +35,7 @@ impl fmt::Debug for Password {
 /// What is presented to a registry or its token service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Credential {
-    Basic {
-        username: Arc<str>,
-        password: Password,
-    },
+    Basic { username: Arc<str>, password: Password },
     /// An OAuth 2 refresh token: `identitytoken` of a docker config, or a helper's user `<token>`.
     IdentityToken(Password),
     /// A bearer token for the registry itself: `registrytoken`.
