@@ -1,4 +1,4 @@
-# The image of Pratique: one static binary and nothing else.
+# The image of Pratique: one static binary, the roots of public certificate authorities, and nothing else.
 #
 #   docker build -t ghcr.io/pratique-dev/pratique:0.1.0 .
 #
@@ -25,6 +25,8 @@ LABEL org.opencontainers.image.title="Pratique" \
       org.opencontainers.image.source="https://github.com/pratique-dev/pratique" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=builder --chown=0:0 --chmod=0555 /pratique /pratique
+# Whom registries' certificates are checked against; SSL_CERT_FILE names another file, hosts.toml adds to it.
+COPY --from=builder --chown=0:0 --chmod=0444 /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --chown=0:0 --chmod=0444 LICENSE /LICENSE
 # By number, because runAsNonRoot cannot judge a name.
 USER 65532:65532

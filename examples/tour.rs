@@ -1,10 +1,13 @@
 //! The quick start: `cargo run --example tour`.
 //!
 //! Starts the webhook in this process with three namespaces that ask different things of it, sends it AdmissionReviews as a
-//! real API server sent them, and shows what the person at the other end would see. It needs no cluster and no network, and
-//! ends with an error where an answer is not what it should be.
+//! real API server sent them, and shows what the person at the other end would see. Then a registry in this process has one
+//! of its tags moved, and goes away. It needs no cluster and no network, and ends with an error where an answer is not what
+//! it should be.
 
-use pratique_testkit::{Answer, Review, Webhook};
+use std::time::Duration;
+
+use pratique_testkit::{Answer, Image, Registry, Review, Webhook, eventually, pod, review};
 
 /// One scene: what somebody does, the review that the API server makes of it, and what must come of it.
 struct Scene {
@@ -22,6 +25,8 @@ enum Outcome {
     Warned(&'static str),
     Audited(&'static str),
 }
+
+const TEAM: &str = "rules:\n- {name: all, images: [\"**\"], tags: {deny: [latest], repointed: deny}}";
 
 const SCENES: [Scene; 8] = [
     Scene {
@@ -84,7 +89,13 @@ const SCENES: [Scene; 8] = [
 
 #[tokio::main]
 async fn main() -> Result<(), String> {
+    let registry = Registry::setup().start().await;
     let webhook = Webhook::setup()
+        .registry(&registry)
+        .policy("team", TEAM)
+        .namespace("team", &[("enforce", "team")])
+        // A minute otherwise, and nobody wants to wait here.
+        .budget(|budget| budget.tag_fresh = Duration::ZERO)
         .namespace("prod", &[("enforce", "restricted")])
         .namespace("dev", &[("warn", "baseline")])
         .namespace("legacy", &[("audit", "restricted")])
@@ -103,11 +114,75 @@ async fn main() -> Result<(), String> {
             wrong.push(scene.title);
         }
     }
+    wrong.extend(registry_scenes(&webhook, &registry).await);
     say("\nTry next: `pratique check --policy restricted nginx:1.27`, the same judgement in CI,");
     say(
         "and `pratique serve --manifests manifests/policies`, the webhook itself; the README has the way to a cluster.",
     );
     if wrong.is_empty() { Ok(()) } else { Err(format!("not as it should be: {}", wrong.join("; "))) }
+}
+
+/// What happens to one tag in a registry, seen from a namespace that does not let tags move.
+async fn registry_scenes(webhook: &Webhook, registry: &Registry) -> Vec<&'static str> {
+    say(&format!("\nA registry at {}, and a namespace `team` that refuses a tag which was moved since it was admitted:", registry.host()));
+    let image = format!("{}/team/shop:v1", registry.host());
+    let asked = review(&pod("shop").container("shop", &image)).in_namespace("team");
+    let mut wrong = Vec::new();
+    let mut expect = |title, right: bool| {
+        if !right {
+            wrong.push(title);
+        }
+    };
+    let number = SCENES.len();
+
+    let title = "A multi-platform image by its tag: the tag is resolved to a digest that is hashed here, and recorded";
+    let first = registry.push("team/shop", "v1", &Image::platforms(&["linux/amd64", "linux/arm64"]));
+    let answer = webhook.review(&asked).await;
+    tell(number + 1, title, &format!("kubectl run shop -n team --image={image}"), &answer);
+    say(&format!("   audit log: images.pratique.dev/digests: {}", annotation(&answer, "digests")));
+    expect(title, answer.allowed && annotation(&answer, "digests").contains(&first));
+
+    let title = "Somebody pushes another image to the same tag";
+    registry.push("team/shop", "v1", &Image::single().label("not what was admitted"));
+    let answer = refusal(webhook, &asked).await;
+    tell(number + 2, title, &format!("kubectl run shop -n team --image={image}"), &answer);
+    expect(title, answer.message.contains("tag-repointed"));
+
+    let title = "It is moved back, and then the registry is gone: what is known is still admitted, and the audit log says on what";
+    registry.point("team/shop", "v1", &first);
+    eventually("the tag is seen to be back", async || webhook.review(&asked).await.allowed).await;
+    registry.go_away();
+    let mut answer = webhook.review(&asked).await;
+    eventually("the registry is seen to be gone", async || {
+        answer = webhook.review(&asked).await;
+        annotation(&answer, "basis") == "LastKnownGood"
+    })
+    .await;
+    tell(number + 3, title, &format!("kubectl run shop -n team --image={image}"), &answer);
+    say(&format!("   audit log: images.pratique.dev/basis: {}", annotation(&answer, "basis")));
+    expect(title, answer.allowed);
+
+    let title = "An image that nobody has seen yet has to wait for the registry: kubectl itself tries again when it reads 503";
+    let new = format!("{}/team/new:v1", registry.host());
+    let answer = webhook.review(&review(&pod("new").container("new", &new)).in_namespace("team")).await;
+    tell(number + 4, title, &format!("kubectl run new -n team --image={new}"), &answer);
+    expect(title, answer.code == Some(503) && answer.retry_after == Some(1));
+    wrong
+}
+
+/// What is known is answered while it is asked again, so a change is seen a moment later.
+async fn refusal(webhook: &Webhook, asked: &Review) -> Answer {
+    let mut answer = webhook.review(asked).await;
+    eventually("the change is seen", async || {
+        answer = webhook.review(asked).await;
+        !answer.allowed
+    })
+    .await;
+    answer
+}
+
+fn annotation<'a>(answer: &'a Answer, key: &str) -> &'a str {
+    answer.annotations.get(key).map_or("", String::as_str)
 }
 
 impl Outcome {
@@ -125,14 +200,18 @@ impl Outcome {
 }
 
 fn show(number: usize, scene: &Scene, answer: &Answer) {
-    say(&format!("\n{number}. {}\n   $ {}", scene.title, scene.command));
-    for line in answer.as_kubectl().lines() {
-        say(&format!("   {line}"));
-    }
+    tell(number, scene.title, scene.command, answer);
     if matches!(scene.outcome, Outcome::Audited(_)) {
         for (key, value) in &answer.annotations {
             say(&format!("   audit log: images.pratique.dev/{key}: {value}"));
         }
+    }
+}
+
+fn tell(number: usize, title: &str, command: &str, answer: &Answer) {
+    say(&format!("\n{number}. {title}\n   $ {command}"));
+    for line in answer.as_kubectl().lines() {
+        say(&format!("   {line}"));
     }
 }
 

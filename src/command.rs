@@ -3,13 +3,18 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::admission::workload::Workloads;
 use crate::args::{Arguments, Command, Sources};
-use crate::config::Config;
+use crate::config::{self, Cache, Config, PullSecrets};
 use crate::evidence::Evidence;
 use crate::evidence::budget::Budget;
+use crate::evidence::cluster::pull_secrets::Usage;
 use crate::evidence::cluster::{self, Manifests};
+use crate::evidence::registry::credentials::ProviderPaths;
+use crate::evidence::registry::outbound::Surroundings;
+use crate::evidence::registry::{self, Registries};
 use crate::observe::Observe;
 use crate::observe::metrics::Metrics;
 use crate::policy::document::Mistake;
@@ -45,18 +50,10 @@ pub fn settings(path: Option<&Path>) -> Result<(Config, Vec<Mistake>), Vec<Mista
 
 /// Settings and manifests; the mistakes of both are told together.
 fn sources(sources: &Sources) -> Result<(Config, Manifests, Vec<Mistake>), Vec<Mistake>> {
-    let manifests = manifests(&sources.manifests);
-    match (settings(sources.config.as_deref()), manifests) {
-        (Ok((config, mut warnings)), Ok(mut manifests)) => {
-            warnings.append(&mut manifests.warnings);
-            Ok((config, manifests, warnings))
-        }
-        (Err(mut mistakes), Err(more)) => {
-            mistakes.extend(more);
-            Err(mistakes)
-        }
-        (Err(mistakes), Ok(_)) | (Ok(_), Err(mistakes)) => Err(mistakes),
-    }
+    let (settings, mut manifests) = both(settings(sources.config.as_deref()), manifests(&sources.manifests))?;
+    let (config, mut warnings) = settings;
+    warnings.append(&mut manifests.warnings);
+    Ok((config, manifests, warnings))
 }
 
 /// No paths: the built-in policies alone.
@@ -100,18 +97,71 @@ fn workloads(config: &Config) -> Workloads {
     Workloads::new(added.map(|its| (its.group.as_str(), its.kind.as_str(), its.pod_spec.as_str())))
 }
 
+/// How registries are reached, as the settings say; with warnings.
+fn registries(
+    config: &Config,
+    surroundings: Surroundings,
+    metrics: &prometheus::Registry,
+) -> Result<(Arc<Registries>, Vec<Mistake>), Vec<Mistake>> {
+    let config::Registries { hosts, docker_config, credential_providers, pull_secrets: _, realms, concurrency } =
+        &config.registries;
+    let providers = credential_providers.as_ref().map(|providers| {
+        let config::CredentialProviders { config, binaries } = providers;
+        ProviderPaths { config: config.clone(), binaries: binaries.clone() }
+    });
+    let settings = registry::Settings {
+        hosts: hosts.clone(),
+        docker_config: docker_config.clone(),
+        providers,
+        realms: realms.clone(),
+        concurrency: *concurrency,
+        surroundings,
+    };
+    let (registries, warnings) = Registries::new(settings, metrics)?;
+    Ok((Arc::new(registries), warnings))
+}
+
+/// Whether the process runs in a cluster: the kubelet tells every container so.
+fn surroundings() -> Surroundings {
+    match std::env::var_os("KUBERNETES_SERVICE_HOST") {
+        Some(_) => Surroundings::Cluster,
+        None => Surroundings::Alone,
+    }
+}
+
+/// The results of both, or the mistakes of both.
+fn both<A, B>(first: Result<A, Vec<Mistake>>, second: Result<B, Vec<Mistake>>) -> Result<(A, B), Vec<Mistake>> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (Err(mut mistakes), Err(more)) => {
+            mistakes.extend(more);
+            Err(mistakes)
+        }
+        (Err(mistakes), Ok(_)) | (Ok(_), Err(mistakes)) => Err(mistakes),
+    }
+}
+
 /// Everything that answers, wired up.
 fn review(
     config: &Config,
+    budget: Budget,
     policies: Policies,
     manifests: Manifests,
+    registries: Arc<Registries>,
     registry: &prometheus::Registry,
 ) -> Result<(Review, Unfinished, Metrics), prometheus::Error> {
     let metrics = Metrics::register(registry)?;
     metrics.policies(&policies);
-    let budget = Budget { memory: config.cache.memory, ..Budget::default() };
-    let evidence = Evidence::new(budget, registry)?;
-    let in_force = InForce { policies, namespaces: manifests.namespaces };
+    let Cache { memory, last_known_good, state: _, seal_key: _ } = config.cache;
+    let budget = Budget { memory, last_known_good, ..budget };
+    let usage = match config.registries.pull_secrets {
+        PullSecrets::None => Usage::None,
+        PullSecrets::Named => Usage::Named,
+        PullSecrets::All => Usage::All,
+    };
+    let evidence = Evidence::new(budget, registries, usage, registry)?;
+    let Manifests { namespaces, pull_secrets, .. } = manifests;
+    let in_force = InForce { policies, namespaces, pull_secrets };
     let (review, unfinished) = Review::new(workloads(config), in_force, evidence, Observe::new(metrics.clone()));
     Ok((review, unfinished, metrics))
 }

@@ -4,14 +4,15 @@
 
 use jiff::Timestamp;
 
-use crate::fact::{Admitted, Fact, Facts, Record};
+use crate::fact::{Admitted, Fact, Facts, Record, Source};
 use crate::image::Digest;
-use crate::policy::plan::{Judgement, Plan, Ruling, Standing};
-use crate::policy::{Action, Controllers, Mode, PolicyName, RuleName, Unmatched};
+use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Wait};
+use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, RuleName, Unmatched};
 use crate::request::{Container, Flaw, Role, printable};
 
 use verdict::{Answer, Basis, Denial, DeniedImage, ImageVerdict, Permit, Reason, Verdict};
 
+mod digest;
 mod tag;
 pub mod verdict;
 
@@ -38,6 +39,7 @@ fn passed(basis: Basis) -> Verdict {
         warnings: Vec::new(),
         audit: Vec::new(),
         images: Vec::new(),
+        pending: false,
         unfinished: false,
         records: Vec::new(),
     }
@@ -74,19 +76,44 @@ fn whole_object(mode: Mode, policy: Option<PolicyName>, reason: Reason, message:
 }
 
 fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts) -> Verdict {
-    let outcomes: Vec<Outcome<'_>> = plan.judgements.iter().map(|judgement| judge(judgement, containers)).collect();
+    let mut outcomes: Vec<Outcome<'_>> =
+        plan.judgements.iter().map(|judgement| judge(plan, judgement, containers, facts)).collect();
+    refuse_unasked(plan, &mut outcomes, containers, facts);
     let mut verdict = passed(Basis::EveryDemandMet);
     verdict.images = image_verdicts(plan, containers, &outcomes, facts);
     let weakest = verdict.images.iter().filter_map(|image| image.basis).max();
     verdict.answer = Answer::Admit(Permit::new(weakest.unwrap_or(Basis::NothingDemanded)));
-    verdict.unfinished = facts.images.iter().any(|image| matches!(image.admitted, Fact::Pending));
+    verdict.pending = outcomes.iter().any(|outcome| outcome.pending);
+    let asked = plan.wants.iter().map(|want| want.resolve > Wait::AtHand);
+    let looked_up = facts.images.iter().map(|image| !matches!(image.resolved, Fact::Pending));
+    verdict.unfinished = asked.zip(looked_up).any(|(asked, looked_up)| asked && !looked_up);
     let unknown = plan.unknown.iter().map(unknown_policy);
     let denials = unknown.chain(outcomes.into_iter().flat_map(|outcome| outcome.denials)).collect();
     sort_into(&mut verdict, denials, plan.dry_run);
     if matches!(verdict.answer, Answer::Admit(_)) && !plan.dry_run && !plan.request.dry_run {
-        verdict.records = records(plan, containers, &verdict.images);
+        verdict.records = records(plan, containers, &verdict.images, facts);
     }
     verdict
+}
+
+/// Nobody is asked about an image that is refused for its name alone. If it turned out not to be refused, an enforced
+/// demand would have been overlooked.
+fn refuse_unasked(plan: &Plan<'_>, outcomes: &mut [Outcome<'_>], containers: &[Container], facts: &Facts) {
+    let refused = |outcome: &Outcome<'_>| outcome.denials.iter().any(|denial| denial.mode == Mode::Enforce);
+    let unknown = plan.unknown.iter().any(|(mode, _)| *mode == Mode::Enforce);
+    for index in 0..containers.len() {
+        let of_image = |outcome: &&mut Outcome<'_>| outcome.judgement.container == index;
+        if unknown || outcomes.iter().any(|outcome| outcome.judgement.container == index && refused(outcome)) {
+            continue;
+        }
+        for outcome in outcomes.iter_mut().filter(of_image).filter(|outcome| outcome.unasked) {
+            let Some(container) = containers.get(index) else { continue };
+            let message = "the image was judged without having been looked up".to_owned();
+            let finding = Finding { gravest: Mode::Enforce, reason: Reason::InternalError, message };
+            let rule = rule_name(&outcome.judgement.ruling);
+            outcome.denials.push(denial(outcome.judgement, container, rule, finding, facts));
+        }
+    }
 }
 
 fn unknown_policy((mode, name): &(Mode, String)) -> Denial {
@@ -99,43 +126,117 @@ fn unknown_policy((mode, name): &(Mode, String)) -> Denial {
 /// What one judgement came to.
 struct Outcome<'p> {
     judgement: &'p Judgement,
-    /// Meaningful where there is no denial.
+    /// Meaningful where there is no denial in the judgement's own mode.
     basis: Basis,
     denials: Vec<Denial>,
+    pending: bool,
+    unasked: bool,
 }
 
-fn judge<'p>(judgement: &'p Judgement, containers: &[Container]) -> Outcome<'p> {
-    let Judgement { mode: _, policy: _, container, want: _, ruling } = judgement;
+impl Outcome<'_> {
+    /// A denial in a milder mode than the judgement's is told, and refuses nothing.
+    fn met(&self) -> bool {
+        self.denials.iter().all(|denial| denial.mode > self.judgement.mode)
+    }
+}
+
+/// What a check has against an image.
+struct Finding {
+    /// It is told in this mode at the most severe, however strictly the policy is meant.
+    gravest: Mode,
+    reason: Reason,
+    message: String,
+}
+
+impl Finding {
+    fn plain((reason, message): (Reason, String)) -> Self {
+        Self { gravest: Mode::Enforce, reason, message }
+    }
+}
+
+/// What the checks of one rule found.
+struct Found {
+    /// Where nothing refuses.
+    basis: Basis,
+    findings: Vec<Finding>,
+    /// Something that a milder demand depends on is still being looked up.
+    pending: bool,
+    /// Something that a demand depends on was not looked up, since the image is refused anyway.
+    unasked: bool,
+}
+
+impl Found {
+    fn on(basis: Basis) -> Self {
+        Self { basis, findings: Vec::new(), pending: false, unasked: false }
+    }
+
+    fn met() -> Self {
+        Self::on(Basis::EveryDemandMet)
+    }
+
+    fn one(finding: Finding) -> Self {
+        Self { findings: vec![finding], ..Self::met() }
+    }
+
+    /// Both: the weaker basis, and everything that either found.
+    fn and(mut self, other: Self) -> Self {
+        self.findings.extend(other.findings);
+        Self {
+            basis: self.basis.max(other.basis),
+            findings: self.findings,
+            pending: self.pending || other.pending,
+            unasked: self.unasked || other.unasked,
+        }
+    }
+}
+
+fn judge<'p>(plan: &Plan<'_>, judgement: &'p Judgement, containers: &[Container], facts: &Facts) -> Outcome<'p> {
+    let Judgement { mode: _, policy: _, container, want: _, ruling, tolerance: _ } = judgement;
     let Some(container) = containers.get(*container) else {
         let message = "a container is missing from its own review".to_owned();
         let denial = whole_object(judgement.mode, Some(judgement.policy.clone()), Reason::InternalError, message);
-        return Outcome { judgement, basis: Basis::NothingDemanded, denials: vec![denial] };
+        let basis = Basis::NothingDemanded;
+        return Outcome { judgement, basis, denials: vec![denial], pending: false, unasked: false };
     };
-    let (basis, rule, refusals) = match ruling {
-        Ruling::InvalidReference => (Basis::NothingDemanded, None, vec![(Reason::ImageInvalid, invalid(container))]),
-        Ruling::Unmatched(Unmatched::Allow) => (Basis::NothingDemanded, None, Vec::new()),
+    let nothing = || Found::on(Basis::NothingDemanded);
+    let refused = |reason, message| Found::one(Finding::plain((reason, message)));
+    let (rule, found) = match ruling {
+        Ruling::InvalidReference => (None, refused(Reason::ImageInvalid, invalid(container))),
+        Ruling::Unmatched(Unmatched::Allow) => (None, nothing()),
         Ruling::Unmatched(Unmatched::Deny) => {
             let message = format!("no rule of policy {} matches this image", judgement.policy);
-            (Basis::NothingDemanded, None, vec![(Reason::ImageUnmatched, message)])
+            (None, refused(Reason::ImageUnmatched, message))
         }
-        Ruling::Rule { name, action } => {
-            let (basis, refusals) = act(action, container);
-            (basis, Some(name), refusals)
-        }
+        Ruling::Rule { name, action } => (
+            Some(name),
+            match action {
+                Action::Admit => nothing(),
+                Action::Refuse(why) => refused(Reason::RefusedByRule, printable(why, 400)),
+                Action::Require(demands) => require(plan, judgement, demands, container, facts),
+            },
+        ),
     };
-    let denials = refusals
-        .into_iter()
-        .map(|(reason, message)| denial(judgement, container, rule.cloned(), reason, message))
-        .collect();
-    Outcome { judgement, basis, denials }
+    let Found { basis, findings, pending, unasked } = found;
+    let told = |finding| denial(judgement, container, rule.cloned(), finding, facts);
+    Outcome { judgement, basis, denials: findings.into_iter().map(told).collect(), pending, unasked }
 }
 
-fn act(action: &Action, container: &Container) -> (Basis, Vec<(Reason, String)>) {
-    match action {
-        Action::Admit => (Basis::NothingDemanded, Vec::new()),
-        Action::Refuse(why) => (Basis::NothingDemanded, vec![(Reason::RefusedByRule, printable(why, 400))]),
-        Action::Require(demands) => (Basis::EveryDemandMet, tag::check(demands, container)),
+/// Every demand of a rule on one image.
+fn require(plan: &Plan<'_>, judgement: &Judgement, demands: &Demands, container: &Container, facts: &Facts) -> Found {
+    let Ok(reference) = &container.reference else {
+        // A container without a reference never comes before a rule; if it did, it must not pass.
+        return Found::one(Finding::plain((Reason::ImageInvalid, invalid(container))));
+    };
+    let names = tag::check(demands, reference);
+    if !names.is_empty() {
+        return Found { findings: names.into_iter().map(Finding::plain).collect(), ..Found::met() };
     }
+    let known = judgement.want.and_then(|want| Some((plan.wants.get(want)?, facts.images.get(want)?)));
+    let Some((want, facts)) = known else {
+        let message = "nothing was gathered about the image".to_owned();
+        return Found::one(Finding::plain((Reason::InternalError, message)));
+    };
+    Found::met().and(digest::check(judgement, demands, reference, facts, want.resolve))
 }
 
 fn invalid(container: &Container) -> String {
@@ -149,11 +250,12 @@ fn denial(
     judgement: &Judgement,
     container: &Container,
     rule: Option<RuleName>,
-    reason: Reason,
-    message: String,
+    finding: Finding,
+    facts: &Facts,
 ) -> Denial {
+    let Finding { gravest, reason, message } = finding;
     Denial {
-        mode: judgement.mode,
+        mode: judgement.mode.max(gravest),
         policy: Some(judgement.policy.clone()),
         rule,
         subject: Some(DeniedImage {
@@ -161,7 +263,7 @@ fn denial(
             path: container.path.clone(),
             title: printable(&container.title(), 120),
             written: printable(&container.written, 300).into(),
-            digest: None,
+            digest: digest_of(container, judgement.want, facts),
         }),
         reason,
         message,
@@ -176,39 +278,64 @@ fn image_verdicts(
     facts: &Facts,
 ) -> Vec<ImageVerdict> {
     let mut rest = outcomes;
-    let verdict = |container: usize| {
-        let count = rest.iter().take_while(|outcome| outcome.judgement.container == container).count();
+    let verdict = |(index, container)| {
+        let count = rest.iter().take_while(|outcome| outcome.judgement.container == index).count();
         let (of_image, later) = rest.split_at(count);
         rest = later;
-        image_verdict(plan, container, of_image, facts)
+        image_verdict(plan, index, container, of_image, facts)
     };
-    (0..containers.len()).map(verdict).collect()
+    containers.iter().enumerate().map(verdict).collect()
 }
 
 /// The strongest mode that judges an image speaks for it, and its weakest judgement counts. A policy that does not
 /// exist judges too, and is never met.
-fn image_verdict(plan: &Plan<'_>, container: usize, outcomes: &[Outcome<'_>], facts: &Facts) -> ImageVerdict {
+fn image_verdict(
+    plan: &Plan<'_>,
+    index: usize,
+    container: &Container,
+    outcomes: &[Outcome<'_>],
+    facts: &Facts,
+) -> ImageVerdict {
     let unknown = plan.unknown.iter().map(|(mode, _)| *mode).min();
     let mode = outcomes.iter().map(|outcome| outcome.judgement.mode).chain(unknown).min();
     let speaking = || outcomes.iter().filter(|outcome| Some(outcome.judgement.mode) == mode);
-    let telling = speaking().find(|outcome| !outcome.denials.is_empty()).or_else(|| speaking().next());
-    let met = unknown != mode && telling.is_some_and(|outcome| outcome.denials.is_empty());
+    let telling = speaking().find(|outcome| !outcome.met()).or_else(|| speaking().next());
+    let met = unknown != mode && telling.is_some_and(Outcome::met);
     let basis = match mode {
         None if plan.judgements.is_empty() => Some(Basis::NothingDemanded),
         // Others are judged, so somebody judges here: this one was there before.
         None => Some(Basis::Unchanged),
-        Some(_) if met => speaking().map(|outcome| outcome.basis).max(),
+        Some(_) if met => speaking().map(basis_of).max(),
         Some(Mode::Enforce) => plan.dry_run.then_some(Basis::DryRun),
         Some(Mode::Warn) => Some(Basis::SoftenedToWarning),
         Some(Mode::Audit) => Some(Basis::NothingDemanded),
     };
+    let want = telling.and_then(|outcome| outcome.judgement.want);
     ImageVerdict {
-        container,
+        container: index,
+        path: container.path.clone(),
         policy: telling.map(|outcome| outcome.judgement.policy.clone()),
         rule: telling.and_then(|outcome| rule_name(&outcome.judgement.ruling)),
         basis,
-        admitted_since: telling.and_then(|outcome| admitted(facts, outcome.judgement.want)).map(|its| its.first),
+        digest: digest_of(container, want, facts),
+        resolved: container.reference.as_ref().is_ok_and(|reference| reference.digest().is_none()),
+        admitted_since: admitted(facts, want).map(|its| its.first),
     }
+}
+
+/// A warning of an enforcing policy makes its admission a softened one.
+fn basis_of(outcome: &Outcome<'_>) -> Basis {
+    let warned = outcome.denials.iter().any(|denial| denial.mode == Mode::Warn);
+    if warned { outcome.basis.max(Basis::SoftenedToWarning) } else { outcome.basis }
+}
+
+/// The digest as written, else what the name is known to stand for.
+fn digest_of(container: &Container, want: Option<usize>, facts: &Facts) -> Option<Digest> {
+    let written = container.reference.as_ref().ok()?.digest();
+    written.cloned().or_else(|| match &facts.images.get(want?)?.resolved {
+        Fact::Known(seen) => Some(seen.value.digest.clone()),
+        Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => None,
+    })
 }
 
 fn rule_name(ruling: &Ruling) -> Option<RuleName> {
@@ -245,18 +372,39 @@ fn sort_into(verdict: &mut Verdict, mut denials: Vec<Denial>, dry_run: bool) {
     }
 }
 
-/// What the namespace now has: the digests of its images that were let in.
-fn records(plan: &Plan<'_>, containers: &[Container], images: &[ImageVerdict]) -> Vec<Record> {
+/// What the namespace now has: the digests of its images that were let in, and what their tags named where an
+/// enforcing policy let them in.
+fn records(plan: &Plan<'_>, containers: &[Container], images: &[ImageVerdict], facts: &Facts) -> Vec<Record> {
     if plan.request.role == Role::Controller {
         // A controller runs nothing itself; its pods are recorded when they come.
         return Vec::new();
     }
-    let digest = |image: &ImageVerdict| -> Option<Digest> {
-        image.basis?;
-        containers.get(image.container)?.reference.as_ref().ok()?.digest().cloned()
-    };
     let namespace = &plan.request.namespace;
-    images.iter().filter_map(digest).map(|digest| Record::Admitted { namespace: namespace.clone(), digest }).collect()
+    let mut records = Vec::new();
+    for image in images.iter().filter(|image| image.basis.is_some()) {
+        let Some(Ok(reference)) = containers.get(image.container).map(|container| &container.reference) else {
+            continue;
+        };
+        let Some(digest) = &image.digest else { continue };
+        records.push(Record::Admitted { namespace: namespace.clone(), digest: digest.clone() });
+        let mut judgements = plan.judgements.iter().filter(|judgement| judgement.container == image.container);
+        let enforced = judgements.find(|judgement| judgement.mode == Mode::Enforce);
+        if let Some(want) = enforced.and_then(|judgement| judgement.want)
+            && reference.digest().is_none()
+            && is_current(facts, want)
+        {
+            records.push(Record::Tag { address: reference.address(), digest: digest.clone() });
+        }
+    }
+    records
+}
+
+/// What was last known is no news.
+fn is_current(facts: &Facts, want: usize) -> bool {
+    match facts.images.get(want).map(|image| &image.resolved) {
+        Some(Fact::Known(seen)) => seen.source == Source::Current,
+        Some(Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending) | None => false,
+    }
 }
 
 #[cfg(test)]

@@ -90,6 +90,19 @@ pub struct Resolved {
     pub content: Content,
 }
 
+impl Resolved {
+    /// About how many bytes it takes in memory.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let one = |manifest: &PlatformManifest| manifest.digest.as_str().len() + size_of::<PlatformManifest>() + 32;
+        let content = match &self.content {
+            Content::Image => 0,
+            Content::Index(manifests) => manifests.iter().map(one).sum(),
+        };
+        self.digest.as_str().len() + content
+    }
+}
+
 /// What the bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
@@ -153,5 +166,5 @@ pub enum Record {
     /// This namespace was let have this digest.
     Admitted { namespace: String, digest: Digest },
     /// The tag named this digest when an enforcing policy admitted it.
-    Tag { reference: Reference, digest: Digest },
+    Tag { address: Reference, digest: Digest },
 }

@@ -57,8 +57,7 @@ pub struct Policy {
     pub name: PolicyName,
     /// What an image that no rule matches gets.
     pub unmatched: Unmatched,
-    pub unavailable: Unavailable,
-    pub inaccessible: Inaccessible,
+    pub tolerance: Tolerance,
     /// The first rule whose images match decides.
     pub rules: Vec<Rule>,
 }
@@ -117,6 +116,23 @@ pub struct TagDemands {
     /// Empty: every tag that is not denied.
     pub allow: Vec<TagPattern>,
     pub require_digest: bool,
+    pub repointed: Repointed,
+}
+
+/// What follows when a tag names another digest than the one that is on record for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repointed {
+    /// Then the digest must be known: who cannot tell it is refused.
+    Deny,
+    Warn,
+    Allow,
+}
+
+/// What a policy says of evidence that cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tolerance {
+    pub unavailable: Unavailable,
+    pub inaccessible: Inaccessible,
 }
 
 /// How strongly a refusal is meant.

@@ -9,30 +9,35 @@ use std::task::Poll;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::admission::workload::Workloads;
 use crate::admission::{Malformed, Reply, decode, encode};
 use crate::decision;
-use crate::decision::verdict::Verdict;
+use crate::decision::verdict::{Answer, Verdict};
 use crate::evidence::Evidence;
 use crate::evidence::budget::Deadline;
+use crate::evidence::cluster::pull_secrets::PullSecrets;
 use crate::evidence::scope::Namespaces;
 use crate::observe::Observe;
 use crate::policy::Policies;
 use crate::policy::plan;
 use crate::request::Request;
 
-/// Reviews whose audit part may wait for its end at once: some megabytes of requests; beyond it they are dropped and
+/// Reviews that may wait for their end at once: some megabytes of requests; beyond it they are dropped and
 /// counted, since nothing but the log misses them.
 const UNFINISHED: usize = 1_024;
+/// Finished side by side, mostly waiting: one registry that is out must not hold up the rest.
+const FINISHED_AT_ONCE: usize = 64;
 
 /// What reviews are judged by, all of one moment: a label and the policy that it names come and go together.
 #[derive(Debug)]
 pub struct InForce {
     pub policies: Policies,
     pub namespaces: Namespaces,
+    pub pull_secrets: PullSecrets,
 }
 
 /// One process's way of answering.
@@ -42,12 +47,20 @@ pub struct Review {
     in_force: ArcSwap<InForce>,
     evidence: Evidence,
     observe: Observe,
-    unfinished: mpsc::Sender<Request>,
+    unfinished: mpsc::Sender<Open>,
 }
 
 /// The reviews that a reply left unfinished: whoever runs the program drives them with [`Review::finish`].
 #[derive(Debug)]
-pub struct Unfinished(mpsc::Receiver<Request>);
+pub struct Unfinished(mpsc::Receiver<Open>);
+
+/// A review that has its reply.
+#[derive(Debug)]
+struct Open {
+    request: Request,
+    /// What it admits is worth remembering when it is known.
+    admitted: bool,
+}
 
 impl Review {
     #[must_use]
@@ -77,13 +90,13 @@ impl Review {
         let request = decode::decode(body, &self.workloads)?;
         let scope = self.evidence.scope(&in_force.namespaces, &request, deadline).await;
         let plan = plan::plan(&in_force.policies, &scope, &request);
-        let facts = self.evidence.gather(&plan, deadline).await;
+        let facts = self.evidence.gather(&plan, &in_force.pull_secrets, deadline).await;
         let verdict = decision::decide(&plan, &facts, Timestamp::now());
         self.evidence.remember(&verdict.records);
         self.observe.record(&plan, &verdict, started.elapsed());
         let reply = encode::encode(&request.uid, &verdict);
         if verdict.unfinished {
-            self.leave_unfinished(request);
+            self.leave_unfinished(Open { request, admitted: matches!(verdict.answer, Answer::Admit(_)) });
         }
         Ok(reply)
     }
@@ -92,8 +105,8 @@ impl Review {
     pub async fn judge(&self, request: &Request, deadline: Deadline) -> Verdict {
         let in_force = self.in_force.load_full();
         let scope = self.evidence.scope(&in_force.namespaces, request, deadline).await;
-        let plan = plan::plan(&in_force.policies, &scope, request);
-        let facts = self.evidence.gather(&plan, deadline).await;
+        let plan = plan::plan(&in_force.policies, &scope, request).patiently();
+        let facts = self.evidence.gather(&plan, &in_force.pull_secrets, deadline).await;
         decision::decide(&plan, &facts, Timestamp::now())
     }
 
@@ -107,29 +120,32 @@ impl Review {
         &self.evidence
     }
 
-    fn leave_unfinished(&self, request: Request) {
-        if self.unfinished.try_send(request).is_err() {
+    fn leave_unfinished(&self, open: Open) {
+        if self.unfinished.try_send(open).is_err() {
             self.observe.record_dropped();
         }
     }
 
-    /// Finishes what replies left open, one after the other, until the process ends. The outcome goes to log and
-    /// metrics alone.
+    /// Finishes what replies left open, until the process ends. The outcome goes to log, metrics and records alone.
     pub async fn finish(&self, mut unfinished: Unfinished) {
-        while let Some(request) = unfinished.0.recv().await {
-            let one = unwinding(self.finish_one(&request)).await;
-            if let Err(Panicked(words)) = one {
-                self.observe.record_unfinished_panic(&request.uid, &words);
+        let open = futures_util::stream::poll_fn(|context| unfinished.0.poll_recv(context));
+        open.for_each_concurrent(FINISHED_AT_ONCE, |open| async move {
+            if let Err(Panicked(words)) = unwinding(self.finish_one(&open)).await {
+                self.observe.record_unfinished_panic(&open.request.uid, &words);
             }
-        }
+        })
+        .await;
     }
 
-    async fn finish_one(&self, request: &Request) {
+    async fn finish_one(&self, Open { request, admitted }: &Open) {
         let (in_force, deadline) = (self.in_force.load_full(), self.evidence.background_deadline());
         let scope = self.evidence.scope(&in_force.namespaces, request, deadline).await;
         let plan = plan::plan(&in_force.policies, &scope, request).patiently();
-        let facts = self.evidence.gather(&plan, deadline).await;
+        let facts = self.evidence.gather(&plan, &in_force.pull_secrets, deadline).await;
         let verdict = decision::decide(&plan, &facts, Timestamp::now());
+        if *admitted {
+            self.evidence.remember(&verdict.records);
+        }
         self.observe.record_finished(&plan, &verdict);
     }
 }

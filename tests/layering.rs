@@ -17,13 +17,14 @@ const TABLE: &str = "
     fact pure     | image                                 | jiff
     policy pure   | image request fact                    | jiff regex serde serde_json serde_saphyr
     decision pure | image request fact policy             | jiff
-    evidence      | image request fact policy             | arc_swap futures_util jiff moka prometheus serde serde_json serde_saphyr \
-                                                            thiserror tokio tracing
+    evidence      | image request fact policy             | arc_swap aws_lc_rs base64 fastrand futures_util httpdate jiff moka prometheus \
+                                                            psl reqwest rustix rustls rustls_native_certs serde serde_json \
+                                                            serde_saphyr thiserror tokio tokio_rustls toml tracing
     admission     | image request decision::verdict       | jiff serde serde_json serde_saphyr thiserror
     observe       | request policy fact decision::verdict | jiff prometheus tracing tracing_subscriber
     config        | image policy                          | jiff serde serde_json serde_saphyr
     review        | image request fact policy decision    \
-                    evidence admission observe config     | arc_swap jiff tokio tracing
+                    evidence admission observe config     | arc_swap futures_util jiff tokio tracing
     server        | image request fact policy decision    \
                     evidence admission observe config     \
                     review                                | arc_swap axum base64 hyper hyper_util jiff prometheus rcgen \
@@ -32,7 +33,7 @@ const TABLE: &str = "
     args          | image policy config                   | clap
     command       | image request fact policy decision    \
                     evidence admission observe config     \
-                    review server args                    | arc_swap axum clap jiff prometheus rustls serde serde_json \
+                    review server args                    | arc_swap axum clap futures_util jiff prometheus rustls serde serde_json \
                                                             serde_saphyr tokio tracing
     lib           |                                       |
     main          | *                                     | clap rustls tokio tracing

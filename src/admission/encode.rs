@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::decision::verdict::{Answer, Denial, Permit, Verdict};
+use crate::decision::verdict::{Answer, Denial, ImageVerdict, Permit, Verdict};
 
 use super::Reply;
 
@@ -226,10 +226,30 @@ fn annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
     if !verdict.audit.is_empty() {
         annotations.insert("audited", summary(&verdict.audit));
     }
-    if verdict.unfinished {
+    let digests = digests(&verdict.images);
+    if !digests.is_empty() {
+        annotations.insert("digests", digests);
+    }
+    if verdict.pending {
         annotations.insert("pending", "true".to_owned());
     }
     annotations
+}
+
+/// What the names stood for that have no digest written: `spec.containers[0].image=sha256:...`.
+fn digests(images: &[ImageVerdict]) -> String {
+    let mut text = String::new();
+    for image in images.iter().filter(|image| image.resolved) {
+        let Some(digest) = &image.digest else { continue };
+        let separator = if text.is_empty() { "" } else { " " };
+        let entry = format!("{separator}{}={digest}", image.path);
+        if text.len() + entry.len() > ANNOTATION_BYTES - 8 {
+            text.push_str(" ...");
+            break;
+        }
+        text.push_str(&entry);
+    }
+    text
 }
 
 /// Code, image, policy and mode of each; of what is about the whole object the sentence, as it alone says what.

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use futures_util::stream::{self, StreamExt as _};
+
 use crate::admission::manifest::{self, ManifestObject};
 use crate::admission::workload::Workloads;
 use crate::args::{Check, Output};
 use crate::config::Config;
 use crate::decision::verdict::Outcome;
-use crate::evidence::budget::Deadline;
+use crate::evidence::budget::{Budget, Deadline};
 use crate::evidence::cluster::{self, Manifests};
 use crate::evidence::scope::Namespaces;
 use crate::policy::document::Mistake;
@@ -25,6 +27,8 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// A person at a terminal is told what goes on when an answer takes longer than this.
 const PROGRESS_AFTER: Duration = Duration::from_millis(500);
 
+/// Objects whose look-ups are under way together; what one registry bears at once is limited there.
+const AT_ONCE: usize = 32;
 /// Standard input longer than this is no manifest; the dump of a large cluster stays below it.
 const STDIN_BYTES: u64 = 64 << 20;
 
@@ -96,7 +100,10 @@ fn engine(check: &Check, config: &Config, mut manifests: Manifests) -> Result<Re
         let typed = |unknown: Mistake| Mistake::about("--policy", unknown.message);
         if check.policy.is_some() { mistakes.into_iter().map(typed).collect() } else { mistakes }
     })?;
-    let wired = super::review(config, policies, manifests, &prometheus::Registry::new());
+    let metrics = prometheus::Registry::new();
+    let (registries, warnings) = super::registries(config, super::surroundings(), &metrics)?;
+    super::warn(&warnings);
+    let wired = super::review(config, Budget::default(), policies, manifests, registries, &metrics);
     // Nothing is left unfinished where everything waits for its deadline.
     let (review, _unfinished, _metrics) = wired.map_err(|error| vec![Mistake::about("check", error.to_string())])?;
     Ok(review)
@@ -178,11 +185,20 @@ fn texts(path: &Path) -> Vec<Result<(String, String), Mistake>> {
 async fn judge(review: &Review, items: Vec<Item>) -> Vec<Judged> {
     let (mut progress, total) = (Progress::new(), items.len());
     let mut judged = Vec::with_capacity(total);
-    for (done, item) in items.into_iter().enumerate() {
-        progress.show(done, total);
+    let one = |item: Item| async move {
         let Item { source, kind, namespace, name, request } = item;
         let verdict = review.judge(&request, Deadline::at(Instant::now() + PATIENCE)).await;
-        judged.push(Judged { source, kind, namespace, name, request, verdict });
+        Judged { source, kind, namespace, name, request, verdict }
+    };
+    // In the order of the input, though they wait for registries side by side.
+    let mut side_by_side = stream::iter(items).map(one).buffered(AT_ONCE);
+    loop {
+        match tokio::time::timeout(PROGRESS_AFTER, side_by_side.next()).await {
+            Ok(Some(one)) => judged.push(one),
+            Ok(None) => break,
+            Err(_still_waiting) => {}
+        }
+        progress.show(judged.len(), total);
     }
     progress.end();
     judged

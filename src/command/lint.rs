@@ -8,10 +8,13 @@ use crate::args::{Lint, Output};
 use crate::policy::document::Mistake;
 
 pub(super) fn run(lint: &Lint) -> ExitCode {
-    let read = super::sources(&lint.sources).and_then(|(config, manifests, warnings)| {
+    let read = super::sources(&lint.sources).and_then(|(config, manifests, mut warnings)| {
         let source =
             lint.sources.config.as_ref().map_or_else(|| "settings".to_owned(), |path| path.display().to_string());
-        let policies = super::policies(&manifests, super::bindings(&config), &source)?;
+        let registries = super::registries(&config, super::surroundings(), &prometheus::Registry::new());
+        let policies = super::policies(&manifests, super::bindings(&config), &source);
+        let (policies, (_registries, told)) = super::both(policies, registries)?;
+        warnings.extend(told);
         Ok((manifests.objects, policies.by_name.len(), warnings))
     });
     let (objects, policies, warnings, mistakes) = match read {

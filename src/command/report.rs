@@ -113,7 +113,10 @@ fn image<'a>(judged: &'a Judged, container: &'a Container, verdict: Option<&'a I
         registry: reference.map(Reference::registry),
         repository: reference.map(Reference::repository),
         tag: reference.and_then(Reference::tag),
-        digest: reference.and_then(Reference::digest).map(Digest::as_str),
+        digest: verdict
+            .and_then(|image| image.digest.as_ref())
+            .or_else(|| reference.and_then(Reference::digest))
+            .map(Digest::as_str),
         verdict: image_word(judged, verdict).label(),
         basis: basis(judged, verdict),
         policy: verdict.and_then(|image| image.policy.as_ref()).map(PolicyName::as_str),

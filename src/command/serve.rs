@@ -4,7 +4,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,27 +14,32 @@ use tokio::task::JoinSet;
 
 use crate::args::Serve;
 use crate::config::{Config, LogFormat};
+use crate::evidence::budget::Budget;
 use crate::evidence::cluster::{self, Manifests};
+use crate::evidence::registry::outbound::Surroundings;
 use crate::observe::logging;
 use crate::observe::metrics::Metrics;
 use crate::policy::document::Mistake;
 use crate::review::{InForce, Review};
-use crate::server::admin::{self, Part, PartStatus, Refresh};
+use crate::server::admin::{self, Part, Refresh};
 use crate::server::tls::{self, ClientAuthentication, Identity};
 use crate::server::{self, Bounds, Drain};
 
-/// How often files are looked at. Polled, because a mounted ConfigMap or Secret is swapped by a link above the file,
-/// which inotify on the file never reports; a few `stat` calls cost nothing.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+use reload::{LOOK_EVERY, Reload, Trouble, Watched};
+
+mod reload;
 
 /// Everything that `serve` needs, after flags and file were merged.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     pub config: Config,
     /// What the settings are called in messages: their file.
     pub source: String,
     pub manifests: Vec<PathBuf>,
     pub bounds: Bounds,
+    /// How long facts are fresh, and what else one review may cost; memory and `lastKnownGood` are the settings'.
+    pub budget: Budget,
+    pub surroundings: Surroundings,
 }
 
 /// A webhook at work.
@@ -141,21 +146,25 @@ fn merge(serve: Serve) -> Result<(Settings, Vec<Mistake>), Vec<Mistake>> {
     }
     config.dry_run = dry_run.unwrap_or(config.dry_run);
     let source = sources.config.map_or_else(|| "settings".to_owned(), |path| path.display().to_string());
-    Ok((Settings { config, source, manifests: sources.manifests, bounds: Bounds::default() }, warnings))
+    let (bounds, budget, surroundings) = (Bounds::default(), Budget::default(), super::surroundings());
+    Ok((Settings { config, source, manifests: sources.manifests, bounds, budget, surroundings }, warnings))
 }
 
 /// Reads everything, binds and answers. All mistakes at once, or a webhook that is ready.
 pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
-    let Settings { config, source, manifests: paths, bounds } = settings;
+    let Settings { config, source, manifests: paths, bounds, budget, surroundings } = settings;
     let registry = Registry::new();
+    // Taken before reading: a file that changes meanwhile is read again.
     let seen = cluster::fingerprint(&paths);
-    let mut manifests = super::manifests(&paths)?;
-    warned(&manifests.warnings);
+    let read = super::both(super::manifests(&paths), super::registries(&config, surroundings, &registry));
+    let (mut manifests, (registries, warnings)) = read?;
+    warned(&manifests.warnings, "the manifests");
+    warned(&warnings, "the settings of registries");
     manifests.warnings.clear();
     let (identity, bundle) = identity(&config)?;
     let client = client(&config)?;
     let policies = super::policies(&manifests, super::bindings(&config), &source)?;
-    let wired = super::review(&config, policies, manifests, &registry);
+    let wired = super::review(&config, budget, policies, manifests, Arc::clone(&registries), &registry);
     let (review, unfinished, metrics) = wired.map_err(|error| vec![Mistake::about("metrics", error.to_string())])?;
     let review = Arc::new(review);
     let mut tasks = JoinSet::new();
@@ -165,17 +174,42 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     if let Some(client) = &client {
         tasks.spawn(Arc::clone(client).watch(LOOK_EVERY));
     }
-    let trouble = Arc::new(Mutex::new(None));
-    let reload = Reload {
-        files: Watched { read: seen, changing: None },
-        paths,
-        config: config.clone(),
-        source,
-        review: Arc::clone(&review),
-        metrics,
-        trouble: Arc::clone(&trouble),
-    };
-    tasks.spawn(reload.watch());
+    let troubles = [("manifests", Trouble::default()), ("registries", Trouble::default())];
+    let [(_, of_manifests), (_, of_registries)] = troubles.clone();
+    tasks.spawn(
+        Reload {
+            what: "manifests",
+            files: Watched::since(seen),
+            fingerprint: Box::new({
+                let paths = paths.clone();
+                move || cluster::fingerprint(&paths)
+            }),
+            load: Box::new(manifests_loader(paths, config.clone(), source, Arc::clone(&review), metrics.clone())),
+            stale: Box::new({
+                let metrics = metrics.clone();
+                move |stale| metrics.manifests_stale(stale)
+            }),
+            trouble: of_manifests,
+        }
+        .watch(),
+    );
+    tasks.spawn(
+        Reload {
+            what: "settings of registries",
+            files: Watched::since(cluster::fingerprint_of(&registries.files())),
+            fingerprint: Box::new({
+                let registries = Arc::clone(&registries);
+                move || cluster::fingerprint_of(&registries.files())
+            }),
+            load: Box::new(move || {
+                warned(&registries.reload()?, "the settings of registries");
+                Ok(())
+            }),
+            stale: Box::new(move |stale| metrics.registries_stale(stale)),
+            trouble: of_registries,
+        }
+        .watch(),
+    );
     let drain = Drain::default();
     let tls = tls::server_config(Arc::clone(&identity), client.clone()).map_err(|error| vec![failed("tls", &error)])?;
     let router = server::router(review, &bounds, drain.clone(), &registry);
@@ -184,7 +218,7 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
         .await
         .map_err(|error| vec![failed("listen", &error)])?;
     let admin_router = admin::router(
-        parts(&identity, client, trouble),
+        parts(&identity, client, troubles),
         registry.clone(),
         vec![expiry(&registry, &identity).map_err(|error| vec![Mistake::about("metrics", error.to_string())])?],
         drain,
@@ -201,6 +235,25 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
         admin_listener,
         _tasks: tasks,
     })
+}
+
+/// Reads the manifests and puts them in force.
+fn manifests_loader(
+    paths: Vec<PathBuf>,
+    config: Config,
+    source: String,
+    review: Arc<Review>,
+    metrics: Metrics,
+) -> impl FnMut() -> Result<(), Vec<Mistake>> + Send {
+    move || {
+        let manifests = super::manifests(&paths)?;
+        let policies = super::policies(&manifests, super::bindings(&config), &source)?;
+        let Manifests { namespaces, pull_secrets, warnings, objects: _, policies: _ } = manifests;
+        warned(&warnings, "the manifests");
+        metrics.policies(&policies);
+        review.put_in_force(InForce { policies, namespaces, pull_secrets });
+        Ok(())
+    }
 }
 
 fn identity(config: &Config) -> Result<(Arc<Identity>, Option<tls::CaBundle>), Vec<Mistake>> {
@@ -225,22 +278,21 @@ fn client(config: &Config) -> Result<Option<Arc<ClientAuthentication>>, Vec<Mist
 }
 
 /// What `/readyz` lists.
-fn parts(identity: &Arc<Identity>, client: Option<Arc<ClientAuthentication>>, trouble: Trouble) -> Vec<Part> {
+fn parts(
+    identity: &Arc<Identity>,
+    client: Option<Arc<ClientAuthentication>>,
+    watched: [(&'static str, Trouble); 2],
+) -> Vec<Part> {
     let identity = Arc::clone(identity);
-    let mut parts = vec![
-        Part { name: "manifests", status: Box::new(move || manifests_status(&trouble)) },
-        Part { name: "certificate", status: Box::new(move || identity.status(Timestamp::now())) },
-    ];
+    let mut parts = Vec::new();
+    for (name, trouble) in watched {
+        parts.push(Part { name, status: Box::new(move || trouble.status()) });
+    }
+    parts.push(Part { name: "certificate", status: Box::new(move || identity.status(Timestamp::now())) });
     if let Some(client) = client {
         parts.push(Part { name: "clientCA", status: Box::new(move || client.status()) });
     }
     parts
-}
-
-/// Broken manifests never make a replica unready: the last good ones are in force, and every replica has the same files.
-fn manifests_status(trouble: &Trouble) -> PartStatus {
-    let trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
-    trouble.clone().map_or(PartStatus::Ready, PartStatus::Degraded)
 }
 
 fn expiry(registry: &Registry, identity: &Arc<Identity>) -> Result<Refresh, prometheus::Error> {
@@ -251,110 +303,9 @@ fn expiry(registry: &Registry, identity: &Arc<Identity>) -> Result<Refresh, prom
     Ok(Box::new(move || gauge.set(identity.expiry().as_second())))
 }
 
-/// Why the manifests on disk are not in force; none where they are.
-type Trouble = Arc<Mutex<Option<String>>>;
-
-/// Looks at the manifests again and again, and puts what is new and valid in force, in one step.
-struct Reload {
-    paths: Vec<PathBuf>,
-    files: Watched,
-    config: Config,
-    /// Of the settings.
-    source: String,
-    review: Arc<Review>,
-    metrics: Metrics,
-    trouble: Trouble,
-}
-
-impl Reload {
-    async fn watch(mut self) {
-        if self.paths.is_empty() {
-            return;
-        }
-        let (trouble, metrics) = (Arc::clone(&self.trouble), self.metrics.clone());
-        loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let look = tokio::task::spawn_blocking(move || {
-                self.look();
-                self
-            });
-            match look.await {
-                Ok(reload) => self = reload,
-                Err(error) => {
-                    tracing::error!(%error, "looking at the manifests ended in a panic; they are no longer watched");
-                    let told =
-                        "the last good ones are in force, and no longer watched after a fault in Pratique: restart";
-                    settle(&metrics, &trouble, Some(told.to_owned()));
-                    return;
-                }
-            }
-        }
-    }
-
-    fn look(&mut self) {
-        // Taken before reading: a file that changes meanwhile is read again next time.
-        if !self.files.is_new(cluster::fingerprint(&self.paths)) {
-            return;
-        }
-        let read = super::manifests(&self.paths).and_then(|manifests| {
-            let policies = super::policies(&manifests, super::bindings(&self.config), &self.source)?;
-            Ok((manifests, policies))
-        });
-        match read {
-            Ok((Manifests { namespaces, warnings, objects, policies: _ }, policies)) => {
-                warned(&warnings);
-                self.metrics.policies(&policies);
-                self.review.put_in_force(InForce { policies, namespaces });
-                settle(&self.metrics, &self.trouble, None);
-                tracing::info!(objects, "new manifests in force");
-            }
-            Err(mistakes) => {
-                for mistake in &mistakes {
-                    tracing::error!(%mistake, "the manifests are invalid; the last good ones stay in force");
-                }
-                let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
-                let more = mistakes.len().saturating_sub(1);
-                let told = format!("the last good ones are in force; {first} (and {more} more, see the log)");
-                settle(&self.metrics, &self.trouble, Some(told));
-            }
-        }
-    }
-}
-
-/// Says in `/readyz` and the metric whether the manifests on disk are those in force.
-fn settle(metrics: &Metrics, trouble: &Trouble, why: Option<String>) {
-    metrics.manifests_stale(why.is_some());
-    *trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
-}
-
-/// Fingerprints of the manifests.
-struct Watched {
-    /// When they were read last.
-    read: u64,
-    /// At the last look, where that was another.
-    changing: Option<u64>,
-}
-
-impl Watched {
-    /// Whether there is something new to read: other files than were read, and the same at two looks in a row, since who
-    /// writes file by file, or empties one before filling it, needs a moment.
-    fn is_new(&mut self, now: u64) -> bool {
-        let before = self.changing.take();
-        if now == self.read {
-            return false;
-        }
-        if before != Some(now) {
-            self.changing = Some(now);
-            return false;
-        }
-        self.read = now;
-        true
-    }
-}
-
-fn warned(warnings: &[Mistake]) {
+fn warned(warnings: &[Mistake], what: &str) {
     for warning in warnings {
-        tracing::warn!(%warning, "the manifests");
+        tracing::warn!(%warning, "{what}");
     }
 }
 
@@ -382,15 +333,5 @@ mod tests {
         let found = [dry_run(&[]), dry_run(&["--dry-run=false"]), dry_run(&["--dry-run"])];
         std::fs::remove_file(&file).unwrap();
         assert_eq!(found, [true, false, true]);
-    }
-
-    #[test]
-    fn files_are_read_again_when_two_looks_in_a_row_agree_on_what_is_new() {
-        let mut files = Watched { read: 1, changing: None };
-        let looks = [(1, false), (2, false), (3, false), (3, true), (3, false), (4, false), (3, false), (4, false)];
-        for (look, is_new) in looks {
-            assert_eq!(files.is_new(look), is_new, "{look}");
-        }
-        assert!(files.is_new(4));
     }
 }

@@ -2,18 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::image::Reference;
 use crate::policy::plan::StaticRefusal;
 use crate::policy::{Demands, TagDemands};
-use crate::request::Container;
 
 use super::verdict::Reason;
 
 /// What the demands have against the name of the image; empty where nothing.
-pub(super) fn check(demands: &Demands, container: &Container) -> Vec<(Reason, String)> {
-    let Ok(reference) = &container.reference else {
-        // A container without a reference never comes before a rule; if it did, it must not pass.
-        return vec![(Reason::ImageInvalid, "the image is no valid reference".to_owned())];
-    };
+pub(super) fn check(demands: &Demands, reference: &Reference) -> Vec<(Reason, String)> {
     let Demands { tags } = demands;
     let refusals = demands.refuses_statically(reference);
     refusals.into_iter().map(|refusal| words(refusal, reference.tag(), tags.as_ref())).collect()

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fact::{Fault, ImageFacts, Labels, Scope, Seen, Source};
+use crate::fact::{Fault, ImageFacts, Labels, Scope, Seen, Source, Trouble};
 use crate::image::{Pattern, Reference, TagPattern};
 use crate::policy::plan::plan;
-use crate::policy::{Bindings, Demands, Inaccessible, Policies, Policy, Rule, TagDemands, Unavailable};
+use crate::policy::{
+    Bindings, Demands, Inaccessible, Policies, Policy, Repointed, Rule, TagDemands, Tolerance, Unavailable,
+};
 use crate::request::{ContainerKind, NoImages, Request, Subject};
 
 const DIGEST: &str = "sha256:7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480cc47f72a21097";
@@ -31,7 +33,8 @@ fn controller(request: Request) -> Request {
 
 fn tags(deny: &[&str], allow: &[&str], require_digest: bool) -> Action {
     let patterns = |texts: &[&str]| texts.iter().map(|text| TagPattern::parse(text).unwrap()).collect();
-    let tags = TagDemands { deny: patterns(deny), allow: patterns(allow), require_digest };
+    let repointed = Repointed::Warn;
+    let tags = TagDemands { deny: patterns(deny), allow: patterns(allow), require_digest, repointed };
     Action::Require(Arc::new(Demands { tags: Some(tags) }))
 }
 
@@ -40,8 +43,8 @@ fn rule(name: &str, image: &str, action: Action) -> Rule {
 }
 
 fn policy(name: &str, unmatched: Unmatched, rules: Vec<Rule>) -> Arc<Policy> {
-    let (unavailable, inaccessible) = (Unavailable::Running, Inaccessible::Deny);
-    Arc::new(Policy { name: name.into(), unmatched, unavailable, inaccessible, rules })
+    let tolerance = Tolerance { unavailable: Unavailable::Running, inaccessible: Inaccessible::Deny };
+    Arc::new(Policy { name: name.into(), unmatched, tolerance, rules })
 }
 
 /// `lax` denies `latest`, `strict` wants a digest, `open` asks nothing, `words` speaks for the operator.
@@ -79,13 +82,19 @@ fn labelled(labels: Labels) -> Scope {
     Scope { labels: Fact::Known(Seen { value: labels, at: Timestamp::UNIX_EPOCH, source: Source::Current }) }
 }
 
+/// Of an image that was never seen, and that its registry does not have.
+fn nothing_known() -> ImageFacts {
+    let never = Timestamp::UNIX_EPOCH;
+    ImageFacts { resolved: Fact::Absent(never), recorded: Fact::Absent(never), admitted: Fact::Absent(never) }
+}
+
 fn verdict(policies: &Policies, request: &Request) -> Verdict {
     verdict_in(policies, &unlabelled(), request)
 }
 
 fn verdict_in(policies: &Policies, scope: &Scope, request: &Request) -> Verdict {
     let plan = plan(policies, scope, request);
-    let facts = plan.wants.iter().map(|_| ImageFacts { admitted: Fact::Absent(Timestamp::UNIX_EPOCH) });
+    let facts = plan.wants.iter().map(|_| nothing_known());
     decide(&plan, &Facts { images: facts.collect() }, Timestamp::UNIX_EPOCH)
 }
 
@@ -157,7 +166,9 @@ fn every_reason_says_what_is_wrong_and_what_to_do() {
         assert!(verdict.records.is_empty() && !verdict.unfinished);
     }
     let told: BTreeSet<_> = table.iter().map(|(_, reason, _)| *reason).collect();
-    assert_eq!(told.len(), Reason::ALL.len(), "each reason is told above");
+    let of_names: Vec<_> = Reason::ALL.into_iter().filter(|reason| reason.check() != "registry").collect();
+    let elsewhere = [Reason::DigestMismatch, Reason::TagRepointed];
+    assert_eq!(told.len() + elsewhere.len(), of_names.len(), "each reason is told above, or in the tests of digests");
 }
 
 #[test]
@@ -168,7 +179,8 @@ fn the_list_of_reasons_is_complete_and_from_the_worst_on() {
     for reason in Reason::ALL {
         assert!(reason.code().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{reason:?}");
         assert!(!reason.meaning().is_empty() && !reason.check().is_empty());
-        assert!(!reason.retriable(), "nothing of this build passes by itself");
+        let passes = reason == Reason::RegistryUnavailable;
+        assert_eq!(reason.retriable(), passes, "only an outage passes by itself");
     }
 }
 
@@ -389,16 +401,19 @@ fn only_an_admitted_pod_that_is_no_dry_run_leaves_records() {
 }
 
 #[test]
-fn a_fact_that_is_pending_leaves_the_review_unfinished() {
+fn what_is_still_looked_up_leaves_the_review_unfinished_and_an_admission_has_its_time() {
     let (policies, pod) = (enforcing("strict"), pod(&[&pinned()]));
     let plan = plan(&policies, &unlabelled(), &pod);
-    let decided = |admitted| decide(&plan, &Facts { images: vec![ImageFacts { admitted }] }, Timestamp::UNIX_EPOCH);
-    assert!(decided(Fact::Pending).unfinished);
-    assert!(!decided(Fact::Unavailable(Fault::Outage)).unfinished);
+    let decided = |facts| decide(&plan, &Facts { images: vec![facts] }, Timestamp::UNIX_EPOCH);
+    let resolved = |resolved| decided(ImageFacts { resolved, ..nothing_known() });
+    assert!(resolved(Fact::Pending).unfinished);
+    assert!(!resolved(Fact::Pending).pending, "no demand depends on it");
+    assert!(!resolved(Fact::Unavailable(Trouble::new(Fault::Outage, "out"))).unfinished);
+    let admitted = |admitted| decided(ImageFacts { admitted, ..nothing_known() }).images[0].admitted_since;
     let first = Timestamp::from_second(77).unwrap();
     let seen = Seen { value: Admitted { first }, at: first, source: Source::Current };
-    assert_eq!(decided(Fact::Known(seen)).images[0].admitted_since, Some(first));
-    assert_eq!(decided(Fact::Absent(first)).images[0].admitted_since, None);
+    assert_eq!(admitted(Fact::Known(seen)), Some(first));
+    assert_eq!(admitted(Fact::Absent(first)), None);
 }
 
 #[test]
@@ -550,7 +565,7 @@ proptest! {
             labelled(labels),
             unlabelled(),
             Scope { labels: Fact::Pending },
-            Scope { labels: Fact::Unavailable(Fault::Outage) },
+            Scope { labels: Fact::Unavailable(Trouble::new(Fault::Outage, "out")) },
         ] {
             prop_assert!(!by_floor || refused(&verdict_in(&all, &scope, &pod)));
         }
@@ -560,7 +575,7 @@ proptest! {
     fn doubt_about_the_labels_is_judged_as_if_there_were_none(policies in any_policies(), images in any_images()) {
         let pod = pod(&images);
         let none = format!("{:?}", verdict_in(&policies, &labelled(Labels::default()), &pod));
-        for labels in [Fact::Absent(Timestamp::UNIX_EPOCH), Fact::Pending, Fact::Unavailable(Fault::Refused)] {
+        for labels in [Fact::Absent(Timestamp::UNIX_EPOCH), Fact::Pending, Fact::Unavailable(Trouble::new(Fault::Refused, "no"))] {
             prop_assert_eq!(&format!("{:?}", verdict_in(&policies, &Scope { labels }, &pod)), &none);
         }
     }

@@ -20,7 +20,9 @@ pub struct Verdict {
     pub audit: Vec<Denial>,
     /// What became of each container, in the order of the request.
     pub images: Vec<ImageVerdict>,
-    /// Some facts were still [`crate::fact::Fact::Pending`].
+    /// A demand that only warns or is recorded could not be told yet.
+    pub pending: bool,
+    /// Something is still being looked up, for a demand or for the record.
     pub unfinished: bool,
     /// What is worth remembering of the answer; empty unless admitted and no dry run.
     pub records: Vec<Record>,
@@ -134,6 +136,11 @@ pub struct ImageVerdict {
     pub rule: Option<RuleName>,
     /// None: refused.
     pub basis: Option<Basis>,
+    pub path: ContainerPath,
+    /// The digest as written, else the one that the name is known to stand for.
+    pub digest: Option<Digest>,
+    /// The digest is not written: if there is one, it was looked up.
+    pub resolved: bool,
     /// Since when the namespace has had this digest, where that is known; for the log.
     pub admitted_since: Option<Timestamp>,
 }
@@ -176,14 +183,21 @@ pub enum Reason {
     RefusedByRule,
     ImageInvalid,
     ImageUnmatched,
+    DigestMismatch,
+    TagRepointed,
+    RegistryBroken,
+    RegistryForbidden,
     TagMutable,
     TagNotAllowed,
     DigestMissing,
+    ImageNotFound,
+    ImageInaccessible,
+    RegistryUnavailable,
 }
 
 impl Reason {
     /// Every reason, worst first: the order of the enum, and the one in which refusals are told.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 17] = [
         Self::InternalError,
         Self::ReviewUnreadable,
         Self::PodSpecMissing,
@@ -191,9 +205,16 @@ impl Reason {
         Self::RefusedByRule,
         Self::ImageInvalid,
         Self::ImageUnmatched,
+        Self::DigestMismatch,
+        Self::TagRepointed,
+        Self::RegistryBroken,
+        Self::RegistryForbidden,
         Self::TagMutable,
         Self::TagNotAllowed,
         Self::DigestMissing,
+        Self::ImageNotFound,
+        Self::ImageInaccessible,
+        Self::RegistryUnavailable,
     ];
 
     #[must_use]
@@ -201,6 +222,13 @@ impl Reason {
         match self {
             Self::TagMutable => "tag-mutable",
             Self::TagNotAllowed => "tag-not-allowed",
+            Self::TagRepointed => "tag-repointed",
+            Self::DigestMismatch => "digest-mismatch",
+            Self::ImageNotFound => "image-not-found",
+            Self::ImageInaccessible => "image-inaccessible",
+            Self::RegistryUnavailable => "registry-unavailable",
+            Self::RegistryForbidden => "registry-forbidden",
+            Self::RegistryBroken => "registry-broken",
             Self::DigestMissing => "digest-missing",
             Self::ImageInvalid => "image-invalid",
             Self::ImageUnmatched => "image-unmatched",
@@ -216,8 +244,13 @@ impl Reason {
     #[must_use]
     pub fn check(self) -> &'static str {
         match self {
-            Self::TagMutable | Self::TagNotAllowed => "tag",
-            Self::DigestMissing => "digest",
+            Self::TagMutable | Self::TagNotAllowed | Self::TagRepointed => "tag",
+            Self::DigestMissing | Self::DigestMismatch => "digest",
+            Self::ImageNotFound
+            | Self::ImageInaccessible
+            | Self::RegistryUnavailable
+            | Self::RegistryForbidden
+            | Self::RegistryBroken => "registry",
             Self::ImageInvalid => "image",
             Self::ImageUnmatched | Self::RefusedByRule => "rule",
             Self::PolicyUnknown => "policy",
@@ -229,10 +262,17 @@ impl Reason {
     #[must_use]
     pub fn retriable(self) -> bool {
         match self {
+            Self::RegistryUnavailable => true,
             Self::InternalError
             | Self::TagMutable
             | Self::TagNotAllowed
+            | Self::TagRepointed
             | Self::DigestMissing
+            | Self::DigestMismatch
+            | Self::ImageNotFound
+            | Self::ImageInaccessible
+            | Self::RegistryForbidden
+            | Self::RegistryBroken
             | Self::ImageInvalid
             | Self::ImageUnmatched
             | Self::RefusedByRule
@@ -246,10 +286,19 @@ impl Reason {
     #[must_use]
     pub fn undetermined(self) -> bool {
         match self {
-            Self::InternalError | Self::PodSpecMissing | Self::ReviewUnreadable => true,
+            Self::InternalError
+            | Self::PodSpecMissing
+            | Self::ReviewUnreadable
+            | Self::ImageInaccessible
+            | Self::RegistryUnavailable
+            | Self::RegistryForbidden
+            | Self::RegistryBroken => true,
             Self::TagMutable
             | Self::TagNotAllowed
+            | Self::TagRepointed
             | Self::DigestMissing
+            | Self::DigestMismatch
+            | Self::ImageNotFound
             | Self::ImageInvalid
             | Self::ImageUnmatched
             | Self::RefusedByRule
@@ -266,6 +315,25 @@ impl Reason {
             }
             Self::TagNotAllowed => "the tag is not on the policy's `tags.allow` list: use one that is, or pin a digest",
             Self::DigestMissing => "the policy asks for `name@sha256:...`: pin the digest",
+            Self::TagRepointed => {
+                "the tag names another digest than the one that was admitted last (`tags.repointed`): find out who moved it, then pin the digest that you mean"
+            }
+            Self::DigestMismatch => {
+                "the registry sent bytes that are not those of the digest: look at the registry, or at what stands between; never tolerated"
+            }
+            Self::ImageNotFound => "the registry has no such tag or digest (404): correct the name, or push the image",
+            Self::ImageInaccessible => {
+                "the registry answers 401 or 403 with the credentials that are for the image: correct the name, or give the pod a pull secret; the policy's `inaccessible` may admit it"
+            }
+            Self::RegistryUnavailable => {
+                "the registry does not answer, or not in time (transport, 5xx, 429): try again; the policy's `unavailable` says what may run meanwhile"
+            }
+            Self::RegistryForbidden => {
+                "our own rules for outgoing requests forbid to ask there (address, scheme, token service): name the host in `registries.hosts`, or its token service in `registries.realms`"
+            }
+            Self::RegistryBroken => {
+                "the registry's answer breaks the protocol or a bound: look at the registry, or at what stands between; never tolerated"
+            }
             Self::ImageInvalid => "the image is no valid reference, or missing: correct the name",
             Self::ImageUnmatched => {
                 "no rule of the policy matches the image, and the policy denies those: add a rule or use an image that one matches"

@@ -15,6 +15,13 @@ pub struct Budget {
     pub background: Duration,
     /// Bytes of memory for what is remembered.
     pub memory: u64,
+    /// A tag is asked for again after this: what a push changes is seen within a minute, and no registry is asked more
+    /// often for it.
+    pub tag_fresh: Duration,
+    /// A digest never names anything else, but access to it can be taken away.
+    pub digest_fresh: Duration,
+    /// How long an answer is used while its source is out.
+    pub last_known_good: Duration,
     /// A record is forgotten so long after its last use (design: 30 days).
     pub records: Duration,
 }
@@ -25,6 +32,9 @@ impl Default for Budget {
             briefly: Duration::from_millis(500),
             background: Duration::from_secs(30),
             memory: 64 << 20,
+            tag_fresh: Duration::from_secs(60),
+            digest_fresh: Duration::from_mins(10),
+            last_known_good: Duration::from_hours(7 * 24),
             records: Duration::from_hours(30 * 24),
         }
     }
@@ -43,7 +53,7 @@ impl Deadline {
     /// Until when a want may be waited for; none: not at all.
     fn allows(self, wait: Wait, budget: &Budget) -> Option<Instant> {
         match wait {
-            Wait::Never => None,
+            Wait::AtHand | Wait::Afterwards => None,
             Wait::Briefly => Some(self.0.min(Instant::now() + budget.briefly)),
             Wait::UntilDeadline => Some(self.0),
         }
@@ -94,7 +104,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_audit_waits_not_at_all_and_still_takes_what_is_at_hand() {
         let (budget, deadline) = (Budget::default(), Deadline::at(Instant::now() + SECOND));
-        assert_eq!(deadline.within(Wait::Never, &budget, after(Duration::from_millis(1))).await, None);
-        assert_eq!(deadline.within(Wait::Never, &budget, std::future::ready("known")).await, Some("known"));
+        assert_eq!(deadline.within(Wait::Afterwards, &budget, after(Duration::from_millis(1))).await, None);
+        assert_eq!(deadline.within(Wait::Afterwards, &budget, std::future::ready("known")).await, Some("known"));
     }
 }

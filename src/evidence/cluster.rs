@@ -18,7 +18,11 @@ use crate::policy::document::wording::quoted;
 use crate::policy::document::{Entry, Mistake, Node, parse_documents};
 use crate::policy::{Policy, PolicyName};
 
+use pull_secrets::PullSecrets;
+
 use super::scope::{LABELS, Namespaces, policy_labels};
+
+pub mod pull_secrets;
 
 /// A ConfigMap holds 1 MiB at most, a file of policies written by hand far less.
 const FILE_BYTES: u64 = 8 << 20;
@@ -33,6 +37,7 @@ pub struct Manifests {
     /// With the built-in ones, unless the manifests have one of the same name.
     pub policies: BTreeMap<PolicyName, Arc<Policy>>,
     pub namespaces: Namespaces,
+    pub pull_secrets: PullSecrets,
     /// What is valid and probably not meant.
     pub warnings: Vec<Mistake>,
     /// How many objects of the manifests are in force.
@@ -54,18 +59,25 @@ pub fn read(paths: &[PathBuf]) -> Result<Manifests, Vec<Mistake>> {
 /// of change (`ctime`) is among them: it alone tells of permissions, and nobody can set it back.
 #[must_use]
 pub fn fingerprint(paths: &[PathBuf]) -> u64 {
+    match files(paths) {
+        Ok(files) => fingerprint_of(&files),
+        Err(mistakes) => {
+            let mut hasher = DefaultHasher::new();
+            mistakes.iter().for_each(|mistake| mistake.message.hash(&mut hasher));
+            hasher.finish()
+        }
+    }
+}
+
+/// The same of exactly these files and folders.
+#[must_use]
+pub fn fingerprint_of(paths: &[PathBuf]) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let mut hasher = DefaultHasher::new();
-    match files(paths) {
-        Ok(files) => {
-            for file in files {
-                // A file that cannot be looked at is a change of its own; reading it says what is wrong.
-                let seen = std::fs::metadata(&file).map(|its| (its.len(), its.ctime(), its.ctime_nsec(), its.ino()));
-                let seen = seen.ok();
-                (file, seen).hash(&mut hasher);
-            }
-        }
-        Err(mistakes) => mistakes.iter().for_each(|mistake| mistake.message.hash(&mut hasher)),
+    for path in paths {
+        // A file that cannot be looked at is a change of its own; reading it says what is wrong.
+        let seen = std::fs::metadata(path).map(|its| (its.len(), its.ctime(), its.ctime_nsec(), its.ino()));
+        (path, seen.ok()).hash(&mut hasher);
     }
     hasher.finish()
 }
@@ -266,7 +278,13 @@ impl Reading {
         let unknown = named.into_iter().filter(|(name, _)| !all.contains_key(name.as_str()));
         warnings.extend(unknown.map(|(_, warning)| warning));
         let labels = namespaces.into_iter().map(|(name, (labels, _))| (name, labels)).collect();
-        Ok(Manifests { policies: all, namespaces: Namespaces::new(labels, Timestamp::now()), warnings, objects })
+        Ok(Manifests {
+            policies: all,
+            namespaces: Namespaces::new(labels, Timestamp::now()),
+            pull_secrets: PullSecrets::default(),
+            warnings,
+            objects,
+        })
     }
 }
 

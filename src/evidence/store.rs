@@ -1,11 +1,13 @@
 //! What is remembered, bounded in bytes: records of admissions, and looked-up facts by key with single-flight.
 //!
 //! Verified facts are kept, never verdicts. A definitive "there is none" lives 60 s at most, a fault is never kept
-//! . A look-up is a task of its own: an API server that hangs up drops its review, and what was being looked up
-//! for it must still arrive. Those who wait take the value from the flight, not from the cache, so that a value that
-//! was evicted at once, or may not be kept, still reaches them.
+//! . A fact that is no longer fresh is still answered, and asked again meanwhile; while its source is out it is
+//! answered as last known, for so long as the operator allows. A look-up is a task of its own: an API server that hangs
+//! up drops its review, and what was being looked up for it must still arrive. Those who wait take the value from the
+//! flight, not from the cache, so that a value that was evicted at once, or may not be kept, still reaches them.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,11 +15,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use moka::sync::Cache;
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use tokio::sync::watch;
 
-use crate::fact::{Admitted, Fact, Fault, Trouble, Seen, Source};
-use crate::image::Digest;
+use crate::fact::{Admitted, Fact, Fault, Seen, Source, Trouble};
+use crate::image::{Digest, Reference};
 
 use super::budget::Budget;
 
@@ -32,26 +34,60 @@ const OVERHEAD: u32 = 160;
 #[derive(Debug)]
 pub struct Store {
     admitted: Cache<(Box<str>, Digest), Admitted>,
-    lookups: IntCounterVec,
+    tags: Cache<Reference, Tagged>,
+    counters: IntCounterVec,
+    of_admitted: Lookups,
+    of_tags: Lookups,
+}
+
+/// Counters of the look-ups of one kind.
+#[derive(Debug, Clone)]
+pub struct Lookups {
+    hits: IntCounter,
+    misses: IntCounter,
+}
+
+impl Lookups {
+    fn of(counters: &IntCounterVec, kind: &str) -> Self {
+        let counter = |outcome| counters.with_label_values(&[kind, outcome]);
+        Self { hits: counter("hit"), misses: counter("miss") }
+    }
+
+    fn count(&self, hit: bool) {
+        if hit { self.hits.inc() } else { self.misses.inc() }
+    }
+}
+
+/// What a tag named when it was last admitted.
+#[derive(Debug, Clone)]
+struct Tagged {
+    digest: Digest,
+    at: Timestamp,
 }
 
 impl Store {
     pub fn new(budget: &Budget, registry: &Registry) -> Result<Self, prometheus::Error> {
         let help = "Look-ups in the memory of the process, by kind and by whether it knew";
-        let lookups = IntCounterVec::new(Opts::new("pratique_cache_lookups_total", help), &["kind", "outcome"])?;
-        registry.register(Box::new(lookups.clone()))?;
+        let counters = IntCounterVec::new(Opts::new("pratique_cache_lookups_total", help), &["kind", "outcome"])?;
+        registry.register(Box::new(counters.clone()))?;
         let admitted = Cache::builder()
-            .max_capacity(budget.memory / RECORDS_SHARE)
+            .max_capacity(budget.memory / RECORDS_SHARE / 2)
             .weigher(|(namespace, digest): &(Box<str>, Digest), _| weight(namespace.len() + digest.as_str().len()))
             .time_to_idle(budget.records)
             .build();
-        Ok(Self { admitted, lookups })
+        let tags = Cache::builder()
+            .max_capacity(budget.memory / RECORDS_SHARE / 2)
+            .weigher(|tag: &Reference, tagged: &Tagged| weight(tag.length() + tagged.digest.as_str().len()))
+            .time_to_idle(budget.records)
+            .build();
+        let (of_admitted, of_tags) = (Lookups::of(&counters, "admitted"), Lookups::of(&counters, "tag"));
+        Ok(Self { admitted, tags, counters, of_admitted, of_tags })
     }
 
     /// Since when this namespace has had this digest.
     pub fn admitted(&self, namespace: &str, digest: &Digest, now: Timestamp) -> Fact<Admitted> {
         let known = self.admitted.get(&(namespace.into(), digest.clone()));
-        self.count("admitted", known.is_some());
+        self.of_admitted.count(known.is_some());
         match known {
             Some(value) => Fact::Known(Seen { value, at: now, source: Source::Current }),
             None => Fact::Absent(now),
@@ -64,8 +100,25 @@ impl Store {
         self.admitted.entry(key).or_insert(Admitted { first: now });
     }
 
-    fn count(&self, kind: &str, hit: bool) {
-        self.lookups.with_label_values(&[kind, if hit { "hit" } else { "miss" }]).inc();
+    /// The digest that is on record for a repository and tag, named by their address.
+    pub fn recorded(&self, address: &Reference, now: Timestamp) -> Fact<Digest> {
+        let known = self.tags.get(address);
+        self.of_tags.count(known.is_some());
+        match known {
+            Some(Tagged { digest, at }) => Fact::Known(Seen { value: digest, at, source: Source::Current }),
+            None => Fact::Absent(now),
+        }
+    }
+
+    /// The last admission is the one that is remembered: who admits a tag that was moved accepts what it names now.
+    pub fn record_tag(&self, address: &Reference, digest: &Digest, now: Timestamp) {
+        self.tags.insert(address.clone(), Tagged { digest: digest.clone(), at: now });
+    }
+
+    /// The counters for one more kind of look-up.
+    #[must_use]
+    pub fn lookups(&self, kind: &str) -> Lookups {
+        Lookups::of(&self.counters, kind)
     }
 }
 
@@ -73,49 +126,105 @@ fn weight(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX).saturating_add(OVERHEAD)
 }
 
+/// How long facts of one kind are used.
+#[derive(Debug, Clone, Copy)]
+pub struct Life {
+    /// So long a known fact is answered without asking again; an older one is answered while it is asked again.
+    pub fresh: Duration,
+    /// So long after it was seen a known fact is answered at all: while its source is out, or while it is asked.
+    pub last_known_good: Duration,
+}
+
 /// Facts of one kind by key, each looked up once at a time.
 pub struct FactCache<K, T> {
-    kept: Cache<K, Fact<T>>,
-    flights: Arc<Flights<K, T>>,
-    /// How long a known fact is answered without asking again.
-    fresh: SignedDuration,
+    shared: Arc<Shared<K, T>>,
+    life: Box<dyn Fn(&K) -> Life + Send + Sync>,
+    lookups: Lookups,
+}
+
+struct Shared<K, T> {
+    kept: Cache<K, Entry<T>>,
+    flights: Flights<K, T>,
 }
 
 type Flights<K, T> = Mutex<HashMap<K, watch::Receiver<Option<Fact<T>>>>>;
+
+/// What is kept of a key.
+#[derive(Debug, Clone)]
+enum Entry<T> {
+    Known {
+        value: T,
+        at: Timestamp,
+        /// Why asking again failed, if it did.
+        out: Option<Fault>,
+    },
+    Absent(Timestamp),
+}
+
+/// What is at hand.
+struct AtHand<T> {
+    fact: Fact<T>,
+    /// Old enough to be asked again.
+    stale: bool,
+}
 
 impl<K, T> FactCache<K, T>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    /// Holding `bytes` at most, as `weigh` counts them without the overhead of an entry.
-    pub fn new(bytes: u64, fresh: Duration, weigh: impl Fn(&K, &Fact<T>) -> usize + Send + Sync + 'static) -> Self {
-        let kept = Cache::builder().max_capacity(bytes).weigher(move |key, fact| weight(weigh(key, fact))).build();
-        let fresh = SignedDuration::try_from(fresh).unwrap_or(SignedDuration::MAX);
-        Self { kept, flights: Arc::default(), fresh }
-    }
-
-    /// What is at hand and still believed at `now`.
-    pub fn at_hand(&self, key: &K, now: Timestamp) -> Option<Fact<T>> {
-        let fact = self.kept.get(key)?;
-        let (at, life) = match &fact {
-            Fact::Known(seen) => (seen.at, self.fresh),
-            Fact::Absent(at) => (*at, NEGATIVE),
-            Fact::Unavailable(_) | Fact::Pending => return None,
+    /// Holding `bytes` at most, as `weigh` counts key and value without the overhead of an entry.
+    pub fn new(
+        bytes: u64,
+        life: impl Fn(&K) -> Life + Send + Sync + 'static,
+        weigh: impl Fn(&K, Option<&T>) -> usize + Send + Sync + 'static,
+        lookups: Lookups,
+    ) -> Self {
+        let weigher = move |key: &K, entry: &Entry<T>| match entry {
+            Entry::Known { value, .. } => weight(weigh(key, Some(value))),
+            Entry::Absent(_) => weight(weigh(key, None)),
         };
-        let age = now.duration_since(at);
-        (age < life).then_some(fact)
+        let kept = Cache::builder().max_capacity(bytes).weigher(weigher).build();
+        Self { shared: Arc::new(Shared { kept, flights: Mutex::default() }), life: Box::new(life), lookups }
     }
 
-    /// The fact at hand, or what a look-up comes to: the one that is under way, or else `look_up`, as its own task.
-    pub async fn get<F>(&self, key: K, now: Timestamp, look_up: impl FnOnce() -> F) -> Fact<T>
+    /// What is at hand and may still be used at `now`, without asking anybody.
+    pub fn at_hand(&self, key: &K, now: Timestamp) -> Option<Fact<T>> {
+        self.find(key, now).map(|at_hand| at_hand.fact)
+    }
+
+    fn find(&self, key: &K, now: Timestamp) -> Option<AtHand<T>> {
+        match self.shared.kept.get(key)? {
+            Entry::Known { value, at, out } => {
+                let (life, age) = ((self.life)(key), now.duration_since(at));
+                let source = out.map_or(Source::Current, Source::LastKnown);
+                let stale = age >= signed(life.fresh);
+                (age < signed(life.last_known_good))
+                    .then(|| AtHand { fact: Fact::Known(Seen { value, at, source }), stale })
+            }
+            Entry::Absent(at) => {
+                let usable = now.duration_since(at) < NEGATIVE;
+                usable.then(|| AtHand { fact: Fact::Absent(at), stale: false })
+            }
+        }
+    }
+
+    /// The fact at hand, else what a look-up comes to: the one that is under way, or `look_up` as its own task. A fact
+    /// that is no longer fresh is answered at once, and asked again meanwhile; `look_up` is told its value.
+    pub async fn get<F>(&self, key: K, now: Timestamp, look_up: impl FnOnce(Option<T>) -> F) -> Fact<T>
     where
         F: Future<Output = Fact<T>> + Send + 'static,
     {
-        if let Some(fact) = self.at_hand(&key, now) {
+        let at_hand = self.find(&key, now);
+        self.lookups.count(at_hand.is_some());
+        if let Some(AtHand { fact, stale: false }) = at_hand {
             return fact;
         }
-        let mut flight = self.join(key, look_up);
+        let known = at_hand.map(|at_hand| at_hand.fact);
+        let mut flight = self.join(key, || look_up(known.as_ref().and_then(value).cloned()));
+        if let Some(fact) = known {
+            return fact;
+        }
         let landed = flight.wait_for(Option::is_some).await;
         match landed.as_deref() {
             Ok(Some(fact)) => fact.clone(),
@@ -128,21 +237,18 @@ where
     where
         F: Future<Output = Fact<T>> + Send + 'static,
     {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flights = self.shared.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&key) {
             return flight.clone();
         }
         let (sender, receiver) = watch::channel(None);
         flights.insert(key.clone(), receiver.clone());
         drop(flights);
-        let landing = Landing { flights: Arc::clone(&self.flights), key };
-        let (kept, work) = (self.kept.clone(), look_up());
+        let landing = Landing { shared: Arc::clone(&self.shared), key };
+        let work = look_up();
         tokio::spawn(async move {
             let fact = work.await;
-            match &fact {
-                Fact::Known(_) | Fact::Absent(_) => kept.insert(landing.key.clone(), fact.clone()),
-                Fact::Unavailable(_) | Fact::Pending => {}
-            }
+            landing.shared.keep(&landing.key, &fact);
             // Kept before the flight is over, so that nobody comes in between and flies again.
             drop(landing);
             sender.send_replace(Some(fact));
@@ -151,15 +257,53 @@ where
     }
 }
 
+impl<K: Hash + Eq + Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Shared<K, T> {
+    /// A fault is never kept. One that may pass leaves what was known, marked; any other takes it away: the source is
+    /// there, and no longer stands by what it said.
+    fn keep(&self, key: &K, fact: &Fact<T>) {
+        match fact {
+            Fact::Known(Seen { value, at, source: _ }) => {
+                self.kept.insert(key.clone(), Entry::Known { value: value.clone(), at: *at, out: None });
+            }
+            Fact::Absent(at) => self.kept.insert(key.clone(), Entry::Absent(*at)),
+            Fact::Unavailable(trouble) if trouble.fault.passes() => match self.kept.get(key) {
+                Some(Entry::Known { value, at, out: _ }) => {
+                    self.kept.insert(key.clone(), Entry::Known { value, at, out: Some(trouble.fault) });
+                }
+                Some(Entry::Absent(_)) | None => {}
+            },
+            Fact::Unavailable(_) => self.kept.invalidate(key),
+            Fact::Pending => {}
+        }
+    }
+}
+
+fn value<T>(fact: &Fact<T>) -> Option<&T> {
+    match fact {
+        Fact::Known(seen) => Some(&seen.value),
+        Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => None,
+    }
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
 /// Takes the flight off the board, also when the look-up panics.
 struct Landing<K: Hash + Eq, T> {
-    flights: Arc<Flights<K, T>>,
+    shared: Arc<Shared<K, T>>,
     key: K,
 }
 
 impl<K: Hash + Eq, T> Drop for Landing<K, T> {
     fn drop(&mut self) {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.shared.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+impl<K, T> fmt::Debug for FactCache<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FactCache").finish_non_exhaustive()
     }
 }
 

@@ -63,6 +63,24 @@ impl Reference {
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
+
+    /// What is asked of a registry: the digest alone where there is one, else the tag, and `latest` where none was
+    /// written. Two references with the same address stand for the same image.
+    #[must_use]
+    pub fn address(&self) -> Self {
+        let text = match (&self.digest, self.tag()) {
+            (Some(_), _) => self.name().into(),
+            (None, Some(_)) => self.text.clone(),
+            (None, None) => format!("{}:latest", self.name()).into(),
+        };
+        Self { text, ..self.clone() }
+    }
+
+    /// Bytes of registry, repository and tag.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.text.len()
+    }
 }
 
 /// The canonical form, `registry/repository[:tag][@digest]`, which reads as the same reference.

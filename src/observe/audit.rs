@@ -32,7 +32,7 @@ pub(super) fn log(plan: &Plan<'_>, verdict: &Verdict, elapsed: Duration) {
         refused,
         warned = denial_list(&verdict.warnings),
         audited = denial_list(&verdict.audit),
-        pending = verdict.unfinished,
+        pending = verdict.pending,
         dry_run = request.dry_run || plan.dry_run,
         namespace_unknown = plan.namespace_unknown,
         micros,
@@ -46,6 +46,7 @@ pub(super) fn log_finished(plan: &Plan<'_>, verdict: &Verdict) {
         uid = plan.request.uid,
         namespace = cut(&plan.request.namespace),
         name = cut(&plan.request.name),
+        images = image_list(plan.request, &verdict.images),
         warned = denial_list(&verdict.warnings),
         audited = denial_list(&verdict.audit),
         "finished after the reply"
@@ -68,6 +69,9 @@ fn image_list(request: &Request, images: &[ImageVerdict]) -> String {
         let separator = if list.is_empty() { "" } else { " " };
         let (list_name, name, written) = (container.path.kind.field(), cut(&container.name), cut(&container.written));
         let _infallible = write!(list, "{separator}{list_name}[{name}]={written}");
+        if let Some(digest) = image.digest.as_ref().filter(|_| image.resolved) {
+            let _infallible = write!(list, "@{digest}");
+        }
         if let Some(policy) = &image.policy {
             let rule = image.rule.as_ref().map_or("-", |rule| rule.as_str());
             let _infallible = write!(list, "({policy}/{rule})");
@@ -111,7 +115,9 @@ mod tests {
 
     fn judged(container: usize) -> ImageVerdict {
         let (policy, rule) = (Some("acme".into()), Some("all".into()));
-        ImageVerdict { container, policy, rule, basis: Some(Basis::EveryDemandMet), admitted_since: None }
+        let path = Container::first(ContainerKind::Regular, "web", "nginx").path;
+        let basis = Some(Basis::EveryDemandMet);
+        ImageVerdict { container, path, policy, rule, basis, digest: None, resolved: true, admitted_since: None }
     }
 
     #[test]

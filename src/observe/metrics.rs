@@ -25,6 +25,7 @@ pub struct Metrics {
     background: IntCounterVec,
     panics: IntCounter,
     stale: IntGauge,
+    registries_stale: IntGauge,
 }
 
 impl Metrics {
@@ -59,6 +60,10 @@ impl Metrics {
                 "pratique_manifests_stale",
                 "1: the manifests on disk are invalid, the last good ones are in force",
             )?,
+            registries_stale: IntGauge::new(
+                "pratique_registry_settings_stale",
+                "1: hosts.toml, docker config or credential providers on disk are invalid, the last good ones are in force",
+            )?,
         };
         // Counted from zero, so that the first drop is an increase that an alert sees.
         for outcome in ["finished", "dropped", "failed"] {
@@ -69,7 +74,7 @@ impl Metrics {
     }
 
     fn enter(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        let Self { reviews, duration, refusals, policies, background, panics, stale } = self.clone();
+        let Self { reviews, duration, refusals, policies, background, panics, stale, registries_stale } = self.clone();
         registry.register(Box::new(reviews))?;
         registry.register(Box::new(duration))?;
         registry.register(Box::new(refusals))?;
@@ -77,6 +82,7 @@ impl Metrics {
         registry.register(Box::new(background))?;
         registry.register(Box::new(panics))?;
         registry.register(Box::new(stale))?;
+        registry.register(Box::new(registries_stale))?;
         let build = IntGaugeVec::new(Opts::new("pratique_build_info", "The running version"), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(build))?;
@@ -134,5 +140,10 @@ impl Metrics {
     /// Whether the manifests on disk are others than those in force.
     pub fn manifests_stale(&self, stale: bool) {
         self.stale.set(i64::from(stale));
+    }
+
+    /// Whether the files on disk that say how registries are reached are others than those in force.
+    pub fn registries_stale(&self, stale: bool) {
+        self.registries_stale.set(i64::from(stale));
     }
 }

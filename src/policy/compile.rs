@@ -11,7 +11,7 @@ use super::document::scalar::{DNS_LABEL, is_dns_label};
 use super::document::wording::{nearest, quoted};
 use super::document::{Mistake, Node, parse_documents};
 use super::file::{API_VERSION, Authority, Document, KIND, Spec};
-use super::{Inaccessible, Policy, PolicyName, Unavailable, Unmatched};
+use super::{Inaccessible, Policy, PolicyName, Tolerance, Unavailable, Unmatched};
 
 mod authority;
 mod demand;
@@ -93,8 +93,10 @@ fn policy(document: Document, origin: Origin, findings: &mut Findings) -> Option
     Some(Policy {
         name: name?,
         unmatched: unmatched.or(Unmatched::Deny),
-        unavailable: unavailable.or(Unavailable::Running),
-        inaccessible: inaccessible.or(Inaccessible::Deny),
+        tolerance: Tolerance {
+            unavailable: unavailable.or(Unavailable::Running),
+            inaccessible: inaccessible.or(Inaccessible::Deny),
+        },
         rules: rules?,
     })
 }

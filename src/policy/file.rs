@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 
 use super::document::reader::{Ignored, NonEmpty, Placed, Table, Text, schema, words};
-use super::{Inaccessible, Unavailable, Unmatched};
+use super::{Inaccessible, Repointed, Unavailable, Unmatched};
 
 /// The `apiVersion` that this build reads.
 pub const API_VERSION: &str = "pratique.dev/v1alpha1";
@@ -94,17 +94,9 @@ schema! {
         optional allow "allow": NonEmpty<Vec<Text>>,
         /// Only digests will do. Default: false.
         optional require_digest "requireDigest": bool,
-        /// The tag names another digest than the one recorded for it. Not written: nothing is compared.
+        /// The tag names another digest than the one recorded for it. Default: warn.
         optional repointed "repointed": Placed<Repointed>,
     }
-}
-
-/// What follows when a tag was moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repointed {
-    Deny,
-    Warn,
-    Allow,
 }
 
 schema! {

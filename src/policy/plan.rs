@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::fact::{Fact, Labels, Scope};
-use crate::image::{Digest, Reference};
-use crate::request::{Container, Flaw, NoImages, Request, Role, Subject};
+use crate::image::Reference;
+use crate::request::{Container, Flaw, NoImages, PullSecrets, Request, Role, Subject};
 
-use super::{Action, Controllers, Demands, Mode, Policies, Policy, PolicyName, RuleName, Unmatched};
+use super::{
+    Action, Controllers, Demands, Mode, Policies, Policy, PolicyName, Repointed, RuleName, Tolerance, Unmatched,
+};
 
 /// One review, planned.
 #[derive(Debug)]
@@ -52,6 +54,7 @@ pub struct Judgement {
     /// Index in the plan's wants.
     pub want: Option<usize>,
     pub ruling: Ruling,
+    pub tolerance: Tolerance,
 }
 
 /// What the policy says about the image's name.
@@ -71,15 +74,22 @@ pub enum Ruling {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Want<'r> {
     pub namespace: &'r str,
-    pub digest: &'r Digest,
-    pub wait: Wait,
+    pub reference: &'r Reference,
+    /// Whose credentials are used.
+    pub pull: &'r PullSecrets,
+    /// How long the answer waits for the digest.
+    pub resolve: Wait,
+    /// How long it waits where there is a record to compare with; without one there is nothing to wait for.
+    pub compare: Wait,
 }
 
-/// For how long the answer waits for it.
+/// For how long the answer waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wait {
-    /// Not at all: what is at hand.
-    Never,
+    /// Not at all, and nobody is asked: what is at hand.
+    AtHand,
+    /// Not at all: it is looked up, and what comes later is for log and records.
+    Afterwards,
     /// Half a second: warnings and controllers.
     Briefly,
     UntilDeadline,
@@ -106,9 +116,13 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
             if is_unchanged(container, containers, old) {
                 continue;
             }
-            let want = plan_want(&mut plan.wants, request, container);
-            for judge in &judges {
-                plan.judgements.push(judge.judge(index, container, want));
+            let first = plan.judgements.len();
+            plan.judgements.extend(judges.iter().map(|judge| judge.judge(index, container)));
+            let refused = plan.unknown.iter().any(|(mode, _)| *mode == Mode::Enforce);
+            let judged = plan.judgements.get_mut(first..).unwrap_or_default();
+            if let Some(want) = want(request, container, judged, refused) {
+                let index = enter(&mut plan.wants, want);
+                judged.iter_mut().for_each(|judgement| judgement.want = Some(index));
             }
         }
     }
@@ -116,11 +130,13 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
 }
 
 impl Plan<'_> {
-    /// The same plan for work after the reply, when nobody waits: every want may take its time.
+    /// The same plan for work after the reply, when nobody waits: whatever is looked up may take its time.
     #[must_use]
     pub fn patiently(mut self) -> Self {
         for want in &mut self.wants {
-            want.wait = Wait::UntilDeadline;
+            if want.resolve > Wait::AtHand {
+                want.resolve = Wait::UntilDeadline;
+            }
         }
         self
     }
@@ -197,12 +213,13 @@ fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec
 }
 
 impl Judge<'_> {
-    fn judge(&self, index: usize, container: &Container, want: Option<usize>) -> Judgement {
+    fn judge(&self, index: usize, container: &Container) -> Judgement {
         let ruling = match &container.reference {
             Ok(reference) => self.policy.ruling(reference),
             Err(_) => Ruling::InvalidReference,
         };
-        Judgement { mode: self.mode, policy: self.policy.name.clone(), container: index, want, ruling }
+        let (policy, tolerance) = (self.policy.name.clone(), self.policy.tolerance);
+        Judgement { mode: self.mode, policy, container: index, want: None, ruling, tolerance }
     }
 }
 
@@ -217,15 +234,83 @@ impl Policy {
     }
 }
 
-/// A written digest is content-addressed, so what the namespace had of it is worth knowing; nothing waits for it, as
-/// no demand of this build depends on it.
-fn plan_want<'r>(wants: &mut Vec<Want<'r>>, request: &'r Request, container: &'r Container) -> Option<usize> {
-    let digest = container.reference.as_ref().ok()?.digest()?;
-    if let Some(index) = wants.iter().position(|want| want.digest == digest) {
-        return Some(index);
+/// What must be known of one container's image; none where it has no name to look up.
+///
+/// What is refused for its name alone needs no look-up, nor does what nothing is demanded of. Everything else
+/// is resolved, so that records and log say what was admitted, whether or not the answer waits for it.
+fn want<'r>(request: &'r Request, container: &'r Container, judged: &[Judgement], refused: bool) -> Option<Want<'r>> {
+    let Request { namespace, pull, .. } = request;
+    let reference = container.reference.as_ref().ok()?;
+    let mut want = Want { namespace, reference, pull, resolve: Wait::AtHand, compare: Wait::AtHand };
+    let refused = refused || judged.iter().any(|judgement| judgement.refuses_enforced(reference));
+    if !refused {
+        for judgement in judged {
+            let (resolve, compare) = judgement.needs(reference);
+            want.resolve = want.resolve.max(resolve);
+            want.compare = want.compare.max(compare);
+        }
     }
-    wants.push(Want { namespace: &request.namespace, digest, wait: Wait::Never });
-    Some(wants.len() - 1)
+    if request.role == Role::Controller {
+        want.resolve = want.resolve.min(Wait::Briefly);
+        want.compare = want.compare.min(Wait::Briefly);
+    }
+    Some(want)
+}
+
+/// The index of the want among them, joined with one for the same image.
+fn enter<'r>(wants: &mut Vec<Want<'r>>, want: Want<'r>) -> usize {
+    match wants.iter_mut().enumerate().find(|(_, other)| other.reference == want.reference) {
+        Some((index, other)) => {
+            other.resolve = other.resolve.max(want.resolve);
+            other.compare = other.compare.max(want.compare);
+            index
+        }
+        None => {
+            wants.push(want);
+            wants.len() - 1
+        }
+    }
+}
+
+impl Judgement {
+    /// Whether an enforcing policy refuses the image for its name alone.
+    fn refuses_enforced(&self, reference: &Reference) -> bool {
+        let refuses = match &self.ruling {
+            Ruling::InvalidReference | Ruling::Unmatched(Unmatched::Deny) => true,
+            Ruling::Unmatched(Unmatched::Allow) => false,
+            Ruling::Rule { name: _, action } => match action {
+                Action::Admit => false,
+                Action::Refuse(_) => true,
+                Action::Require(demands) => !demands.refuses_statically(reference).is_empty(),
+            },
+        };
+        self.mode == Mode::Enforce && refuses
+    }
+
+    /// How long this judgement waits for the digest, and how long where there is a record to compare it with.
+    fn needs(&self, reference: &Reference) -> (Wait, Wait) {
+        let waits = match self.mode {
+            Mode::Enforce => Wait::UntilDeadline,
+            Mode::Warn => Wait::Briefly,
+            Mode::Audit => Wait::Afterwards,
+        };
+        let demands = match &self.ruling {
+            Ruling::InvalidReference | Ruling::Unmatched(_) => return (Wait::AtHand, Wait::AtHand),
+            Ruling::Rule { name: _, action: Action::Admit | Action::Refuse(_) } => {
+                return (Wait::AtHand, Wait::AtHand);
+            }
+            Ruling::Rule { name: _, action: Action::Require(demands) } => demands,
+        };
+        if !demands.refuses_statically(reference).is_empty() {
+            return (Wait::AtHand, Wait::AtHand);
+        }
+        match demands.compares(reference) {
+            Repointed::Deny => (waits, Wait::AtHand),
+            // It warns at most, so it waits as warnings do.
+            Repointed::Warn => (Wait::Afterwards, waits.min(Wait::Briefly)),
+            Repointed::Allow => (Wait::Afterwards, Wait::AtHand),
+        }
+    }
 }
 
 /// A demand that fails whatever anybody could look up.
@@ -240,6 +325,15 @@ pub enum StaticRefusal {
 }
 
 impl Demands {
+    /// What is asked about the record of the tag; a digest makes the tag irrelevant.
+    #[must_use]
+    pub fn compares(&self, reference: &Reference) -> Repointed {
+        match (&self.tags, reference.digest()) {
+            (Some(tags), None) => tags.repointed,
+            (None, _) | (Some(_), Some(_)) => Repointed::Allow,
+        }
+    }
+
     /// The demands that need no look-up, in the order in which they are told.
     #[must_use]
     pub fn refuses_statically(&self, reference: &Reference) -> Vec<StaticRefusal> {

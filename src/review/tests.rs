@@ -6,12 +6,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::evidence::budget::Budget;
+use crate::evidence::cluster::pull_secrets::Usage;
+use crate::evidence::registry::outbound::Surroundings;
+use crate::evidence::registry::{self, Registries};
 use crate::evidence::scope::policy_labels;
 use crate::fact::Fact;
 use crate::image::{Digest, Pattern};
 use crate::observe::metrics::Metrics;
 use crate::policy::{
-    Action, Bindings, Controllers, Demands, Inaccessible, Policy, Rule, TagDemands, Unavailable, Unmatched,
+    Action, Bindings, Controllers, Demands, Inaccessible, Policy, Repointed, Rule, TagDemands, Tolerance, Unavailable,
+    Unmatched,
 };
 use crate::request::{NoImages, Subject};
 
@@ -20,11 +24,11 @@ const DIGEST: &str = "sha256:7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480
 
 /// Every image needs a digest, in the mode that `bind` chooses.
 fn policies(bind: impl FnOnce(&mut Bindings)) -> Policies {
-    let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: true };
+    let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: true, repointed: Repointed::Warn };
     let action = Action::Require(Arc::new(Demands { tags: Some(tags) }));
     let rules = vec![Rule { name: "all".into(), images: vec![Pattern::parse("**").unwrap()], action }];
-    let (unavailable, inaccessible) = (Unavailable::Running, Inaccessible::Deny);
-    let strict = Policy { name: "strict".into(), unmatched: Unmatched::Deny, unavailable, inaccessible, rules };
+    let tolerance = Tolerance { unavailable: Unavailable::Running, inaccessible: Inaccessible::Deny };
+    let strict = Policy { name: "strict".into(), unmatched: Unmatched::Deny, tolerance, rules };
     let mut bindings = Bindings {
         enforce: None,
         warn: None,
@@ -43,7 +47,7 @@ fn enforcing() -> Policies {
 }
 
 fn without_labels(policies: Policies) -> InForce {
-    InForce { policies, namespaces: Namespaces::default() }
+    InForce { policies, namespaces: Namespaces::default(), pull_secrets: PullSecrets::default() }
 }
 
 /// A review at work, what it left, and what it counted.
@@ -55,7 +59,16 @@ struct Bench {
 
 fn bench(policies: Policies) -> Bench {
     let registry = Registry::new();
-    let evidence = Evidence::new(Budget::default(), &registry).unwrap();
+    let settings = registry::Settings {
+        hosts: None,
+        docker_config: None,
+        providers: None,
+        realms: BTreeMap::new(),
+        concurrency: 16,
+        surroundings: Surroundings::Alone,
+    };
+    let (registries, _warnings) = Registries::new(settings, &registry).unwrap();
+    let evidence = Evidence::new(Budget::default(), Arc::new(registries), Usage::Named, &registry).unwrap();
     let observe = Observe::new(Metrics::register(&registry).unwrap());
     let (review, unfinished) = Review::new(Workloads::default(), without_labels(policies), evidence, observe);
     Bench { review: Arc::new(review), unfinished, registry }
@@ -102,8 +115,9 @@ fn pinned() -> Vec<u8> {
     body(&format!("nginx@{DIGEST}"))
 }
 
-fn request(uid: &str) -> Request {
-    Request { uid: uid.to_owned(), ..Request::about(Subject::Nothing(NoImages::Kind)) }
+fn open(uid: &str) -> Open {
+    let request = Request { uid: uid.to_owned(), ..Request::about(Subject::Nothing(NoImages::Kind)) };
+    Open { request, admitted: true }
 }
 
 #[tokio::test]
@@ -221,7 +235,7 @@ async fn under_dry_run_nothing_is_refused() {
 async fn what_waits_after_replies_is_bounded_and_what_is_dropped_is_counted() {
     let mut bench = bench(enforcing());
     for count in 0..UNFINISHED + 3 {
-        bench.review.leave_unfinished(request(&count.to_string()));
+        bench.review.leave_unfinished(open(&count.to_string()));
     }
     assert_eq!(bench.counted("pratique_background_reviews_total", &["dropped"]), 3);
     let mut kept = 0;
@@ -235,7 +249,7 @@ async fn what_waits_after_replies_is_bounded_and_what_is_dropped_is_counted() {
 async fn what_was_left_is_finished_in_its_turn_and_counted_beside_the_reviews() {
     let Bench { review, unfinished, registry } = bench(enforcing());
     for count in 0..20 {
-        review.leave_unfinished(request(&count.to_string()));
+        review.leave_unfinished(open(&count.to_string()));
     }
     let finishing = tokio::spawn({
         let review = Arc::clone(&review);
@@ -245,7 +259,7 @@ async fn what_was_left_is_finished_in_its_turn_and_counted_beside_the_reviews() 
     while bench.counted("pratique_background_reviews_total", &["finished"]) < 20 {
         tokio::task::yield_now().await;
     }
-    bench.review.leave_unfinished(request("one more"));
+    bench.review.leave_unfinished(open("one more"));
     while bench.counted("pratique_background_reviews_total", &["finished"]) < 21 {
         tokio::task::yield_now().await;
     }
@@ -309,7 +323,8 @@ async fn a_label_and_the_policy_that_it_names_come_and_go_together() {
         }
         let labels = policy_labels(labelled.then_some(("pratique.dev/enforce", "strict")));
         let namespaces = HashMap::from([("shop".to_owned(), labels)]);
-        InForce { policies, namespaces: Namespaces::new(namespaces, Timestamp::UNIX_EPOCH) }
+        let namespaces = Namespaces::new(namespaces, Timestamp::UNIX_EPOCH);
+        InForce { policies, namespaces, pull_secrets: PullSecrets::default() }
     };
     let bench = bench(policies(|_| ()));
     bench.review.put_in_force(in_force(true));
@@ -346,6 +361,6 @@ async fn what_an_admission_showed_is_a_fact_of_the_next_review_in_that_namespace
     let policies = enforcing();
     let scope = bench.review.evidence().scope(&Namespaces::default(), &request, deadline).await;
     let plan = plan::plan(&policies, &scope, &request);
-    let facts = bench.review.evidence().gather(&plan, deadline).await;
+    let facts = bench.review.evidence().gather(&plan, &PullSecrets::default(), deadline).await;
     assert!(matches!(facts.images[0].admitted, Fact::Absent(_)), "{digest} in {}", request.namespace);
 }

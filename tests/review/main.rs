@@ -11,6 +11,7 @@ mod messages;
 mod metrics;
 mod mutations;
 mod real_reviews;
+mod registries;
 mod reload;
 mod shutdown;
 mod update_rule;

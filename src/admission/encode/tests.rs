@@ -10,7 +10,7 @@ use crate::fact::Facts;
 use crate::image::Digest;
 use crate::policy::plan::{Plan, Standing};
 use crate::policy::{Controllers, Mode, PolicyName};
-use crate::request::{ContainerKind, ContainerPath, NoImages, Operation, Request, Role, Subject};
+use crate::request::{ContainerKind, ContainerPath, NoImages, Operation, PullSecrets, Request, Role, Subject};
 
 const UID: &str = "f3f36f4d-bc03-47a5-8347-bd0ef68c77d0";
 
@@ -24,6 +24,7 @@ fn admitting() -> Verdict {
         name: "web".to_owned(),
         dry_run: false,
         role: Role::Pod,
+        pull: PullSecrets::default(),
         subject: Subject::Nothing(NoImages::Operation),
     };
     let plan = Plan {
@@ -111,11 +112,18 @@ fn a_refusal_is_a_status_403_with_the_message_and_what_was_denied() {
 }
 
 #[test]
-fn no_refusal_of_this_build_asks_to_be_tried_again() {
+fn only_a_refusal_whose_every_cause_may_pass_asks_to_be_tried_again() {
+    let outage = || Denial { reason: Reason::RegistryUnavailable, ..web() };
     for reason in Reason::ALL {
-        let sent = sent(&refusing(vec![Denial { reason, ..web() }]));
-        assert_eq!(sent["response"]["status"]["code"], 403, "{reason:?}");
-        assert_eq!(sent["response"]["status"].get("details"), None);
+        let alone = sent(&refusing(vec![Denial { reason, ..web() }]));
+        let (code, status, details) = match reason.retriable() {
+            true => (503, "ServiceUnavailable", json!({"retryAfterSeconds": 1})),
+            false => (403, "Forbidden", Value::Null),
+        };
+        let told = &alone["response"]["status"];
+        assert_eq!((&told["code"], &told["reason"], &told["details"]), (&json!(code), &json!(status), &details));
+        let among_others = sent(&refusing(vec![Denial { reason, ..web() }, outage()]));
+        assert_eq!(among_others["response"]["status"]["code"], code, "{reason:?} and an outage");
     }
 }
 
@@ -259,7 +267,7 @@ fn annotations_say_basis_warned_audited_and_pending() {
     let verdict = Verdict {
         warnings: vec![Denial { mode: Mode::Warn, ..web() }, Denial { mode: Mode::Warn, ..migrate() }],
         audit: vec![Denial { mode: Mode::Audit, ..unknown }],
-        unfinished: true,
+        pending: true,
         ..admitting()
     };
     let expected = json!({
@@ -293,7 +301,7 @@ fn an_annotation_never_exceeds_1024_bytes() {
 
 #[test]
 fn only_the_answer_makes_it_allowed() {
-    let everything_else = Verdict { warnings: vec![web()], audit: vec![web()], unfinished: true, ..admitting() };
+    let everything_else = Verdict { warnings: vec![web()], audit: vec![web()], pending: true, ..admitting() };
     assert_eq!(sent(&everything_else)["response"]["allowed"], true);
     let refused = Verdict { answer: Answer::Deny(vec![web()]), ..everything_else };
     assert_eq!(sent(&refused)["response"]["allowed"], false);

@@ -23,21 +23,11 @@ pub(super) fn without_effect(settings: &Settings) -> Vec<Place> {
         }
     };
     let default = Config::default();
-    if let Field::Given(registries) = &settings.registries {
-        let default = &default.registries;
-        add(differs(&registries.hosts, Option::is_some));
-        add(differs(&registries.docker_config, Option::is_some));
-        add(differs(&registries.credential_providers, Option::is_some));
-        add(differs(&registries.pull_secrets, |secrets| *secrets != default.pull_secrets));
-        add(differs(&registries.realms, |realms| !realms.0.is_empty()));
-        add(differs(&registries.concurrency, |concurrency| *concurrency != default.concurrency));
-    }
     if let Field::Given(scans) = &settings.scans {
         add(differs(&scans.directories, |directories| !directories.is_empty()));
         add(differs(&scans.namespaces, |namespaces| !namespaces.is_empty()));
     }
     if let Field::Given(cache) = &settings.cache {
-        add(differs(&cache.last_known_good, |period| *period != default.cache.last_known_good));
         add(differs(&cache.state, Option::is_some));
         add(differs(&cache.seal_key, Option::is_some));
     }

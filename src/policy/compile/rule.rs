@@ -6,8 +6,7 @@ use std::sync::Arc;
 use super::super::document::reader::{Field, Mistakes, NonEmpty, Place, Placed, Text, refuse_repeated};
 use super::super::document::wording::quoted;
 use super::super::file;
-use super::super::file::Repointed;
-use super::super::{Action, Demands, Rule, RuleName, TagDemands};
+use super::super::{Action, Demands, Repointed, Rule, RuleName, TagDemands};
 use super::{Findings, Trusted, check_label, demand, pattern};
 use crate::image::{Pattern, TagPattern};
 
@@ -58,13 +57,7 @@ fn compile(rule: &Placed<file::Rule>, trusted: &Trusted<'_>, findings: &mut Find
 /// Demands whose evidence no room gathers: a policy that has one is not loaded. The issue that brings the evidence
 /// takes its line away.
 fn refuse_unchecked(rule: &file::Rule, mistakes: &mut Mistakes) {
-    let repointed = rule.tags.given().and_then(|tags| tags.value.repointed.given());
-    let repointed = repointed.filter(|repointed| match repointed.value {
-        Repointed::Deny | Repointed::Warn => true,
-        Repointed::Allow => false,
-    });
     let unchecked = [
-        ("repointed", repointed.map(|repointed| &repointed.place)),
         ("vulnerabilities", rule.vulnerabilities.given().map(|demand| &demand.place)),
         ("signatures", rule.signatures.given().map(|demand| &demand.place)),
         ("attestations", rule.attestations.given().map(|demand| &demand.place)),
@@ -116,14 +109,15 @@ fn compile_tags(tags: &Placed<file::Tags>, findings: &mut Findings) -> Option<Ta
         Field::Given(repointed) => repointed.value != Repointed::Allow,
         Field::Unusable => true,
     };
+    let repointed = repointed.given().map_or(Repointed::Warn, |repointed| repointed.value);
     if deny.is_absent() && allow.is_absent() && !demands_digest && !compares {
-        findings.mistakes.add(place, "demands nothing: write deny, allow or `requireDigest: true`");
+        findings.mistakes.add(place, "demands nothing: write deny, allow, `requireDigest: true` or `repointed: deny`");
         return None;
     }
     warn_of_contradiction(deny, allow, &mut findings.warnings);
     let deny = tag_patterns(deny, &mut findings.mistakes);
     let allow = tag_patterns(allow, &mut findings.mistakes);
-    Some(TagDemands { deny: deny?, allow: allow?, require_digest: demands_digest })
+    Some(TagDemands { deny: deny?, allow: allow?, require_digest: demands_digest, repointed })
 }
 
 /// What is not written is no pattern at all; what is unusable is `None`.

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::document::{Entry, Value};
-use super::super::{Action, TagDemands};
+use super::super::{Action, Repointed, TagDemands};
 use super::*;
 
 fn fixtures(folder: &str) -> Vec<(String, String)> {
@@ -68,7 +68,7 @@ fn a_policy_is_what_its_file_says() {
     let text = valid().into_iter().find(|(path, _)| path.ends_with("valid/tags.yaml")).unwrap().1;
     let policy = compile(&node(&text), "").unwrap().policy;
     assert_eq!(policy.name.as_str(), "tags");
-    let doubt = (policy.unmatched, policy.unavailable, policy.inaccessible);
+    let doubt = (policy.unmatched, policy.tolerance.unavailable, policy.tolerance.inaccessible);
     assert_eq!(doubt, (Unmatched::Allow, Unavailable::Deny, Inaccessible::Admit));
     let names: Vec<&str> = policy.rules.iter().map(|rule| rule.name.as_str()).collect();
     assert_eq!(names, ["acme", "pinned", "mirror", "old"]);
@@ -93,7 +93,7 @@ fn a_policy_is_what_its_file_says() {
 fn what_is_not_written_is_strict() {
     let policy =
         compile(&node(&with_rules(&["name: a, images: [\"**\"], tags: {deny: [latest]}"])), "").unwrap().policy;
-    let doubt = (policy.unmatched, policy.unavailable, policy.inaccessible);
+    let doubt = (policy.unmatched, policy.tolerance.unavailable, policy.tolerance.inaccessible);
     assert_eq!(doubt, (Unmatched::Deny, Unavailable::Running, Inaccessible::Deny));
 }
 
@@ -102,7 +102,7 @@ fn the_built_in_policies_are_baseline_and_restricted() {
     let policies = built_in();
     let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
     assert_eq!(names, ["baseline", "restricted"]);
-    let doubt = |policy: &Policy| (policy.unmatched, policy.unavailable, policy.inaccessible);
+    let doubt = |policy: &Policy| (policy.unmatched, policy.tolerance.unavailable, policy.tolerance.inaccessible);
     assert_eq!(doubt(&policies[0]), (Unmatched::Deny, Unavailable::Admit, Inaccessible::Admit));
     assert_eq!(doubt(&policies[1]), (Unmatched::Deny, Unavailable::Running, Inaccessible::Deny));
     for policy in &policies {
@@ -299,8 +299,10 @@ fn taking_anything_away_never_makes_a_policy_that_demands_nothing() {
                 match (&rule.action, &same.action) {
                     (Action::Admit, Action::Admit) | (Action::Refuse(_), Action::Refuse(_)) => {}
                     (Action::Require(demands), Action::Require(_)) => {
-                        let TagDemands { deny, allow, require_digest } = demands.tags.as_ref().unwrap();
-                        assert!(!deny.is_empty() || !allow.is_empty() || *require_digest, "{file}: {change}");
+                        let TagDemands { deny, allow, require_digest, repointed } = demands.tags.as_ref().unwrap();
+                        let compares = *repointed != Repointed::Allow;
+                        let demands = !deny.is_empty() || !allow.is_empty() || *require_digest || compares;
+                        assert!(demands, "{file}: {change}");
                     }
                     (now, then) => panic!("{file}: {change}: {then:?} became {now:?}"),
                 }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::*;
-use crate::fact::{Fault, Seen, Source};
+use crate::fact::{Fault, Seen, Source, Trouble};
 use crate::image::{Pattern, TagPattern};
 use crate::policy::{Bindings, Inaccessible, Rule, TagDemands, Unavailable};
 use crate::request::{ContainerKind, Operation};
@@ -28,7 +28,8 @@ fn controller(request: Request) -> Request {
 }
 
 fn policy(name: &str, unmatched: Unmatched, rules: Vec<Rule>) -> Policy {
-    Policy { name: name.into(), unmatched, unavailable: Unavailable::Running, inaccessible: Inaccessible::Deny, rules }
+    let tolerance = Tolerance { unavailable: Unavailable::Running, inaccessible: Inaccessible::Deny };
+    Policy { name: name.into(), unmatched, tolerance, rules }
 }
 
 fn rule(name: &str, images: &[&str], action: Action) -> Rule {
@@ -128,10 +129,10 @@ fn a_namespace_that_cannot_be_told_is_judged_by_defaults_and_floor() {
     let pod = create(vec![regular("web", "nginx")]);
     for (labels, unknown) in [
         (Fact::Absent(Timestamp::UNIX_EPOCH), false),
-        (Fact::Unavailable(Fault::Outage), true),
-        (Fact::Unavailable(Fault::Deadline), true),
-        (Fact::Unavailable(Fault::Refused), true),
-        (Fact::Unavailable(Fault::Broken), true),
+        (Fact::Unavailable(Trouble::new(Fault::Outage, "out")), true),
+        (Fact::Unavailable(Trouble::new(Fault::Deadline, "out")), true),
+        (Fact::Unavailable(Trouble::new(Fault::Refused, "out")), true),
+        (Fact::Unavailable(Trouble::new(Fault::Broken, "out")), true),
         (Fact::Pending, true),
     ] {
         let scope = Scope { labels };
@@ -313,26 +314,98 @@ fn no_rule_matches_what_is_no_reference() {
     assert_eq!(ruling(policy("p", Unmatched::Allow, Vec::new()), ""), "invalid");
 }
 
+/// Demands of a rule for everything: nothing but what is asked about the record of a tag.
+fn comparing(repointed: Repointed) -> Action {
+    let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: false, repointed };
+    Action::Require(Arc::new(Demands { tags: Some(tags) }))
+}
+
+/// The waits of the only want, where a policy with this action judges in this mode.
+fn waits(mode: Mode, action: Action, request: &Request) -> Option<(Wait, Wait)> {
+    let name = Some(PolicyName::from("p"));
+    let mut policies = with(|its| {
+        its.controllers = Controllers::Enforce;
+        match mode {
+            Mode::Enforce => its.enforce = name,
+            Mode::Warn => its.warn = name,
+            Mode::Audit => its.audit = name,
+        }
+    });
+    let policy = policy("p", Unmatched::Deny, vec![rule("all", &["**"], action)]);
+    policies.by_name.insert("p".into(), Arc::new(policy));
+    let plan = plan(&policies, &unlabelled(), request);
+    plan.wants.first().map(|want| (want.resolve, want.compare))
+}
+
 #[test]
-fn each_digest_is_wanted_once_and_nothing_waits_for_it() {
-    let policies = with(|its| (its.enforce, its.audit) = (Some("a".into()), Some("b".into())));
-    let other = DIGEST.replace('7', "8");
-    let request = create(vec![
-        regular("web", "nginx:1"),
-        regular("one", &format!("nginx@{DIGEST}")),
-        regular("two", &format!("envoy:1@{DIGEST}")),
-        regular("three", &format!("nginx@{other}")),
-        regular("broken", "NGINX"),
-    ]);
+fn an_answer_waits_for_a_digest_only_as_long_as_a_demand_depends_on_it() {
+    use Wait::{Afterwards, AtHand, Briefly, UntilDeadline};
+    let tagged = create(vec![regular("web", "nginx:1")]);
+    let waits = |mode, repointed, request: &Request| waits(mode, comparing(repointed), request).unwrap();
+    for (mode, repointed, expected) in [
+        (Mode::Enforce, Repointed::Deny, (UntilDeadline, AtHand)),
+        (Mode::Enforce, Repointed::Warn, (Afterwards, Briefly)),
+        (Mode::Enforce, Repointed::Allow, (Afterwards, AtHand)),
+        (Mode::Warn, Repointed::Deny, (Briefly, AtHand)),
+        (Mode::Warn, Repointed::Warn, (Afterwards, Briefly)),
+        (Mode::Audit, Repointed::Deny, (Afterwards, AtHand)),
+        (Mode::Audit, Repointed::Warn, (Afterwards, Afterwards)),
+    ] {
+        assert_eq!(waits(mode, repointed, &tagged), expected, "{mode:?} {repointed:?}");
+        let pinned = create(vec![regular("web", &format!("nginx:1@{DIGEST}"))]);
+        assert_eq!(waits(mode, repointed, &pinned), (Afterwards, AtHand), "a digest makes the tag irrelevant");
+    }
+    let deployment = controller(create(vec![regular("web", "nginx:1")]));
+    assert_eq!(waits(Mode::Enforce, Repointed::Deny, &deployment), (Briefly, AtHand));
+}
+
+#[test]
+fn nobody_is_asked_about_what_needs_no_look_up() {
+    let latest = || create(vec![regular("web", "nginx:latest")]);
+    let refused = || Action::Require(Arc::new(tags(&["latest"], &[], false)));
+    for (action, expected) in [
+        (Action::Admit, Some((Wait::AtHand, Wait::AtHand))),
+        (Action::Refuse("no".into()), Some((Wait::AtHand, Wait::AtHand))),
+        (refused(), Some((Wait::AtHand, Wait::AtHand))),
+    ] {
+        assert_eq!(waits(Mode::Enforce, action, &latest()), expected);
+    }
+    assert_eq!(waits(Mode::Enforce, comparing(Repointed::Deny), &create(vec![regular("web", "NGINX")])), None);
+    // The floor refuses it for its name; what the other policy wants to know would change nothing.
+    let mut policies = with(|its| (its.floor, its.enforce) = (Some("floor".into()), Some("p".into())));
+    for (name, action) in [("floor", refused()), ("p", comparing(Repointed::Deny))] {
+        let policy = policy(name, Unmatched::Deny, vec![rule("all", &["**"], action)]);
+        policies.by_name.insert(name.into(), Arc::new(policy));
+    }
+    let pod = latest();
+    assert_eq!(plan(&policies, &unlabelled(), &pod).wants[0].resolve, Wait::AtHand);
+    let unknown = with(|its| its.enforce = Some("gone".into()));
+    let pod = create(vec![regular("web", "nginx:1")]);
+    assert_eq!(plan(&unknown, &unlabelled(), &pod).wants[0].resolve, Wait::AtHand);
+}
+
+#[test]
+fn each_image_is_wanted_once_with_the_longer_wait_and_patience_asks_nobody_more() {
+    let mut policies = with(|its| (its.enforce, its.audit) = (Some("p".into()), Some("q".into())));
+    for (name, repointed) in [("p", Repointed::Deny), ("q", Repointed::Warn)] {
+        let rules = vec![rule("old", &["quay.io/**"], Action::Admit), rule("all", &["**"], comparing(repointed))];
+        policies.by_name.insert(name.into(), Arc::new(policy(name, Unmatched::Deny, rules)));
+    }
+    let images = ["nginx:1", "docker.io/library/nginx:1", "envoy:1", "quay.io/old:1", "NGINX"];
+    let request = create(images.iter().enumerate().map(|(index, image)| regular(&index.to_string(), image)).collect());
     let plan = plan(&policies, &unlabelled(), &request);
-    let wants: Vec<_> = plan.wants.iter().map(|want| (want.namespace, want.digest.as_str(), want.wait)).collect();
-    assert_eq!(wants, [("shop", DIGEST, Wait::Never), ("shop", &*other, Wait::Never)]);
+    let wants: Vec<_> = plan.wants.iter().map(|want| (want.reference.to_string(), want.resolve)).collect();
+    let expected = [
+        ("docker.io/library/nginx:1".to_owned(), Wait::UntilDeadline),
+        ("docker.io/library/envoy:1".to_owned(), Wait::UntilDeadline),
+        ("quay.io/old:1".to_owned(), Wait::AtHand),
+    ];
+    assert_eq!(wants, expected);
     let of = |index| plan.judgements.iter().filter(move |its| its.container == index).map(|its| its.want);
     let found: Vec<Vec<_>> = (0..5).map(|index| of(index).collect()).collect();
-    let expected = [None, Some(0), Some(0), Some(1), None].map(|want| vec![want, want]);
-    assert_eq!(found, expected);
-    let patient = plan.patiently();
-    assert!(patient.wants.iter().all(|want| want.wait == Wait::UntilDeadline));
+    assert_eq!(found, [Some(0), Some(0), Some(1), Some(2), None].map(|want| vec![want, want]));
+    let patient: Vec<_> = plan.patiently().wants.iter().map(|want| want.resolve).collect();
+    assert_eq!(patient, [Wait::UntilDeadline, Wait::UntilDeadline, Wait::AtHand]);
 }
 
 #[test]
@@ -368,7 +441,8 @@ fn the_plan_says_whether_every_refusal_is_only_for_the_record() {
 
 fn tags(deny: &[&str], allow: &[&str], require_digest: bool) -> Demands {
     let patterns = |texts: &[&str]| texts.iter().map(|text| TagPattern::parse(text).unwrap()).collect();
-    Demands { tags: Some(TagDemands { deny: patterns(deny), allow: patterns(allow), require_digest }) }
+    let repointed = Repointed::Warn;
+    Demands { tags: Some(TagDemands { deny: patterns(deny), allow: patterns(allow), require_digest, repointed }) }
 }
 
 /// Denied, allowed, whether a digest must be there, the image, and what the demands have against it.

@@ -90,7 +90,14 @@ impl Client {
 
     /// Sends a review as an API server does, and reads the answer as strictly.
     pub async fn review(&self, review: &Value) -> Answer {
-        let raw = self.post(wire::text(review) + "\n").await;
+        self.review_within(review, "10s").await
+    }
+
+    /// The same with another `timeoutSeconds`.
+    pub async fn review_within(&self, review: &Value, timeout: &str) -> Answer {
+        let request = self.request(Method::POST, &format!("/validate?timeout={timeout}"));
+        let body = wire::text(review) + "\n";
+        let raw = self.send(request.header(CONTENT_TYPE, "application/json").body(body)).await;
         assert_eq!(raw.status, StatusCode::OK, "{}", raw.text());
         assert_eq!(raw.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes), Some(&b"application/json"[..]));
         Answer::read(review, &raw.body)
@@ -135,9 +142,14 @@ impl Client {
         self.admin_get(path).await.expect("the admin listener answers")
     }
 
+    /// Everything that the metrics say.
+    pub async fn metrics(&self) -> String {
+        self.get("/metrics").await.text()
+    }
+
     /// The value of one metric with exactly these labels, as written: `name{a="b"}`. None: it is not there.
     pub async fn metric(&self, series: &str) -> Option<f64> {
-        let text = self.get("/metrics").await.text();
+        let text = self.metrics().await;
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned));
         line.map(|value| value.parse().expect("a metric is a number"))
     }

@@ -45,6 +45,13 @@ impl Directory {
         fs::rename(&draft, self.path.join(name)).expect("and renamed");
     }
 
+    /// Writes a file in a folder of this one.
+    pub fn write_in(&self, folder: &str, name: &str, text: &str) {
+        let folder = self.path.join(folder);
+        fs::create_dir_all(&folder).expect("a folder in our own can be made");
+        fs::write(folder.join(name), text).expect("and written to");
+    }
+
     pub fn remove(&self, name: &str) {
         fs::remove_file(self.path.join(name)).expect("the file is there");
     }

@@ -32,6 +32,9 @@ use std::time::{Duration, Instant};
 /// A digest that is well-formed; nothing has it.
 pub const DIGEST: &str = "sha256:7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480cc47f72a21097";
 
+/// An address where nobody listens: connections are refused at once.
+pub const NOBODY: &str = "127.0.0.1:1";
+
 /// How long something that happens by itself may take on a busy machine before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 

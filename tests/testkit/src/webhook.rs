@@ -5,18 +5,25 @@ use std::ops::Deref;
 
 use pratique::command::serve::{self, Running, Settings};
 use pratique::config::{Config, LogLevel, Workload};
+use pratique::evidence::budget::Budget;
+use pratique::evidence::registry::outbound::Surroundings;
 use pratique::policy::Controllers;
 use pratique::server::Bounds;
 
+use crate::NOBODY;
 use crate::client::{Client, Protocol};
 use crate::directory::Directory;
+use crate::registry::Registry;
 
 /// A webhook before it starts. Nothing is judged until the test says by what.
 #[derive(Debug)]
 pub struct Setup {
     config: Config,
     bounds: Bounds,
+    budget: Budget,
+    surroundings: Surroundings,
     manifests: Directory,
+    hosts: Directory,
 }
 
 /// A webhook at work; it is used as a [`Client`] over HTTP/1.1, and ends with the test.
@@ -24,6 +31,7 @@ pub struct Setup {
 pub struct Webhook {
     running: Option<Running>,
     manifests: Directory,
+    hosts: Directory,
     http1: Client,
     http2: Client,
 }
@@ -42,7 +50,19 @@ impl Webhook {
         let manifests = Directory::new();
         // A folder without any manifest is a mistake of whoever named it.
         manifests.namespace("default", &[]);
-        Setup { config, bounds: Bounds::default(), manifests }
+        let hosts = Directory::new();
+        // No test asks a registry outside of this machine, whatever its images are called.
+        hosts.write_in(
+            "_default",
+            "hosts.toml",
+            &format!(
+                "server = \"http://{NOBODY}\"
+"
+            ),
+        );
+        config.registries.hosts = Some(hosts.path().to_owned());
+        let (bounds, budget, surroundings) = (Bounds::default(), Budget::default(), Surroundings::Alone);
+        Setup { config, bounds, budget, surroundings, manifests, hosts }
     }
 
     /// One that enforces a built-in policy everywhere, controllers included.
@@ -54,6 +74,12 @@ impl Webhook {
     #[must_use]
     pub fn manifests(&self) -> &Directory {
         &self.manifests
+    }
+
+    /// Its folder of `hosts.toml` files.
+    #[must_use]
+    pub fn hosts(&self) -> &Directory {
+        &self.hosts
     }
 
     #[must_use]
@@ -95,6 +121,19 @@ impl Setup {
         let labels: Vec<(&str, &str)> = labels.iter().map(|(key, policy)| (key.as_str(), *policy)).collect();
         self.manifests.namespace(name, &labels);
         self
+    }
+
+    /// This registry may be asked, as its own `hosts.toml` says: over plain HTTP or with its own authority.
+    #[must_use]
+    pub fn registry(self, registry: &Registry) -> Self {
+        registry.write_hosts(self.hosts.path());
+        self
+    }
+
+    /// The folder of `hosts.toml` files.
+    #[must_use]
+    pub fn hosts(&self) -> &Directory {
+        &self.hosts
     }
 
     /// Any file among the manifests.
@@ -171,6 +210,20 @@ impl Setup {
         self
     }
 
+    /// How long facts are fresh, where a test cannot wait so long. Memory and `lastKnownGood` are settings.
+    #[must_use]
+    pub fn budget(mut self, change: impl FnOnce(&mut Budget)) -> Self {
+        change(&mut self.budget);
+        self
+    }
+
+    /// As if it ran in a cluster: loopback is then no place for a registry, unless `hosts.toml` names it.
+    #[must_use]
+    pub fn in_cluster(mut self) -> Self {
+        self.surroundings = Surroundings::Cluster;
+        self
+    }
+
     /// Starts it; panics with its complaints.
     pub async fn start(self) -> Webhook {
         self.try_start().await.unwrap_or_else(|mistakes| panic!("the webhook does not start: {mistakes:#?}"))
@@ -178,14 +231,14 @@ impl Setup {
 
     /// Starts it, or hands back why not.
     pub async fn try_start(self) -> Result<Webhook, Vec<String>> {
-        let Self { config, bounds, manifests } = self;
-        let settings =
-            Settings { config, bounds, source: "settings".to_owned(), manifests: vec![manifests.path().to_owned()] };
+        let Self { config, bounds, budget, surroundings, manifests, hosts } = self;
+        let (source, paths) = ("settings".to_owned(), vec![manifests.path().to_owned()]);
+        let settings = Settings { config, bounds, budget, surroundings, source, manifests: paths };
         let started = serve::start(settings).await;
         let running = started.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let authority = running.authority.clone().expect("without certificate files the webhook makes its own");
         let client = |protocol| Client::new(running.webhook, running.admin, &authority, protocol);
         let (http1, http2) = (client(Protocol::Http1), client(Protocol::Http2));
-        Ok(Webhook { running: Some(running), manifests, http1, http2 })
+        Ok(Webhook { running: Some(running), manifests, hosts, http1, http2 })
     }
 }

@@ -1,0 +1,90 @@
+//! What a tag named when it was last admitted, and what follows when it names something else.
+
+use std::time::Duration;
+
+use pratique_testkit::{Image, Registry, Route, Webhook, eventually};
+
+use super::{MOVED_IS_REFUSED, ask, named};
+
+#[tokio::test]
+async fn a_tag_that_is_moved_after_its_admission_is_refused_with_the_digest_to_pin() {
+    let registry = Registry::setup().start().await;
+    let first = registry.push("acme/web", "v1", &Image::single());
+    let setup = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme");
+    let webhook = setup.budget(|budget| budget.tag_fresh = Duration::ZERO).start().await;
+    let image = named(&registry, "acme/web:v1");
+    assert!(ask(&webhook, "shop", &image).await.allowed);
+    let second = registry.push("acme/web", "v1", &Image::single().label("another"));
+    let answer = ask(&webhook, "shop", &image).await;
+    assert!(answer.allowed, "what is known is answered while it is asked again: {answer:?}");
+    let mut answer = answer;
+    eventually("the registry has been asked again", async || {
+        answer = ask(&webhook, "bank", &image).await;
+        !answer.allowed
+    })
+    .await;
+    assert_eq!(answer.code, Some(403));
+    let (before, now) = (&first[..19], &second[..19]);
+    assert!(answer.message.contains(&format!("\"v1\" was {before} when it was last admitted and is {now} now")));
+    assert!(answer.message.contains(&second), "the digest to pin: {}", answer.message);
+    assert!(ask(&webhook, "shop", &format!("{}@{second}", named(&registry, "acme/web"))).await.allowed);
+    registry.point("acme/web", "v1", &first);
+    eventually("the tag is moved back", async || ask(&webhook, "shop", &image).await.allowed).await;
+}
+
+#[tokio::test]
+async fn by_default_a_moved_tag_only_warns_and_the_move_is_then_the_record() {
+    let registry = Registry::setup().start().await;
+    registry.push("acme/web", "v1", &Image::single());
+    let policy = "rules:\n- {name: all, images: [\"**\"], tags: {deny: [latest]}}";
+    let setup = Webhook::setup().registry(&registry).policy("acme", policy).enforce("acme");
+    let webhook = setup.budget(|budget| budget.tag_fresh = Duration::ZERO).start().await;
+    let image = named(&registry, "acme/web:v1");
+    let answer = ask(&webhook, "shop", &image).await;
+    assert!(answer.allowed && answer.warnings.is_empty(), "{answer:?}");
+    // Nothing waited for the digest, so it is recorded after the reply.
+    eventually("it is resolved", async || registry.count(Route::Manifest) == 1).await;
+    eventually("it is recorded", async || {
+        let answer = ask(&webhook, "shop", &image).await;
+        assert!(answer.allowed && answer.warnings.is_empty(), "{answer:?}");
+        registry.count(Route::ManifestHead) > 1
+    })
+    .await;
+    registry.push("acme/web", "v1", &Image::single().label("another"));
+    let mut warned = None;
+    eventually("it is seen that the tag was moved", async || {
+        let answer = ask(&webhook, "shop", &image).await;
+        assert!(answer.allowed);
+        warned = answer.warnings.first().cloned().map(|warning| (warning, answer));
+        warned.is_some()
+    })
+    .await;
+    let (warning, answer) = warned.expect("it warned");
+    assert!(warning.contains("tag-repointed: \"v1\" was sha256:"), "{warning}");
+    assert_eq!(answer.annotations["basis"], "SoftenedToWarning");
+    let answer = ask(&webhook, "shop", &image).await;
+    assert!(answer.warnings.is_empty(), "who was warned and admitted it accepted it: {answer:?}");
+}
+
+#[tokio::test]
+async fn a_dry_run_and_a_refusal_leave_no_record() {
+    let registry = Registry::setup().start().await;
+    registry.push("acme/web", "v1", &Image::single());
+    let setup = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme");
+    let webhook = setup.budget(|budget| budget.tag_fresh = Duration::ZERO).start().await;
+    let image = named(&registry, "acme/web:v1");
+    let object = pratique_testkit::pod("web").container("web", &image);
+    assert!(webhook.review(&pratique_testkit::review(&object).dry_run()).await.allowed);
+    let with_another = object.container("other", &named(&registry, "acme/absent:v1"));
+    let refused = webhook.review(&pratique_testkit::review(&with_another)).await;
+    assert!(!refused.allowed && refused.message.contains("image-not-found"), "{refused:?}");
+    registry.push("acme/web", "v1", &Image::single().label("another"));
+    for _ in 0..5 {
+        let answer = ask(&webhook, "shop", &image).await;
+        assert!(answer.allowed, "nothing was on record: {answer:?}");
+        if registry.count(Route::Manifest) > 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
