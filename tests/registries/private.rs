@@ -106,14 +106,19 @@ fn a_credential_helper_opens_and_is_asked_once_for_all_images() {
 fn a_certificate_of_an_unknown_authority_is_no_answer_and_the_password_stays_here() {
     for kind in Kind::ALL {
         let private = Private::new(kind);
-        let cluster = Cluster::new().docker_config(&private.server.docker_config(PASSWORD));
-        cluster.check(&private.index.0).is_undetermined("registry-unavailable");
+        let cluster = || Cluster::new().docker_config(&private.server.docker_config(PASSWORD));
+        let server = format!("server = \"{}\"\n", private.server.url());
+        let answer = cluster().hosts(&private.server.host(), &server).check(&private.index.0);
+        let message = answer.is_undetermined("registry-unavailable");
+        assert!(message.contains("certificate"), "{kind:?}: {message}");
         // Another authority than the one that issued it.
         let stranger = Server::behind(kind, Door::Tls);
-        let cluster = Cluster::new()
-            .trusting(&private.server.host(), stranger.authority())
-            .docker_config(&private.server.docker_config(PASSWORD));
+        let cluster = cluster().trusting(&private.server.host(), stranger.authority());
         cluster.check(&private.index.0).is_undetermined("registry-unavailable");
+        // Without hosts.toml, loopback is asked over plain HTTP, which this registry does not speak.
+        let answer = Cluster::new().docker_config(&private.server.docker_config(PASSWORD)).check(&private.index.0);
+        let message = answer.is_undetermined("registry-broken");
+        assert!(message.contains("400"), "{kind:?}: {message}");
         let requests = private.server.stop().requests;
         assert_eq!(requests, "", "{kind:?}");
     }
