@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pratique_testkit::{Image, Registry, Route, Webhook, eventually};
+use pratique_testkit::{Image, Registry, Route, Webhook, eventually, pod, review};
 
 use super::{MOVED_IS_REFUSED, ask, named};
 
@@ -73,18 +73,18 @@ async fn a_dry_run_and_a_refusal_leave_no_record() {
     let setup = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme");
     let webhook = setup.budget(|budget| budget.tag_fresh = Duration::ZERO).start().await;
     let image = named(&registry, "acme/web:v1");
-    let object = pratique_testkit::pod("web").container("web", &image);
-    assert!(webhook.review(&pratique_testkit::review(&object).dry_run()).await.allowed);
-    let with_another = object.container("other", &named(&registry, "acme/absent:v1"));
-    let refused = webhook.review(&pratique_testkit::review(&with_another)).await;
+    let object = pod("web").container("web", &image);
+    let dry_run = review(&object).dry_run();
+    assert!(webhook.review(&dry_run).await.allowed);
+    let with_another = object.clone().container("other", &named(&registry, "acme/absent:v1"));
+    let refused = webhook.review(&review(&with_another)).await;
     assert!(!refused.allowed && refused.message.contains("image-not-found"), "{refused:?}");
-    registry.push("acme/web", "v1", &Image::single().label("another"));
-    for _ in 0..5 {
-        let answer = ask(&webhook, "shop", &image).await;
+    let second = registry.push("acme/web", "v1", &Image::single().label("another"));
+    eventually("the move is seen", async || {
+        let answer = webhook.review(&dry_run).await;
         assert!(answer.allowed, "nothing was on record: {answer:?}");
-        if registry.count(Route::Manifest) > 2 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        answer.annotations["digests"].contains(&second)
+    })
+    .await;
+    assert!(ask(&webhook, "shop", &image).await.allowed);
 }

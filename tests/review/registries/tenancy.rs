@@ -24,7 +24,7 @@ async fn private_registry() -> Registry {
 
 #[tokio::test]
 async fn a_private_image_is_known_to_a_namespace_only_after_its_own_credential_was_accepted() {
-    let (registry, folder) = (private_registry().await);
+    let registry = private_registry().await;
     let image = named(&registry, "acme/web:v1");
     let webhook = Webhook::setup()
         .policy("acme", MOVED_IS_REFUSED)

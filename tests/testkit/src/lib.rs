@@ -10,6 +10,7 @@ mod directory;
 pub mod measure;
 mod object;
 mod program;
+mod registry;
 mod review;
 mod webhook;
 mod wire;
@@ -24,6 +25,7 @@ pub use object::{
     stateful_set,
 };
 pub use program::{Memory, Outcome, Program, first_line_of, run, run_with_input};
+pub use registry::{Behaviour, Image, Registry, RegistrySetup, Route, Seen, digest};
 pub use review::{Review, review};
 pub use webhook::{Setup, Webhook};
 
