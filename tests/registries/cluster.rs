@@ -55,6 +55,12 @@ impl Cluster {
         self.hosts(registry, &format!("server = \"https://{registry}\"\nca = \"{file}\"\n"))
     }
 
+    /// Trusts an authority (PEM) everywhere, as the system does, and no other.
+    pub(crate) fn system(self, authority: &str) -> Self {
+        self.files.write("system.crt", authority);
+        self
+    }
+
     /// Writes an authority (PEM) down; returns the path.
     pub(crate) fn authority(&self, registry: &str, authority: &str) -> String {
         let name = format!("{}.crt", registry.replace(':', "-"));
@@ -76,7 +82,7 @@ impl Cluster {
         self
     }
 
-    /// The text of a file that a helper wrote beside itself; empty where it did not.
+    /// The text of a file of ours, or of one that a helper wrote beside itself; empty where there is none.
     pub(crate) fn written(&self, name: &str) -> String {
         fs::read_to_string(self.files.path().join(name)).unwrap_or_default()
     }
@@ -112,12 +118,15 @@ impl Cluster {
     /// Whatever comes of it, it never tells a password.
     fn judge(&self, what: &[&str]) -> Vec<Answer> {
         let path = std::env::var("PATH").expect("there is a PATH");
-        let settings = format!("PATH={}:{path}", self.files.path().display());
+        let mut settings = vec![format!("PATH={}:{path}", self.files.path().display())];
+        if !self.written("system.crt").is_empty() {
+            settings.push(format!("SSL_CERT_FILE={}", self.files.file("system.crt")));
+        }
         let (config, manifests) = (self.files.file("settings.yaml"), self.manifests.path().display().to_string());
         let mut command = vec![PRATIQUE, "check", "-o", "json", "--config", &config, "--manifests", &manifests];
         command.extend(["--policy", "real"]);
         command.extend(what);
-        let outcome = run_in(&[settings], &command);
+        let outcome = run_in(&settings, &command);
         for secret in [PASSWORD, &encoded(PASSWORD)] {
             assert!(
                 !outcome.stdout.contains(secret) && !outcome.stderr.contains(secret),
