@@ -17,8 +17,8 @@ const TABLE: &str = "
     fact pure     | image                                 | jiff
     policy pure   | image request fact                    | jiff regex serde serde_json serde_saphyr
     decision pure | image request fact policy             | jiff
-    evidence      | image request fact policy             | arc_swap aws_lc_rs base64 fastrand futures_util httpdate jiff moka prometheus \
-                                                            psl reqwest rustix rustls rustls_native_certs serde serde_json \
+    evidence      | image request fact policy             | arc_swap aws_lc_rs base64 fastrand futures_util httpdate hyper jiff moka \
+                                                            prometheus psl reqwest rustix rustls rustls_native_certs serde serde_json \
                                                             serde_saphyr thiserror tokio tokio_rustls toml tracing
     admission     | image request decision::verdict       | jiff serde serde_json serde_saphyr thiserror
     observe       | request policy fact decision::verdict | jiff prometheus tracing tracing_subscriber
@@ -27,7 +27,7 @@ const TABLE: &str = "
                     evidence admission observe config     | arc_swap futures_util jiff tokio tracing
     server        | image request fact policy decision    \
                     evidence admission observe config     \
-                    review                                | arc_swap axum base64 hyper hyper_util jiff prometheus rcgen \
+                    review                                | arc_swap aws_lc_rs axum base64 hyper hyper_util jiff prometheus rcgen \
                                                             rustix rustls thiserror tokio tokio_rustls tower_service \
                                                             tracing x509_parser
     args          | image policy config                   | clap

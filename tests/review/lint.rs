@@ -56,7 +56,6 @@ fn a_demand_that_this_build_cannot_check_is_a_mistake_and_never_a_silent_pass() 
         "vulnerabilities: {threshold: high}",
         "signatures: {authorities: [release]}",
         "attestations: [{predicateType: \"https://slsa.dev/provenance/v1\", authorities: [release]}]",
-        "tags: {deny: [latest], repointed: deny}",
     ] {
         let directory = Directory::new();
         let authorities = "authorities:\n- name: release\n  keyless: {issuer: \"https://a.example\", subject: \"b\"}\n";

@@ -29,7 +29,9 @@ async fn what_is_known_is_admitted_as_last_known_good_and_what_is_new_is_told_to
     assert!(ask(&webhook, "shop", &pinned).await.allowed);
     let answer = ask(&webhook, "shop", &named(&registry, "acme/new:v1")).await;
     assert_eq!((answer.allowed, answer.code, answer.retry_after), (false, Some(503), Some(1)));
-    assert!(answer.message.contains(&format!("registry-unavailable, no connection to {}", registry.host())));
+    // By now the registry may have failed so often that it is left alone for a moment.
+    let told = answer.message.lines().next().unwrap_or_default();
+    assert!(told.contains("registry-unavailable") && told.contains(registry.host()), "{told}");
     registry.come_back().await;
     eventually("the new image is admitted", async || {
         ask(&webhook, "shop", &named(&registry, "acme/new:v1")).await.allowed

@@ -78,7 +78,7 @@ impl Source {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Self::Padded { start, left, excess } => padded(start, left, excess),
+            Self::Padded { start, left, excess } => Some(padded(start, left, excess)),
             Self::Dripping { left, .. } if left.is_empty() => None,
             Self::Dripping { left, interval, wait } => {
                 ready!(wait.as_mut().poll(context));
@@ -99,7 +99,7 @@ impl Source {
 }
 
 /// The next piece of bytes that spaces follow.
-fn padded(start: &mut Bytes, left: &mut Option<u64>, excess: &mut Option<(Excess, u64)>) -> Option<Bytes> {
+fn padded(start: &mut Bytes, left: &mut Option<u64>, excess: &mut Option<(Excess, u64)>) -> Bytes {
     let most = left.map_or(PIECE, |left| usize::try_from(left).map_or(PIECE, |left| left.min(PIECE)));
     let piece = if start.is_empty() {
         Bytes::from_static(&SPACES[..most])
@@ -116,7 +116,7 @@ fn padded(start: &mut Bytes, left: &mut Option<u64>, excess: &mut Option<(Excess
             wire.add(count);
         }
     }
-    Some(piece)
+    piece
 }
 
 /// A body, and the note that its request is not yet answered.
