@@ -124,7 +124,10 @@ async fn main() -> Result<(), String> {
 
 /// What happens to one tag in a registry, seen from a namespace that does not let tags move.
 async fn registry_scenes(webhook: &Webhook, registry: &Registry) -> Vec<&'static str> {
-    say(&format!("\nA registry at {}, and a namespace `team` that refuses a tag which was moved since it was admitted:", registry.host()));
+    say(&format!(
+        "\nA registry at {}, and a namespace `team` that refuses a tag which was moved since it was admitted:",
+        registry.host()
+    ));
     let image = format!("{}/team/shop:v1", registry.host());
     let asked = review(&pod("shop").container("shop", &image)).in_namespace("team");
     let mut wrong = Vec::new();
@@ -162,7 +165,8 @@ async fn registry_scenes(webhook: &Webhook, registry: &Registry) -> Vec<&'static
     say(&format!("   audit log: images.pratique.dev/basis: {}", annotation(&answer, "basis")));
     expect(title, answer.allowed);
 
-    let title = "An image that nobody has seen yet has to wait for the registry: kubectl itself tries again when it reads 503";
+    let title =
+        "An image that nobody has seen yet has to wait for the registry: kubectl itself tries again when it reads 503";
     let new = format!("{}/team/new:v1", registry.host());
     let answer = webhook.review(&review(&pod("new").container("new", &new)).in_namespace("team")).await;
     tell(number + 4, title, &format!("kubectl run new -n team --image={new}"), &answer);

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::request::{Container, Flaw, NoImages, Operation, Request, Role, Subject};
+use crate::request::{Container, Flaw, NoImages, Operation, PullSecrets, Request, Role, Subject};
 
 use super::Malformed;
 use super::object::{Fields, Object, Text, group_of};
@@ -120,7 +120,7 @@ fn unreadable(uid: String, flaw: Flaw) -> Request {
         name: String::new(),
         dry_run: false,
         role: Role::Pod,
-        pull: crate::request::PullSecrets::default(),
+        pull: PullSecrets::default(),
         subject: Subject::Unreadable(flaw),
     }
 }
@@ -137,13 +137,15 @@ impl Wire<'_> {
             "CONNECT" => Operation::Connect,
             _ => Operation::Unknown,
         };
-        let subject = match (flaw, operation) {
+        let nothing = |why: NoImages| Ok((Subject::Nothing(why), PullSecrets::default()));
+        let read = match (flaw, operation) {
             (Some(flaw), _) => Err(flaw),
             (None, Operation::Create) => self.subject(workload, false),
             (None, Operation::Update) => self.subject(workload, true),
-            (None, Operation::Delete | Operation::Connect) => Ok(Subject::Nothing(NoImages::Operation)),
+            (None, Operation::Delete | Operation::Connect) => nothing(NoImages::Operation),
             (None, Operation::Unknown) => Err(Flaw::Operation(sent.chars().take(40).collect())),
         };
+        let (subject, pull) = read.unwrap_or_else(|flaw| (Subject::Unreadable(flaw), PullSecrets::default()));
         Request {
             uid,
             operation,
@@ -152,8 +154,8 @@ impl Wire<'_> {
             namespace: self.namespace.map_or_else(String::new, |text| text.0.into_owned()),
             dry_run: self.dry_run == Some(true),
             role: workload.map_or(Role::Controller, |known| known.role),
-            pull: crate::request::PullSecrets::default(),
-            subject: subject.unwrap_or_else(Subject::Unreadable),
+            pull,
+            subject,
         }
     }
 
@@ -170,21 +172,30 @@ impl Wire<'_> {
         }
     }
 
-    fn subject(&self, workload: Option<&Workload>, update: bool) -> Result<Subject, Flaw> {
+    /// With whose credentials the new object's images are pulled.
+    fn subject(&self, workload: Option<&Workload>, update: bool) -> Result<(Subject, PullSecrets), Flaw> {
         self.consistent(workload)?;
         let Some(workload) = workload else {
-            return Ok(Subject::Nothing(NoImages::Kind));
+            return Ok((Subject::Nothing(NoImages::Kind), PullSecrets::default()));
         };
         // A resize changes resources alone; the API server lets nothing else through that door (KEP-1287).
         if update && workload.role == Role::Pod && self.sub_resource.as_ref().is_some_and(|its| its.0 == "resize") {
-            return Ok(Subject::Nothing(NoImages::Subresource));
+            return Ok((Subject::Nothing(NoImages::Subresource), PullSecrets::default()));
         }
-        let containers = self.containers(self.object.as_ref(), workload)?;
+        let (containers, pull) = self.read(self.object.as_ref(), workload, |object| {
+            Ok((object.containers(&workload.pod_spec)?, object.pull()))
+        })?;
         let old = if update && self.old_object.is_some() { self.old_containers(workload)? } else { Vec::new() };
-        Ok(Subject::Images { containers, old })
+        Ok((Subject::Images { containers, old }, pull))
     }
 
-    fn containers(&self, sent: Option<&Sent<'_>>, workload: &Workload) -> Result<Vec<Container>, Flaw> {
+    /// What is to be known of an object that is what it was sent as.
+    fn read<T>(
+        &self,
+        sent: Option<&Sent<'_>>,
+        workload: &Workload,
+        take: impl FnOnce(&Object<'_>) -> Result<T, Flaw>,
+    ) -> Result<T, Flaw> {
         let late;
         let object = match sent {
             Some(Sent::Read(object)) => object,
@@ -196,7 +207,7 @@ impl Wire<'_> {
             None => return Err(Flaw::NoPodSpec { path: Arc::clone(workload.pod_spec.text()) }),
         };
         self.same_kind(object)?;
-        object.containers(&workload.pod_spec)
+        take(object)
     }
 
     /// Nothing is made of an object that says to be something else than it was sent as.
@@ -214,7 +225,7 @@ impl Wire<'_> {
 
     /// An old object without a pod spec has nothing that could be unchanged, so all of the new one is judged.
     fn old_containers(&self, workload: &Workload) -> Result<Vec<Container>, Flaw> {
-        match self.containers(self.old_object.as_ref(), workload) {
+        match self.read(self.old_object.as_ref(), workload, |object| object.containers(&workload.pod_spec)) {
             Err(Flaw::NoPodSpec { .. }) => Ok(Vec::new()),
             other => other,
         }

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::image::{InvalidReference, Reference};
-use crate::request::{Container, ContainerKind, ContainerPath, Flaw, Operation, Request, Role, Subject};
+use crate::request::{Container, ContainerKind, ContainerPath, Flaw, Operation, PullSecrets, Request, Role, Subject};
 
 use super::object::{Object, group_of};
 use super::workload::{Workload, Workloads};
@@ -161,6 +161,7 @@ fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Resu
         Err(Flaw::NoPodSpec { .. }) if !must => return Ok(None),
         Err(flaw) => Subject::Unreadable(flaw),
     };
+    let pull = object.pull();
     let (name, namespace) = (object.name(), object.metadata.namespace.map(|text| text.0.into_owned()));
     Ok(Some(ManifestObject {
         kind: kind.to_owned(),
@@ -172,7 +173,7 @@ fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Resu
             name: name.clone(),
             dry_run: false,
             role: workload.role,
-            pull: crate::request::PullSecrets::default(),
+            pull,
             subject,
         },
         namespace,
@@ -194,7 +195,7 @@ pub fn bare_image(written: &str) -> Request {
         name: written.to_owned(),
         dry_run: false,
         role: Role::Pod,
-        pull: crate::request::PullSecrets::default(),
+        pull: PullSecrets::default(),
         subject: Subject::Images { containers: vec![container], old: Vec::new() },
     }
 }

@@ -13,13 +13,18 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::image::{InvalidReference, Reference};
-use crate::request::{Container, ContainerKind, ContainerPath, Flaw};
+use crate::request::{Container, ContainerKind, ContainerPath, Flaw, PullSecrets};
 
 use super::workload::PodSpecPath;
 
 /// More containers than this in one pod are no pod: it bounds the work of a review, and an object of etcd's 1.5 MiB
 /// with real containers stays below it.
 pub(super) const CONTAINERS: usize = 512;
+/// Pull secrets beyond these are not looked at: real pods name one or two, and each may be tried on each registry. With
+/// fewer credentials less can be had, never more.
+const PULL_SECRETS: usize = 64;
+/// The longest name of a Secret; a longer one can be nobody's, nor can an empty one.
+const NAME_BYTES: usize = 253;
 
 /// Text that is borrowed where the JSON has no escapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +107,45 @@ struct PodSpec<'a> {
     ephemeral_containers: Option<Entries<NamedImage<'a>>>,
     #[serde(borrow, default)]
     volumes: Option<Entries<Volume<'a>>>,
+    #[serde(borrow, default)]
+    image_pull_secrets: Option<PullNames<'a>>,
+    #[serde(borrow, default)]
+    service_account_name: Option<Text<'a>>,
+    /// Its deprecated alias, which the API server keeps the same.
+    #[serde(borrow, default)]
+    service_account: Option<Text<'a>>,
+}
+
+/// The names in `imagePullSecrets`, as many as are looked at.
+#[derive(Debug)]
+struct PullNames<'a>(Vec<Text<'a>>);
+
+#[derive(Debug, Deserialize)]
+struct PullName<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for PullNames<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PullNamesVisitor;
+        impl<'de> Visitor<'de> for PullNamesVisitor {
+            type Value = PullNames<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut names = Vec::new();
+                while names.len() < PULL_SECRETS {
+                    let Some(Fields(PullName { name })) = items.next_element()? else { return Ok(PullNames(names)) };
+                    names.extend(name.filter(|name| (1..=NAME_BYTES).contains(&name.0.len())));
+                }
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(PullNames(names))
+            }
+        }
+        deserializer.deserialize_seq(PullNamesVisitor)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -194,6 +238,18 @@ impl<'a> Object<'a> {
         name.filter(said).or(generate_name).map_or_else(String::new, |text| text.0.clone().into_owned())
     }
 
+    /// Whose credentials the kubelet would use for its images.
+    pub(super) fn pull(&self) -> PullSecrets {
+        let Some(Fields(pod_spec)) = &self.pod_spec else { return PullSecrets::default() };
+        let owned = |text: &Text<'_>| text.0.clone().into_owned();
+        let PodSpec { service_account_name, service_account, image_pull_secrets, .. } = pod_spec;
+        let accounts = [service_account_name, service_account].into_iter().flatten();
+        PullSecrets {
+            named: image_pull_secrets.iter().flat_map(|PullNames(names)| names).map(owned).collect(),
+            service_account: accounts.filter(|name| !name.0.is_empty()).map(owned).next().unwrap_or_default(),
+        }
+    }
+
     /// The containers in the order init, regular, ephemeral, image volumes.
     pub(super) fn containers(&self, path: &PodSpecPath) -> Result<Vec<Container>, Flaw> {
         let missing = || Flaw::NoPodSpec { path: Arc::clone(path.text()) };
@@ -220,7 +276,7 @@ struct ImageUse<'a> {
 
 impl PodSpec<'_> {
     fn found(&self) -> usize {
-        let Self { init_containers, containers, ephemeral_containers, volumes } = self;
+        let Self { init_containers, containers, ephemeral_containers, volumes, .. } = self;
         let lists = [init_containers, containers, ephemeral_containers];
         let images: usize = lists.into_iter().flatten().map(|list| list.found).sum();
         images + volumes.as_ref().map_or(0, |list| list.found)

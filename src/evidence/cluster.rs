@@ -1,4 +1,5 @@
-//! What a cluster holds, read from manifests: `ImagePolicy` and `Namespace` objects in files that stand for it.
+//! What a cluster holds, read from manifests: `ImagePolicy` and `Namespace` objects, pull secrets and the service
+//! accounts that name them, in files that stand for it.
 //!
 //! All or nothing: one mistake anywhere and nothing of it is put in force, with all mistakes told together.
 
@@ -18,9 +19,9 @@ use crate::policy::document::wording::quoted;
 use crate::policy::document::{Entry, Mistake, Node, parse_documents};
 use crate::policy::{Policy, PolicyName};
 
-use pull_secrets::PullSecrets;
-
 use super::scope::{LABELS, Namespaces, policy_labels};
+
+use pull_secrets::{Found, PullSecrets};
 
 pub mod pull_secrets;
 
@@ -154,6 +155,7 @@ struct Reading {
     /// Each with the file that it comes from.
     policies: BTreeMap<PolicyName, (Arc<Policy>, String)>,
     namespaces: HashMap<String, (Labels, String)>,
+    pull: Found,
     /// Policies that labels name, each with what to say if there is none of that name.
     named: Vec<(String, Mistake)>,
     warnings: Vec<Mistake>,
@@ -188,13 +190,19 @@ impl Reading {
                 }
             }
             ("v1", "Namespace") => self.namespace(document, source),
+            ("v1", "Secret") => match self.pull.secret(document, source) {
+                Ok(warnings) => self.warnings.extend(warnings),
+                Err(mistake) => self.mistakes.push(mistake),
+            },
+            ("v1", "ServiceAccount") => self.mistakes.extend(self.pull.service_account(document, source).err()),
             // Whatever claims to be ours is read as a policy, so that a slip in version or kind is told.
             _ if kind == "ImagePolicy" || api_version.starts_with("pratique.dev/") => self.policy(document, source),
             ("", _) | (_, "") => {
                 self.wrong(document, source, "is no Kubernetes object: `apiVersion` or `kind` is missing");
             }
             _ => {
-                let message = format!("{kind} has no effect in this build: it reads ImagePolicy and Namespace");
+                let read = "ImagePolicy, Namespace, Secret and ServiceAccount";
+                let message = format!("{kind} has no effect in this build: it reads {read}");
                 self.warnings.push(told(document, source, "kind", message));
             }
         }
@@ -267,24 +275,21 @@ impl Reading {
     }
 
     fn finish(self) -> Result<Manifests, Vec<Mistake>> {
-        let Self { policies, namespaces, named, mut warnings, mistakes } = self;
+        let Self { policies, namespaces, pull, named, mut warnings, mistakes } = self;
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let objects = policies.len() + namespaces.len();
+        let objects = policies.len() + namespaces.len() + pull.len();
+        let (pull_secrets, unknown) = pull.finish();
+        warnings.extend(unknown);
         let mut all: BTreeMap<PolicyName, Arc<Policy>> =
             compile::built_in().into_iter().map(|policy| (policy.name.clone(), Arc::new(policy))).collect();
         all.extend(policies.into_iter().map(|(name, (policy, _))| (name, policy)));
         let unknown = named.into_iter().filter(|(name, _)| !all.contains_key(name.as_str()));
         warnings.extend(unknown.map(|(_, warning)| warning));
         let labels = namespaces.into_iter().map(|(name, (labels, _))| (name, labels)).collect();
-        Ok(Manifests {
-            policies: all,
-            namespaces: Namespaces::new(labels, Timestamp::now()),
-            pull_secrets: PullSecrets::default(),
-            warnings,
-            objects,
-        })
+        let namespaces = Namespaces::new(labels, Timestamp::now());
+        Ok(Manifests { policies: all, namespaces, pull_secrets, warnings, objects })
     }
 }
 

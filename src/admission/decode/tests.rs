@@ -876,3 +876,24 @@ fn the_kinds_of_containers_are_told_apart_by_their_lists() {
     let (init, regular) = (ContainerKind::Init, ContainerKind::Regular);
     assert_eq!(kinds, [init, init, regular, regular, ContainerKind::Ephemeral, ContainerKind::ImageVolume]);
 }
+
+#[test]
+fn the_pull_secrets_are_those_of_the_new_object_whatever_the_order_of_the_keys() {
+    let mut review = update();
+    for (object, name) in [("object", "new"), ("oldObject", "old")] {
+        review["request"][object]["spec"]["imagePullSecrets"] = json!([{"name": name}]);
+        review["request"][object]["spec"]["serviceAccountName"] = json!(name);
+    }
+    let wanted = PullSecrets { named: vec!["new".to_owned()], service_account: "new".to_owned() };
+    assert_eq!(read(&review).unwrap().pull, wanted);
+    assert_eq!(decode(backwards(&review).as_bytes(), &Workloads::default()).unwrap().pull, wanted);
+    review["request"]["operation"] = json!("DELETE");
+    assert_eq!(read(&review).unwrap().pull, PullSecrets::default());
+}
+
+#[test]
+fn pull_secrets_that_are_no_list_are_a_flaw() {
+    let request = with("/request/object/spec/imagePullSecrets", json!("pull"));
+    let Subject::Unreadable(Flaw::Syntax(told)) = &request.subject else { panic!("{:?}", request.subject) };
+    assert!(told.starts_with("object: invalid type: string \"pull\", expected a list"), "{told}");
+}

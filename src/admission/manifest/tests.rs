@@ -171,3 +171,14 @@ fn a_list_without_items_is_an_error_and_not_nothing_to_judge() {
     assert_eq!(read("apiVersion: v1\nkind: List\nitems: []\n", &Workloads::default()).unwrap().len(), 0);
     assert_eq!(read("apiVersion: acme.example/v1\nkind: AllowList\n", &Workloads::default()).unwrap().len(), 0);
 }
+
+#[test]
+fn the_pull_secrets_of_an_object_are_read_with_it() {
+    let text = DEPLOYMENT.replace(
+        "      initContainers:",
+        "      serviceAccountName: web\n      imagePullSecrets: [{name: pull}]\n      initContainers:",
+    );
+    let objects = read_all(&text).unwrap();
+    let wanted = PullSecrets { named: vec!["pull".to_owned()], service_account: "web".to_owned() };
+    assert_eq!(objects[0].request.pull, wanted);
+}

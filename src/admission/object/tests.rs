@@ -86,3 +86,55 @@ fn text_is_borrowed_where_the_json_has_it_as_it_is() {
     assert!(matches!(read(r#""nginx""#), Cow::Borrowed("nginx")));
     assert!(matches!(read(r#""\u006eginx""#), Cow::Owned(text) if text == "nginx"));
 }
+
+fn pull(spec: &str) -> Result<(Vec<String>, String), String> {
+    let json = format!(r#"{{"spec": {{{spec}}}}}"#);
+    let path = PodSpecPath::new("spec");
+    let object = Object::read(&mut serde_json::Deserializer::from_str(&json), Some(&path));
+    let PullSecrets { named, service_account } = object.map_err(|error| error.to_string())?.pull();
+    Ok((named, service_account))
+}
+
+#[test]
+fn pull_secrets_and_the_service_account_are_read_from_the_pod_spec() {
+    let spec = r#""imagePullSecrets": [{"name": "b"}, {"name": "\u0061"}], "serviceAccountName": "builder""#;
+    assert_eq!(pull(spec).unwrap(), (vec!["b".to_owned(), "a".to_owned()], "builder".to_owned()));
+    for none in ["", r#""imagePullSecrets": null, "serviceAccountName": null"#, r#""imagePullSecrets": []"#] {
+        assert_eq!(pull(none).unwrap(), (Vec::new(), String::new()), "{none}");
+    }
+}
+
+#[test]
+fn the_old_name_of_the_service_account_counts_where_the_new_one_says_nothing() {
+    for spec in [
+        r#""serviceAccount": "a""#,
+        r#""serviceAccountName": "", "serviceAccount": "a""#,
+        r#""serviceAccount": "b", "serviceAccountName": "a""#,
+    ] {
+        assert_eq!(pull(spec).unwrap().1, "a", "{spec}");
+    }
+}
+
+#[test]
+fn pull_secrets_that_cannot_be_or_are_too_many_are_left_out() {
+    let long = "x".repeat(NAME_BYTES + 1);
+    let spec = format!(r#""imagePullSecrets": [{{}}, {{"name": ""}}, {{"name": "{long}"}}, {{"name": "a"}}]"#);
+    assert_eq!(pull(&spec).unwrap().0, ["a"]);
+    let many = vec![r#"{"name": "a"}"#; PULL_SECRETS + 1].join(",");
+    assert_eq!(pull(&format!(r#""imagePullSecrets": [{many}]"#)).unwrap().0.len(), PULL_SECRETS);
+}
+
+#[test]
+fn malformed_pull_secrets_are_an_error_as_any_other_field() {
+    for (spec, told) in [
+        (r#""imagePullSecrets": {"name": "a"}"#, "invalid type: map, expected a list"),
+        (r#""imagePullSecrets": ["a"]"#, "invalid type: string \"a\", expected an object"),
+        (r#""imagePullSecrets": [{"name": 5}]"#, "invalid type: integer `5`, expected a string"),
+        (r#""serviceAccountName": 5"#, "invalid type: integer `5`, expected a string"),
+        (r#""imagePullSecrets": [], "imagePullSecrets": []"#, "duplicate field `imagePullSecrets`"),
+        (r#""imagePullSecrets": [{"name": "a", "name": "b"}]"#, "duplicate field `name`"),
+    ] {
+        let error = pull(spec).unwrap_err();
+        assert!(error.starts_with(told), "{spec}: {error}");
+    }
+}

@@ -1,6 +1,8 @@
 use std::fs;
 
+use super::pull_secrets::Usage;
 use super::*;
+use crate::evidence::registry::credentials::{Candidate, Credential, Password};
 use crate::fact::Fact;
 
 /// A folder of its own for one test, gone afterwards.
@@ -100,10 +102,135 @@ fn what_claims_to_be_ours_is_never_passed_over() {
 
 #[test]
 fn other_kinds_have_no_effect_and_are_said() {
-    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: pull}\n";
-    let manifests = Folder::new("kinds").with("a.yaml", secret).read().unwrap();
+    let report = "apiVersion: aquasecurity.github.io/v1alpha1\nkind: VulnerabilityReport\nmetadata: {name: web}\n";
+    let manifests = Folder::new("kinds").with("a.yaml", report).read().unwrap();
     assert_eq!(manifests.warnings.len(), 1);
-    assert!(manifests.warnings[0].message.starts_with("Secret has no effect in this build"));
+    let words =
+        "VulnerabilityReport has no effect in this build: it reads ImagePolicy, Namespace, Secret and ServiceAccount";
+    assert_eq!(manifests.warnings[0].message, words);
+}
+
+/// `{"auths": {"ghcr.io": {"auth": "<robot:hunter2>"}}}`, in base64.
+const PULL: &str = "apiVersion: v1
+kind: Secret
+metadata: {name: pull, namespace: shop}
+type: kubernetes.io/dockerconfigjson
+data:
+  .dockerconfigjson: eyJhdXRocyI6IHsiZ2hjci5pbyI6IHsiYXV0aCI6ICJjbTlpYjNRNmFIVnVkR1Z5TWc9PSJ9fX0=
+";
+const ACCOUNT: &str = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, namespace: shop}\nimagePullSecrets:\n- name: pull\n";
+
+fn robot() -> Vec<Candidate> {
+    let password = Password::new("hunter2");
+    vec![Candidate::Credential(Credential::Basic { username: "robot".into(), password })]
+}
+
+/// What there is for ghcr.io in a namespace, for a pod that names nothing.
+fn pull_of(manifests: &Manifests, namespace: &str) -> Vec<Candidate> {
+    let keyrings = manifests.pull_secrets.of(Usage::Named, namespace, &crate::request::PullSecrets::default());
+    keyrings.iter().flat_map(|keyring| keyring.matching("ghcr.io", "acme/web")).collect()
+}
+
+#[test]
+fn pull_secrets_and_service_accounts_are_read_and_counted() {
+    let manifests = Folder::new("pull").with("a.yaml", PULL).with("b.yaml", ACCOUNT).read().unwrap();
+    assert_eq!((manifests.objects, manifests.warnings.as_slice()), (2, &[][..]));
+    assert_eq!(pull_of(&manifests, "shop"), robot());
+    assert_eq!(pull_of(&manifests, "default"), []);
+    assert!(!format!("{:?}", manifests.pull_secrets).contains("hunter2"));
+}
+
+#[test]
+fn an_object_without_a_namespace_is_of_the_default_one() {
+    let all = format!("{PULL}---\n{ACCOUNT}").replace(", namespace: shop", "");
+    let manifests = Folder::new("homeless").with("a.yaml", &all).read().unwrap();
+    assert_eq!((pull_of(&manifests, "default"), pull_of(&manifests, "shop")), (robot(), Vec::new()));
+}
+
+#[test]
+fn both_types_of_pull_secret_are_read_from_data_and_from_string_data() {
+    let plain = r#"'{"auths": {"ghcr.io": {"auth": "cm9ib3Q6aHVudGVyMg=="}}}'"#;
+    let legacy = r#"'{"ghcr.io": {"auth": "cm9ib3Q6aHVudGVyMg=="}}'"#;
+    let data = PULL.rsplit_once("data:").unwrap().0;
+    for text in [
+        format!("{data}stringData:\n  .dockerconfigjson: {plain}\n"),
+        format!("{PULL}stringData:\n  .dockerconfigjson: {plain}\n").replace("eyJhd", "x!!!!"),
+        format!("{data}stringData:\n  .dockercfg: {legacy}\n").replace("dockerconfigjson", "dockercfg"),
+        PULL.replace(": eyJhdXRocyI6", ": |\n    eyJhdXRocyI6\n    "),
+    ] {
+        let manifests = Folder::new("types").with("a.yaml", &text).with("b.yaml", ACCOUNT).read().unwrap();
+        assert_eq!(pull_of(&manifests, "shop"), robot(), "{text}");
+    }
+}
+
+#[test]
+fn secrets_of_other_types_are_passed_over_unread() {
+    for other in ["type: Opaque", "type: kubernetes.io/tls", "type: null"] {
+        let text = PULL.replace("type: kubernetes.io/dockerconfigjson", other).replace("eyJhd", "x!!!!");
+        let manifests = Folder::new("opaque").with("a.yaml", &text).read().unwrap();
+        assert_eq!((manifests.objects, manifests.warnings.len()), (0, 0), "{other}");
+    }
+}
+
+#[test]
+fn a_broken_pull_secret_is_a_mistake_that_quotes_nothing_of_it() {
+    for (from, to, told) in [
+        ("eyJhd", "hunter2!", "6: data[\".dockerconfigjson\"]: must be base64"),
+        (
+            "eyJhdXRocyI6IHsiZ2hjci5pbyI6IHsiYXV0aCI6ICJjbTlpYjNRNmFIVnVkR1Z5TWc9PSJ9fX0=",
+            "eyJhdXRocyI6CiBbImh1bnRlcjIiXX0=",
+            "6: data[\".dockerconfigjson\"]: in its JSON, line 2: auths: must be an object",
+        ),
+        (".dockerconfigjson:", "other:", "1: data: a Secret of this type needs .dockerconfigjson in its data"),
+        (".dockerconfigjson: ey", ".dockerconfigjson: [ey]\n  o: ", "6: data[\".dockerconfigjson\"]: must be text"),
+        ("name: pull, ", "", "1: a Secret needs metadata.name"),
+        ("namespace: shop", "namespace: 5", "3: metadata.namespace: must be text: quote it"),
+        ("type: kubernetes.io/dockerconfigjson", "type: 5", "4: type: must be text"),
+    ] {
+        let mistakes = Folder::new("broken").with("a.yaml", &PULL.replace(from, to)).read().unwrap_err();
+        assert_eq!(mistakes, [format!("a.yaml:{told}")]);
+    }
+}
+
+#[test]
+fn a_service_account_that_cannot_be_read_is_a_mistake() {
+    for (from, to, told) in [
+        ("name: default, ", "", "1: a ServiceAccount needs metadata.name"),
+        ("\n- name: pull", " pull", "4: imagePullSecrets: must be a list of names"),
+        ("- name: pull", "- pull", "5: imagePullSecrets[0].name: must be the name of a Secret"),
+    ] {
+        let folder = Folder::new("account").with("a.yaml", &ACCOUNT.replace(from, to)).with("b.yaml", PULL);
+        assert_eq!(folder.read().unwrap_err(), [format!("a.yaml:{told}")]);
+    }
+}
+
+#[test]
+fn the_same_pull_secret_or_account_twice_is_a_mistake_and_a_name_without_a_secret_a_warning() {
+    for (text, what) in [(PULL, "Secret shop/pull"), (ACCOUNT, "ServiceAccount shop/default")] {
+        let mistakes = Folder::new("again").with("a.yaml", text).with("b.yaml", text).read().unwrap_err();
+        assert_eq!(mistakes, [format!("b.yaml:1: metadata.name: {what} is there already, in a.yaml: keep one")]);
+    }
+    let elsewhere = PULL.replace("namespace: shop", "namespace: bank");
+    let manifests = Folder::new("dangling").with("a.yaml", ACCOUNT).with("b.yaml", &elsewhere).read().unwrap();
+    let [warning] = manifests.warnings.as_slice() else { panic!("{:?}", manifests.warnings) };
+    let told = warning.to_string();
+    assert!(
+        told.ends_with("a.yaml:5: imagePullSecrets[0].name: there is no pull secret `pull` in namespace `shop`"),
+        "{told}"
+    );
+    assert_eq!(pull_of(&manifests, "shop"), []);
+}
+
+#[test]
+fn a_program_that_a_secret_names_is_warned_about() {
+    let text = r#"'{"auths": {}, "credsStore": "hunter2", "credHelpers": {"ghcr.io": "hunter2"}}'"#;
+    let text = format!("{}stringData:\n  .dockerconfigjson: {text}\n", PULL.rsplit_once("data:").unwrap().0);
+    let manifests = Folder::new("programs").with("a.yaml", &text).with("b.yaml", ACCOUNT).read().unwrap();
+    let words: Vec<&str> = manifests.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    let why = "has no effect: a Secret runs no program here, and only `auths` of it counts";
+    let told = ["credsStore", "credHelpers"].map(|field| format!("in its JSON, line 1: {field}: {why}"));
+    assert_eq!(words, told);
+    assert_eq!(pull_of(&manifests, "shop"), []);
 }
 
 #[test]

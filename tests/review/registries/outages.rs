@@ -73,7 +73,13 @@ async fn a_silent_registry_does_not_hold_up_another() {
     let (silent, well) = (Registry::setup().start().await, Registry::setup().start().await);
     silent.on(Route::Any, Behaviour::SlowHeaders);
     well.push("acme/web", "v1", &Image::single());
-    let webhook = Webhook::setup().registry(&silent).registry(&well).policy("acme", MOVED_IS_REFUSED).enforce("acme").start().await;
+    let webhook = Webhook::setup()
+        .registry(&silent)
+        .registry(&well)
+        .policy("acme", MOVED_IS_REFUSED)
+        .enforce("acme")
+        .start()
+        .await;
     for count in 0..40 {
         let object = pod("web").container("web", &named(&silent, &format!("acme/web-{count}:v1")));
         assert!(!webhook.review_within(&review(&object), "1s").await.allowed);

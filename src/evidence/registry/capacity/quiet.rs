@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn absurdly_much_becomes_a_minute() {
         for text in
-            ["31536000", "99999999999999999999999999", "8760h", "Sun, 06 Nov 2094 08:49:37 GMT", "9999999999999h"]
+            ["31536000", "99999999999999999999999999", "8760h", "Sat, 06 Nov 2094 08:49:37 GMT", "9999999999999h"]
         {
             assert_eq!(asked(text), LONGEST, "{text}");
         }

@@ -40,7 +40,7 @@ struct Shelf<K, V> {
     failed: HashMap<K, (Arc<str>, Instant)>,
     running: HashMap<K, Flight<K, V>>,
     /// When an answer was last dropped because of a refusal.
-    refused: HashMap<K, Instant>,
+    dropped: HashMap<K, Instant>,
 }
 
 struct Kept<V> {
@@ -55,7 +55,7 @@ where
 {
     pub(super) fn new() -> Self {
         let shelf =
-            Shelf { kept: HashMap::new(), failed: HashMap::new(), running: HashMap::new(), refused: HashMap::new() };
+            Shelf { kept: HashMap::new(), failed: HashMap::new(), running: HashMap::new(), dropped: HashMap::new() };
         Self { shelf: Arc::new(Mutex::new(shelf)) }
     }
 
@@ -98,15 +98,7 @@ where
 
     /// Drops what is kept for these keys. True where there was something, and it was not dropped a moment ago too.
     pub(super) fn refused(&self, keys: &[K]) -> bool {
-        let mut shelf = lock(&self.shelf);
-        let now = Instant::now();
-        shelf.refused.retain(|_, at| now.duration_since(*at) < REFUSAL_REST);
-        let Some(key) = keys.iter().find(|key| shelf.kept.contains_key(key)) else { return false };
-        if shelf.refused.contains_key(key) || shelf.refused.len() >= MOST {
-            return false;
-        }
-        shelf.refused.insert(key.clone(), now);
-        shelf.kept.remove(key).is_some()
+        lock(&self.shelf).refuse(keys, Instant::now())
     }
 }
 
@@ -138,6 +130,16 @@ impl<K: Clone + Eq + Hash, V: Clone> Shelf<K, V> {
         let (outcome, running) = watch::channel(None);
         self.running.insert(flight.clone(), running);
         Look::Nothing(outcome)
+    }
+
+    fn refuse(&mut self, keys: &[K], now: Instant) -> bool {
+        self.dropped.retain(|_, at| now.duration_since(*at) < REFUSAL_REST);
+        let Some(key) = keys.iter().find(|key| self.kept.contains_key(key)) else { return false };
+        if self.dropped.contains_key(key) || self.dropped.len() >= MOST {
+            return false;
+        }
+        self.dropped.insert(key.clone(), now);
+        self.kept.remove(key).is_some()
     }
 
     fn keep(&mut self, key: K, value: V, until: Instant, now: Instant) {

@@ -1,6 +1,6 @@
 //! JSON that holds secrets: values with their lines, and mistakes that quote nothing.
 //!
-//! serde_json's own sentences repeat what they stumbled over, so only category, line and column of them are said.
+//! The JSON reader's own sentences repeat what they stumbled over, so only category, line and column of them are said.
 
 use std::fmt;
 
@@ -34,8 +34,8 @@ impl<'a> Json<'a> {
     /// Counted from 1; on the way of a mistake alone, since it counts from the top.
     pub(super) fn line(&self) -> u64 {
         let offset = self.raw.as_ptr().addr().saturating_sub(self.whole.as_ptr().addr());
-        let before = self.whole.as_bytes().get(..offset).unwrap_or_default();
-        u64::try_from(before.iter().filter(|byte| **byte == b'\n').count()).unwrap_or(u64::MAX).saturating_add(1)
+        let before = self.whole.get(..offset).unwrap_or_default();
+        u64::try_from(before.matches('\n').count()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
     pub(super) fn is_null(&self) -> bool {

@@ -87,7 +87,7 @@ impl Drop for Group {
         // It has an id for as long as nobody waited for it, and for so long no other group can have that number.
         let id = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(id) = id {
-            drop(kill_process_group(id, Signal::KILL));
+            let _gone_already = kill_process_group(id, Signal::KILL);
         }
     }
 }

@@ -49,7 +49,7 @@ schema! {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum ConfigVersion {
+pub enum ConfigVersion {
     Known,
 }
 words! { ConfigVersion {
@@ -59,7 +59,7 @@ words! { ConfigVersion {
 } }
 
 #[derive(Debug, Clone, Copy)]
-enum ConfigKind {
+pub enum ConfigKind {
     Known,
 }
 words! { ConfigKind { "CredentialProviderConfig" => ConfigKind::Known, } }
@@ -72,7 +72,7 @@ words! { ApiVersion {
 
 /// An entry of `matchImages`.
 #[derive(Debug)]
-struct Image(Pattern);
+pub struct Image(Pattern);
 
 impl Read for Image {
     fn read(node: &Node, place: &Place, mistakes: &mut Mistakes) -> Option<Self> {
@@ -89,7 +89,7 @@ impl Read for Image {
 
 /// A duration of Go's.
 #[derive(Debug, Clone, Copy)]
-struct Keep(Duration);
+pub struct Keep(Duration);
 
 impl Read for Keep {
     fn read(node: &Node, place: &Place, mistakes: &mut Mistakes) -> Option<Self> {
@@ -103,7 +103,7 @@ impl Read for Keep {
 
 /// Text for the plugin: it may be empty, and it may be a secret, so that no mistake quotes it.
 #[derive(Debug)]
-struct Given(Password);
+pub struct Given(Password);
 
 impl Read for Given {
     fn read(node: &Node, place: &Place, mistakes: &mut Mistakes) -> Option<Self> {
@@ -121,7 +121,7 @@ impl Read for Given {
 
 /// Never read.
 #[derive(Debug, Clone, Copy)]
-struct TokenAttributes;
+pub struct TokenAttributes;
 
 impl Read for TokenAttributes {
     fn read(node: &Node, place: &Place, mistakes: &mut Mistakes) -> Option<Self> {
@@ -153,17 +153,19 @@ pub(super) fn load(paths: &ProviderPaths) -> Result<Vec<Arc<Provider>>, Vec<Mist
 
 /// `None` only after a mistake was added.
 fn setups(file: &ConfigFile, binaries: &Path, mistakes: &mut Mistakes) -> Option<Vec<Setup>> {
-    let ConfigFile { api_version: _, kind: _, providers } = file;
+    let ConfigFile { api_version, kind, providers } = file;
     let NonEmpty(entries) = providers.given()?;
     refuse_repeated(entries.iter().filter_map(|entry| entry.name.given()), mistakes);
     if let Some(one_too_many) = entries.get(MOST_PROVIDERS).and_then(|entry| entry.name.given()) {
         mistakes.add(&one_too_many.place, format!("is one of more than {MOST_PROVIDERS} providers"));
     }
-    Some(entries.iter().filter_map(|entry| setup(entry, binaries, mistakes)).collect())
+    let setups = entries.iter().filter_map(|entry| setup(entry, binaries, mistakes)).collect();
+    let (ConfigVersion::Known, ConfigKind::Known) = (api_version.given()?, kind.given()?);
+    Some(setups)
 }
 
 fn setup(entry: &Entry, binaries: &Path, mistakes: &mut Mistakes) -> Option<Setup> {
-    let Entry { name, api_version, images, keep, arguments, environment, token_attributes: _ } = entry;
+    let Entry { name, api_version, images, keep, arguments, environment, token_attributes } = entry;
     let name = name.given()?;
     if !is_plain_name(&name.value) {
         let message = "must be the name of a file: letters, digits, `.`, `_` and `-`";
@@ -186,6 +188,9 @@ fn setup(entry: &Entry, binaries: &Path, mistakes: &mut Mistakes) -> Option<Setu
     let arguments =
         arguments.given().iter().flat_map(|its| its.iter().flatten()).map(|Given(text)| text.clone()).collect();
     let NonEmpty(images) = images.given()?;
+    if !token_attributes.is_absent() {
+        token_attributes.given()?;
+    }
     Some(Setup {
         name: name.value.clone(),
         binary,

@@ -232,9 +232,9 @@ impl Reader<'_> {
 
     fn authorities(&mut self, entry: &Entry<'_, '_>, asked: &mut Asked) {
         asked.tls_given = true;
-        let files = match entry.value.get_ref() {
-            DeValue::String(file) => vec![(file.clone().into_owned(), entry.value.span().start, entry.path.clone())],
-            _ => self.values.texts(entry),
+        let files = match entry.value.get_ref().as_str() {
+            Some(file) => vec![(file.to_owned(), entry.value.span().start, entry.path.clone())],
+            None => self.values.texts(entry),
         };
         for (file, at, path) in files {
             match certificate::authorities(&self.beside(&file)) {
