@@ -1,11 +1,11 @@
 //! A warm review in the handler, and over HTTPS beside a handler that reads the body and answers a constant.
 //!
-//! `cargo bench --bench review`, with `-- --assert` to fail where a figure of the design is missed. Tag and digest
-//! demands, three images, log line included (written to /dev/null). The load comes from a second thread.
+//! `cargo bench --bench review`, with `-- --assert` to fail where a figure of the design is missed. Tag
+//! demands with the record of each tag, three images resolved at a registry before, log line included (written to /dev/null). The load comes from a second thread.
 
 #![expect(clippy::print_stdout, reason = "the bench's result")]
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -21,12 +21,16 @@ use jiff::Timestamp;
 use pratique::admission::workload::Workloads;
 use pratique::evidence::Evidence;
 use pratique::evidence::budget::Budget;
+use pratique::evidence::cluster::pull_secrets::{PullSecrets, Usage};
+use pratique::evidence::registry::outbound::Surroundings;
+use pratique::evidence::registry::{self, Registries};
 use pratique::evidence::scope::{Namespaces, policy_labels};
 use pratique::observe::metrics::Metrics;
 use pratique::observe::{Observe, logging};
 use pratique::policy::{Bindings, Controllers, Policies, compile, document};
 use pratique::review::{InForce, Review};
 use pratique::server::{Bounds, Drain, listen, router, tls};
+use pratique_testkit::Image;
 use pratique_testkit::measure::{Sample, asserting, figure, ratio};
 use prometheus::Registry;
 use rustls::pki_types::pem::PemObject;
@@ -56,15 +60,34 @@ fn main() {
     assert!(met.iter().all(|met| *met) || !asserting(), "a figure was missed");
 }
 
+/// A registry of this process with the images of the review; asked once, when the first review is cold.
+struct Upstream {
+    registry: pratique_testkit::Registry,
+    /// Of the image that is named by it.
+    digest: String,
+}
+
+impl Upstream {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let registry = runtime.block_on(pratique_testkit::Registry::setup().start());
+        let image = Image::platforms(&["linux/amd64", "linux/arm64/v8"]);
+        registry.push("acme/migrate", "v1.4.2", &image);
+        registry.push("acme/shop", "v1.4.2", &image);
+        let digest = registry.push("library/nginx", "1.29", &image);
+        Self { registry, digest }
+    }
+}
+
 /// An 8 kB review of three images that every demand of this build lets pass.
-fn body() -> String {
-    let digest = "sha256:7e8bdd271312fd25fc5ff5a8f04727be84044eb3d7d8d03611972a6752e2e11e";
+fn body(upstream: &Upstream) -> String {
+    let (host, digest) = (upstream.registry.host(), &upstream.digest);
     let mut review: serde_json::Value = serde_json::from_str(POD).expect("a captured review is JSON");
     let pod = &mut review["request"]["object"];
-    pod["spec"]["initContainers"][0]["image"] = format!("ghcr.io/acme/migrate:v1.4.2@{digest}").into();
+    pod["spec"]["initContainers"][0]["image"] = format!("{host}/acme/migrate:v1.4.2").into();
     pod["spec"]["containers"] = serde_json::json!([
-        {"name": "web", "image": format!("ghcr.io/acme/shop:v1.4.2@{digest}")},
-        {"name": "proxy", "image": format!("docker.io/library/nginx:1.29@{digest}")},
+        {"name": "web", "image": format!("{host}/acme/shop:v1.4.2")},
+        {"name": "proxy", "image": format!("{host}/library/nginx:1.29@{digest}")},
     ]);
     if let Some(init) = pod["spec"]["initContainers"].as_array_mut() {
         init.truncate(1);
@@ -78,7 +101,7 @@ fn body() -> String {
 fn review(policies: usize, namespaces: usize) -> Review {
     let policy = |name: &str| {
         let text = format!(
-            "apiVersion: pratique.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: {name}}}\nspec:\n  rules:\n  - name: acme\n    images: [\"ghcr.io/acme/**\", \"docker.io/library/**\"]\n    tags: {{deny: [latest, main, \"dev-*\"], allow: [\"v*\", \"1.*\"], requireDigest: true}}\n"
+            "apiVersion: pratique.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: {name}}}\nspec:\n  rules:\n  - name: acme\n    images: [\"ghcr.io/acme/**\", \"127.0.0.1:*/**\"]\n    tags: {{deny: [latest, main, \"dev-*\"], allow: [\"v*\", \"1.*\"], repointed: deny}}\n"
         );
         let documents = document::parse_documents(&text).expect("the policy is YAML");
         let compiled = compile::compile(&documents[0], "bench").expect("the policy is valid");
@@ -95,13 +118,25 @@ fn review(policies: usize, namespaces: usize) -> Review {
     };
     let by_name = (0..policies).map(|index| policy(&format!("p{index}"))).collect();
     let registry = Registry::new();
-    let evidence = Evidence::new(Budget::default(), &registry).expect("fresh collectors");
+    let settings = registry::Settings {
+        hosts: None,
+        docker_config: None,
+        providers: None,
+        realms: BTreeMap::new(),
+        concurrency: 16,
+        surroundings: Surroundings::Alone,
+    };
+    let (registries, _warnings) = Registries::new(settings, &registry).expect("no settings are no mistake");
+    // Warm means that nobody is asked.
+    let budget = Budget { tag_fresh: Duration::from_hours(1), ..Budget::default() };
+    let evidence = Evidence::new(budget, Arc::new(registries), Usage::Named, &registry).expect("fresh collectors");
     let labels = || policy_labels([("pratique.dev/enforce", "p0")]);
     let mut named: HashMap<_, _> = (0..namespaces).map(|index| (format!("namespace-{index}"), labels())).collect();
     named.insert("shop".to_owned(), labels());
     let namespaces = Namespaces::new(named, Timestamp::now());
     let observe = Observe::new(Metrics::register(&registry).expect("fresh collectors"));
-    let in_force = InForce { policies: Policies { by_name, bindings }, namespaces };
+    let in_force =
+        InForce { policies: Policies { by_name, bindings }, namespaces, pull_secrets: PullSecrets::default() };
     Review::new(Workloads::default(), in_force, evidence, observe).0
 }
 
@@ -122,7 +157,8 @@ fn timed(review: &Review, body: &str) -> Sample {
 }
 
 fn in_handler() -> bool {
-    let (review, body) = (review(10, 10), body());
+    let upstream = Upstream::start();
+    let (review, body) = (review(10, 10), body(&upstream));
     let sample = timed(&review, &body);
     println!("in the handler, {} bytes, 3 images, 4 judgements each: {sample}", body.len());
     let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
@@ -131,7 +167,8 @@ fn in_handler() -> bool {
 }
 
 fn growth() -> bool {
-    let body = body();
+    let upstream = Upstream::start();
+    let body = body(&upstream);
     let (few, many) = (review(10, 10), review(1_000, 10_000));
     let few = timed(&few, &body);
     let many = timed(&many, &body);
@@ -173,7 +210,8 @@ fn over_https() -> bool {
             .expect("fresh collectors"),
     );
     let client = Client::new(authority.pem());
-    let body = Bytes::from(body());
+    let upstream = Upstream::start();
+    let body = Bytes::from(body(&upstream));
     let mut ratios = (Vec::new(), Vec::new());
     let (mut slow, mut last) = (Vec::new(), None);
     // Turn about, so that what else the machine does falls on both.

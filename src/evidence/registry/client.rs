@@ -105,6 +105,12 @@ pub(super) fn authority_of(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+/// A host's own settings are for that host alone, but for its authorities.
+fn http_to<'a>(endpoint: &'a Endpoint, url: &Url) -> &'a reqwest::Client {
+    let same = endpoint.base.scheme() == url.scheme() && authority_of(&endpoint.base) == authority_of(url);
+    if same { &endpoint.http } else { &endpoint.elsewhere }
+}
+
 impl Client {
     pub(super) fn new(outbound: Outbound, exchange: Exchange) -> Self {
         Self { outbound, exchange, tokens: Tokens::new(), ways: Cache::new(WAYS) }
@@ -112,12 +118,6 @@ impl Client {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.exchange.limits
-    }
-
-    /// A host's own settings are for that host alone: its certificates, and that its address is not judged.
-    fn http<'a>(&'a self, endpoint: &'a Endpoint, url: &Url) -> &'a reqwest::Client {
-        let same = endpoint.base.scheme() == url.scheme() && authority_of(&endpoint.base) == authority_of(url);
-        if same { &endpoint.http } else { self.outbound.default_client() }
     }
 }
 
@@ -274,7 +274,7 @@ impl Session<'_> {
     async fn token(&self, grant: Arc<Grant>) -> Result<HeaderValue, Trouble> {
         let asking = Asking {
             exchange: &self.client.exchange,
-            http: self.client.http(self.endpoint, &grant.realm),
+            http: http_to(self.endpoint, &grant.realm),
             registry: self.endpoint.authority(),
             until: self.until,
             patient: self.patient,
@@ -329,7 +329,8 @@ impl Session<'_> {
             headers: HeaderMap::new(),
             namespace: None,
             origin: false,
-            http: self.client.outbound.default_client().clone(),
+            http: self.endpoint.elsewhere.clone(),
+            elsewhere: self.endpoint.elsewhere.clone(),
         };
         for challenge in challenges(self.redirected(), &reply)? {
             let Challenge::Bearer { realm, service } = challenge else { continue };
@@ -349,7 +350,7 @@ impl Session<'_> {
 
     async fn call(&self, ask: &Ask<'_>, party: Party<'_>, url: &Url, headers: HeaderMap) -> Result<Reply, Trouble> {
         let call = Call {
-            http: self.client.http(self.endpoint, url),
+            http: http_to(self.endpoint, url),
             party,
             kind: ask.kind,
             method: ask.method.clone(),

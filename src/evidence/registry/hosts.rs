@@ -67,6 +67,9 @@ pub struct Endpoint {
     /// `hosts.toml` lists the registry among the hosts, as people do to give it a `ca`.
     pub origin: bool,
     pub http: reqwest::Client,
+    /// For other hosts that this one sends us to, its token service and blob store: its authorities count there too, as
+    /// for containerd; not its client certificate, its `skip_verify`, nor that its address is not judged.
+    pub elsewhere: reqwest::Client,
 }
 
 impl Endpoint {
@@ -85,6 +88,7 @@ struct Template {
     asked: Asked,
     named: bool,
     http: reqwest::Client,
+    elsewhere: reqwest::Client,
 }
 
 impl Hosts {
@@ -121,7 +125,8 @@ impl Hosts {
 impl Template {
     /// The registry itself, without any settings.
     fn plain(outbound: &Outbound) -> Self {
-        Self { asked: Asked::default(), named: false, http: outbound.default_client().clone() }
+        let http = || outbound.default_client().clone();
+        Self { asked: Asked::default(), named: false, http: http(), elsewhere: http() }
     }
 
     fn endpoint(&self, registry: &str, outbound: &Outbound) -> Endpoint {
@@ -141,6 +146,7 @@ impl Template {
             namespace: (!origin).then(|| registry.into()),
             origin,
             http: self.http.clone(),
+            elsewhere: self.elsewhere.clone(),
         }
     }
 }

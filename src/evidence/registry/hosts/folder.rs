@@ -7,7 +7,7 @@ use std::{fs, io};
 use crate::image::Reference;
 use crate::policy::document::Mistake;
 
-use super::super::outbound::Outbound;
+use super::super::outbound::{Outbound, TlsOptions};
 use super::certificate::{self, DockerFiles};
 use super::file::{self, Asked};
 use super::{DEFAULT, Template, itself, served};
@@ -77,8 +77,8 @@ impl<'o> Loading<'o> {
         let mut templates = Vec::new();
         for asked in hosts {
             let named = asked.url.is_some() || registry.is_some();
-            match self.client(&asked, registry) {
-                Ok(http) => templates.push(Template { asked, named, http }),
+            match self.client(&asked, registry).and_then(|http| Ok((http, self.elsewhere(&asked)?))) {
+                Ok((http, elsewhere)) => templates.push(Template { asked, named, http, elsewhere }),
                 Err(message) => self.mistakes.push(Mistake::about(&source, message)),
             }
         }
@@ -151,6 +151,15 @@ impl<'o> Loading<'o> {
             return Ok(self.outbound.default_client().clone());
         }
         self.outbound.client_to(host.as_deref(), asked.tls.copied(), asked.connect)
+    }
+
+    /// For token services and blob stores that the host sends us to: they are commonly of the same private authority.
+    fn elsewhere(&self, asked: &Asked) -> Result<reqwest::Client, String> {
+        let authorities = asked.tls.authorities.clone();
+        if authorities.is_empty() {
+            return Ok(self.outbound.default_client().clone());
+        }
+        self.outbound.client_to(None, TlsOptions { authorities, ..TlsOptions::default() }, asked.connect)
     }
 }
 

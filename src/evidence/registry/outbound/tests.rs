@@ -24,6 +24,7 @@ fn endpoint(rules: &Outbound, base: &str) -> Endpoint {
         namespace: None,
         origin: true,
         http: rules.default_client().clone(),
+        elsewhere: rules.default_client().clone(),
     }
 }
 
