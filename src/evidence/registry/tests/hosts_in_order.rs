@@ -94,6 +94,22 @@ async fn wrong_bytes_outweigh_an_outage() {
 }
 
 #[tokio::test]
+async fn an_outage_of_the_registry_stays_one_whatever_else_a_mirror_says() {
+    for (mirror, words) in [
+        (answer(403, &[], b""), "answered 403 Forbidden without a credential, as none is for it"),
+        (
+            answer(200, &["content-type: text/html"], b"<html>"),
+            "answered with text/html instead of a manifest; is this a registry?",
+        ),
+    ] {
+        let pair = Pair::new(mirror, answer(503, &[], b""), BOTH).await;
+        let told = pair.told(pair.resolve("acme/app:v1").await);
+        let words = format!("REGISTRY answered 503 Service Unavailable; MIRROR {words}");
+        assert_eq!(told, (Fault::Outage, words));
+    }
+}
+
+#[tokio::test]
 async fn the_registrys_credentials_are_not_for_a_mirror() {
     let tls = Tls::new();
     let wants = |_: &Got, _: &str| answer(401, &[r#"www-authenticate: Basic realm="x""#], b"");
