@@ -139,3 +139,38 @@ async fn a_reload_is_all_or_nothing() {
     assert_eq!((pair.mirror.got().len(), pair.origin.got().len()), (1, 1));
     assert_eq!(registries.files(), [pair.hosts.path().to_owned()]);
 }
+
+/// Asked more often than a host may fail before it is left alone.
+const OFTEN: usize = 6;
+
+#[tokio::test]
+async fn a_registry_cannot_have_another_one_left_alone_by_redirecting_to_it() {
+    let honest = Tls::new();
+    let victim = honest.serve(|got, _| if got.line.contains("evil") { answer(500, &[], b"") } else { good() }).await;
+    let location = format!("location: https://{}/v2/evil", victim.authority);
+    let evil = honest.serve(move |_, _| answer(307, &[&location], b"")).await;
+    let registries = honest.registries();
+    for _ in 0..OFTEN {
+        let fact = registries.resolve(&image(&evil.authority, "a/b:v1"), &Asker::anonymous(), None).await;
+        assert_eq!(trouble(fact).fault, Fault::Outage);
+    }
+    assert!(victim.count("GET", "evil") >= 5, "it was led there");
+    known(registries.resolve(&image(&victim.authority, "acme/app:v1"), &Asker::anonymous(), None).await);
+}
+
+#[tokio::test]
+async fn a_mirror_is_not_left_alone_because_its_certificate_is_not_trusted_under_another_registrys_settings() {
+    let tls = Tls::new();
+    let mirror = Server::start(Some(Arc::clone(&tls.config)), |_, _| good()).await;
+    tls.trust("r.example", &format!("[host.\"https://{}\"]\nca = \"ca.pem\"", mirror.authority));
+    // By its own name the mirror is asked with the system's authorities alone.
+    let own = tls.hosts.path().join(&mirror.authority);
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("hosts.toml"), format!("server = \"https://{}\"", mirror.authority)).unwrap();
+    let registries = tls.registries();
+    for _ in 0..OFTEN {
+        let fact = registries.resolve(&image(&mirror.authority, "a/b:v1"), &Asker::anonymous(), None).await;
+        assert_eq!(trouble(fact).fault, Fault::Outage);
+    }
+    known(registries.resolve(&image("r.example", "acme/app:v1"), &Asker::anonymous(), None).await);
+}
