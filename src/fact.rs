@@ -94,7 +94,12 @@ impl Resolved {
     /// About how many bytes it takes in memory.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let one = |manifest: &PlatformManifest| manifest.digest.as_str().len() + size_of::<PlatformManifest>() + 32;
+        let platform =
+            |its: &Platform| its.os.len() + its.architecture.len() + its.variant.as_ref().map_or(0, String::len);
+        let one = |manifest: &PlatformManifest| {
+            let platform = manifest.platform.as_ref().map_or(0, platform);
+            manifest.digest.as_str().len() + platform + size_of::<PlatformManifest>()
+        };
         let content = match &self.content {
             Content::Image => 0,
             Content::Index(manifests) => manifests.iter().map(one).sum(),
