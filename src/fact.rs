@@ -173,3 +173,20 @@ pub enum Record {
     /// The tag named this digest when an enforcing policy admitted it.
     Tag { address: Reference, digest: Digest },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_of_an_index_has_weight() {
+        let index = |text: &str| {
+            let [os, architecture, variant] = [(); 3].map(|()| text.to_owned());
+            let platform = Some(Platform { os, architecture, variant: Some(variant) });
+            let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
+            let manifest = PlatformManifest { platform, digest: digest.clone() };
+            Resolved { digest, content: Content::Index(vec![manifest].into()) }
+        };
+        assert_eq!(index(&"x".repeat(64)).weight() - index("").weight(), 3 * 64);
+    }
+}
