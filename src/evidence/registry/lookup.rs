@@ -17,7 +17,7 @@ use super::credentials::{Asker, Candidate, Credential, Credentials};
 use super::hosts::{Endpoint, Hosts};
 
 /// Credentials presented to one host: a pull secret or two, the cluster's, and a plugin's; each costs two requests.
-const CREDENTIALS: usize = 16;
+pub(super) const CREDENTIALS: usize = 16;
 /// Hosts that a clause tells of; beyond it nobody reads on.
 const TOLD: usize = 4;
 

@@ -137,7 +137,7 @@ async fn a_reload_is_all_or_nothing() {
     assert_eq!(registries.reload(), Ok(Vec::new()));
     known(registries.resolve(&image, &Asker::anonymous(), None).await);
     assert_eq!((pair.mirror.got().len(), pair.origin.got().len()), (1, 1));
-    assert_eq!(registries.files(), [pair.hosts.path().to_owned()]);
+    assert_eq!(registries.settings.files(), [pair.hosts.path().to_owned()]);
 }
 
 /// Asked more often than a host may fail before it is left alone.
