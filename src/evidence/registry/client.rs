@@ -80,8 +80,10 @@ impl Default for Limits {
     }
 }
 
-/// Endpoint and credential pairs whose way to authenticate is remembered: one round trip each.
-const WAYS: u64 = 10_000;
+/// Bytes of what is remembered of how hosts let whom in, some ten thousand of them: one round trip each.
+const WAYS: u64 = 4 << 20;
+/// What a way costs beside its texts, with the books of the cache.
+const WAY: usize = 400;
 
 /// Everything that outlives a question.
 #[derive(Debug)]
@@ -99,6 +101,16 @@ enum Way {
     Bearer { realm: Url, service: Option<String> },
 }
 
+impl Way {
+    /// Bytes of a server's own texts.
+    fn length(&self) -> usize {
+        match self {
+            Self::Basic => 0,
+            Self::Bearer { realm, service } => realm.as_str().len() + service.as_ref().map_or(0, String::len),
+        }
+    }
+}
+
 /// Host, with its port where that is not the scheme's.
 pub(super) fn authority_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
@@ -113,7 +125,11 @@ fn http_to<'a>(endpoint: &'a Endpoint, url: &Url) -> &'a reqwest::Client {
 
 impl Client {
     pub(super) fn new(outbound: Outbound, exchange: Exchange) -> Self {
-        Self { outbound, exchange, tokens: Tokens::new(), ways: Cache::new(WAYS) }
+        let weight = |(base, _): &(Url, Option<Credential>), way: &Way| {
+            u32::try_from(WAY + base.as_str().len() + way.length()).unwrap_or(u32::MAX)
+        };
+        let ways = Cache::builder().weigher(weight).max_capacity(WAYS).build();
+        Self { outbound, exchange, tokens: Tokens::new(), ways }
     }
 
     pub(super) fn limits(&self) -> &Limits {
