@@ -2,6 +2,7 @@
 
 use pratique_testkit::{Answer, Client, Registry, pod, review};
 
+mod hostile;
 mod outages;
 mod records;
 mod tenancy;
