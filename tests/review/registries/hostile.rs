@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use pratique_testkit::{Answer, Behaviour, Directory, Image, Program, Registry, Route, pod, review};
+use pratique_testkit::{Answer, Behaviour, Directory, Image, Program, Registry, Route, eventually, pod, review};
 use tokio::sync::Semaphore;
 
 use super::{MOVED_IS_REFUSED, named, pull_secret};
@@ -25,6 +25,8 @@ mod places;
 mod quiet;
 mod realms;
 mod redirects;
+mod turned;
+mod wire;
 
 /// The user of every private registry here.
 const ALICE: &str = "alice";
@@ -87,10 +89,6 @@ impl Lie {
     /// It stalls, and the review ends before it does.
     fn stalls(self) -> Self {
         Self { timeout: 3, ..self }
-    }
-
-    fn of(self, image: &str) -> Self {
-        Self { image: image.to_owned(), ..self }
     }
 
     /// No credential is to be shown to anybody.
@@ -174,8 +172,12 @@ impl Beside {
 
     /// Panics where the credential, or what was had for it, is in the log, in the metrics or in these answers.
     async fn assert_nothing_is_betrayed(&self, registries: &[&Registry], answers: &str) {
+        let is_there = async || {
+            let log = self.program.log();
+            log.contains("pratique::decision") && log.contains("registry request")
+        };
+        eventually("the log is there", is_there).await;
         let told = format!("{answers}{}{}", self.program.log(), self.program.client().metrics().await);
-        assert!(told.contains("pratique::decision") && told.contains("registry request"), "the log is there");
         let seen: Vec<String> = registries.iter().flat_map(|registry| registry.authorizations()).collect();
         let secrets = seen.iter().filter_map(|value| value.split_once(' ')).map(|(_, secret)| secret);
         for secret in secrets.chain([PASSWORD, QUERY]) {

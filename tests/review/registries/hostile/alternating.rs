@@ -8,11 +8,13 @@ use super::*;
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// Two images, and a registry that takes turns with them.
-async fn two_faced(route: Route) -> (Registry, [Image; 2]) {
+/// Two images, and a registry that takes turns with them: one, and as many times two.
+async fn two_faced(route: Route, times_two: usize) -> (Registry, [Image; 2]) {
     let images = ["one", "two"].map(|label| Image::single().label(label));
     let registry = start(Open).await;
-    let turns = images.iter().map(|image| (OCI_MANIFEST.to_owned(), image.bytes())).collect();
+    registry.push("acme/web", "v1", &images[0]);
+    let turn = |image: &Image| (OCI_MANIFEST.to_owned(), image.bytes());
+    let turns = std::iter::once(&images[0]).chain(std::iter::repeat_n(&images[1], times_two)).map(turn).collect();
     registry.on(route, Behaviour::Alternate(turns));
     (registry, images)
 }
@@ -24,9 +26,13 @@ fn digests_in(text: &str) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_tag_that_alternates_a_thousand_times_is_noticed_and_never_told_as_what_it_is_not() {
-    for route in [Route::Any, Route::Manifest, Route::ManifestHead] {
-        let (registry, images) = two_faced(route).await;
-        registry.push("acme/web", "v1", &images[0]);
+    // Three, so that HEAD and GET, which take turns as well, do not always have the same one each.
+    for (route, times_two) in [(Route::Any, 2), (Route::Manifest, 1), (Route::ManifestHead, 1)] {
+        let (registry, images) = two_faced(route, times_two).await;
+        if route == Route::Manifest {
+            // Nothing is said without the bytes.
+            registry.on(Route::ManifestHead, Behaviour::NoDigestHeader);
+        }
         let setup = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme");
         let webhook = setup.budget(|budget| budget.tag_fresh = Duration::ZERO).start().await;
         let (image, digests) = (named(&registry, "acme/web:v1"), images.each_ref().map(Image::digest));
@@ -55,34 +61,9 @@ async fn a_tag_that_alternates_a_thousand_times_is_noticed_and_never_told_as_wha
     }
 }
 
-#[tokio::test]
-async fn a_digest_whose_answer_alternates_is_admitted_for_its_own_bytes_alone() {
-    let (registry, images) = two_faced(Route::Manifest).await;
-    let fresh = |budget: &mut pratique::evidence::budget::Budget| budget.digest_fresh = Duration::ZERO;
-    let setup = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme");
-    let webhook = setup.budget(fresh).start().await;
-    let digests = images.each_ref().map(Image::digest);
-    let (mut admitted, mut refused) = (0, 0);
-    for round in 0..1_000 {
-        // Each is another repository, so that nothing is at hand.
-        let image = format!("{}@{}", named(&registry, &format!("acme/web-{round}")), digests[round / 2 % 2]);
-        let answer = ask(&webhook, "shop", &image).await;
-        let sent_what_was_asked = round % 2 == round / 2 % 2;
-        assert_eq!(answer.allowed, sent_what_was_asked, "{round}: {answer:?}");
-        if answer.allowed {
-            admitted += 1;
-        } else {
-            refused += 1;
-            let words = format!("digest-mismatch, {} sent other bytes than those of the digest", registry.host());
-            assert!(answer.message.contains(&words) && answer.code == Some(403), "{answer:?}");
-        }
-    }
-    assert_eq!((admitted, refused, registry.count(Route::Manifest)), (500, 500, 1_000));
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reviews_at_once_are_told_what_one_answer_said() {
-    let (registry, images) = two_faced(Route::Any).await;
+    let (registry, images) = two_faced(Route::Any, 1).await;
     let webhook = Webhook::setup().registry(&registry).policy("acme", MOVED_IS_REFUSED).enforce("acme").start().await;
     let digests = images.each_ref().map(Image::digest);
     let image = named(&registry, "acme/web:v1");

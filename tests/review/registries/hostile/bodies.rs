@@ -16,12 +16,18 @@ async fn a_manifest_that_is_too_long_is_not_read_to_its_end() {
             Behaviour::EndlessBody,
             Behaviour::LongBody(GIBIBYTE),
             Behaviour::LongBody((4 << 20) + 1),
-            Behaviour::LyingLength { says: u64::MAX, sends: 100 },
+            Behaviour::LyingLength { says: 1 << 62, sends: 100 },
             Behaviour::LyingLength { says: GIBIBYTE, sends: 0 },
         ] {
             lies.push(Lie::on(door, Route::Manifest, behaviour, MANIFEST_TOO_LONG).await);
         }
     }
+    // No length at all to those who read it.
+    let no_length = || Behaviour::LyingLength { says: u64::MAX, sends: 100 };
+    lies.push(Lie::on(Open, Route::Manifest, no_length(), ("registry-broken", "HOST sent more header than")).await);
+    lies.push(
+        Lie::on(Private, Route::Manifest, no_length(), ("registry-unavailable", "HOST broke its answer off")).await,
+    );
     assert_refused(lies).await;
 }
 

@@ -1,4 +1,5 @@
-//! What no review asks for yet: blobs and lists of referrers, through the room's own door.
+//! What no review asks or waits for yet: blobs, lists of referrers, and manifests by their digest (a name with a digest
+//! meets the demands of this version by itself), through the room's own door.
 
 use pratique::evidence::registry::outbound::Surroundings;
 use pratique::evidence::registry::{Registries, Settings};
@@ -52,6 +53,12 @@ impl Room {
         tokio::time::timeout(PATIENCE, self.registries.blob(&self.image, &digest, most, &asker)).await.expect("in time")
     }
 
+    async fn resolve(&self, digest: &str) -> Fact<pratique::fact::Resolved> {
+        let image = Reference::parse(&format!("{}@{digest}", named(&self.registry, "acme/web"))).unwrap();
+        let asker = self.registries.asker(&image, &[]);
+        tokio::time::timeout(PATIENCE, self.registries.resolve(&image, &asker, None)).await.expect("in time")
+    }
+
     async fn referrers(&self) -> Fact<usize> {
         let digest = Digest::parse(&Image::single().digest()).unwrap();
         let asker = self.registries.asker(&self.image, &[]);
@@ -76,6 +83,53 @@ impl Room {
         }
         assert!(!told.contains(PASSWORD) && !told.contains(QUERY), "{what}");
     }
+}
+
+const OTHER_BYTES: (Fault, &str) =
+    (Fault::Mismatch, "HOST sent other bytes than those of the digest that was asked for");
+
+#[tokio::test]
+async fn a_digest_is_never_known_by_other_bytes() {
+    for door in [Open, Private] {
+        let room = Room::at(door).await;
+        let (digest, other) = (Image::single().digest(), Image::single().label("another"));
+        assert!(matches!(room.resolve(&digest).await, Fact::Known(_)));
+        for behaviour in [
+            Behaviour::WrongBytes,
+            answer_with("text/plain", other.bytes()),
+            answer_with("", "{}"),
+            answer_with("", ""),
+        ] {
+            room.registry.on(Route::Manifest, behaviour.clone());
+            room.assert_trouble(&room.resolve(&digest).await, OTHER_BYTES, &format!("{behaviour:?}"));
+        }
+        room.registry.on(Route::Manifest, Behaviour::LyingDigestHeader(other.digest()));
+        let words = "HOST sent a manifest with the Docker-Content-Digest of another";
+        room.assert_trouble(&room.resolve(&digest).await, (Fault::Mismatch, words), words);
+        room.registry.on(Route::Manifest, Behaviour::status(404));
+        assert!(matches!(room.resolve(&digest).await, Fact::Absent(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_digest_whose_answer_alternates_a_thousand_times_is_known_by_its_own_bytes_alone() {
+    let images = ["one", "two"].map(|label| Image::single().label(label));
+    let room = Room::at(Open).await;
+    let turn = |image: &Image| ("application/vnd.oci.image.manifest.v1+json".to_owned(), image.bytes());
+    room.registry.on(Route::Manifest, Behaviour::Alternate(images.iter().map(turn).collect()));
+    for round in 0..1_000 {
+        let asked = images[round / 2 % 2].digest();
+        match room.resolve(&asked).await {
+            Fact::Known(seen) => {
+                assert_eq!((seen.value.digest.as_str(), round % 2), (&*asked, round / 2 % 2), "{round}");
+            }
+            other => {
+                assert_ne!(round % 2, round / 2 % 2, "{round}: {other:?}");
+                room.assert_trouble(&other, OTHER_BYTES, "other bytes");
+            }
+        }
+    }
+    assert_eq!(room.registry.count(Route::Any), 1_000);
 }
 
 fn of_bodies(article: &str, most: &str) -> Vec<(Behaviour, Fault, String)> {
