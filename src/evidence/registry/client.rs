@@ -50,9 +50,10 @@ pub(super) struct Limits {
     pub(super) headers: usize,
     /// Names and values: a token, some cookies and a policy.
     pub(super) header_bytes: usize,
-    /// In flight of one registry: four manifests of the largest size.
+    /// In flight of one registry: two manifests of the largest size, or hundreds of real ones.
     pub(super) registry_bytes: usize,
-    /// In flight of all: three hostile registries fill it and leave the rest of 64 MiB to the work itself.
+    /// In flight of all: three hostile registries fill it. The rest of 64 MiB is for what is not counted: buffers of
+    /// connections (half a megabyte each that is flooded), what is parsed, and what the allocator keeps.
     pub(super) all_bytes: usize,
     /// As many as browsers would be surprised by; registries need two.
     pub(super) redirects: usize,
@@ -73,8 +74,8 @@ impl Default for Limits {
             error_bytes: 16 << 10,
             headers: 100,
             header_bytes: 64 << 10,
-            registry_bytes: 16 << 20,
-            all_bytes: 48 << 20,
+            registry_bytes: 8 << 20,
+            all_bytes: 24 << 20,
             redirects: 5,
         }
     }
