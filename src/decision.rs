@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use crate::fact::{Admitted, Fact, Facts, Record, Source};
+use crate::fact::{Admitted, Fact, Facts, ImageFacts, Record, Source};
 use crate::image::Digest;
 use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Wait};
 use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, RuleName, Unmatched};
@@ -386,12 +386,14 @@ fn records(plan: &Plan<'_>, containers: &[Container], images: &[ImageVerdict], f
             continue;
         };
         let Some(digest) = &image.digest else { continue };
-        records.push(Record::Admitted { namespace: namespace.clone(), digest: digest.clone() });
+        if image.admitted_since.is_none() {
+            records.push(Record::Admitted { namespace: namespace.clone(), digest: digest.clone() });
+        }
         let mut judgements = plan.judgements.iter().filter(|judgement| judgement.container == image.container);
         let enforced = judgements.find(|judgement| judgement.mode == Mode::Enforce);
-        if let Some(want) = enforced.and_then(|judgement| judgement.want)
+        if let Some(facts) = enforced.and_then(|judgement| facts.images.get(judgement.want?))
             && reference.digest().is_none()
-            && is_current(facts, want)
+            && is_news(facts, digest)
         {
             records.push(Record::Tag { address: reference.address(), digest: digest.clone() });
         }
@@ -399,12 +401,11 @@ fn records(plan: &Plan<'_>, containers: &[Container], images: &[ImageVerdict], f
     records
 }
 
-/// What was last known is no news.
-fn is_current(facts: &Facts, want: usize) -> bool {
-    match facts.images.get(want).map(|image| &image.resolved) {
-        Some(Fact::Known(seen)) => seen.source == Source::Current,
-        Some(Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending) | None => false,
-    }
+/// Neither what is on record already, which its look-up keeps alive, nor what was last known.
+fn is_news(facts: &ImageFacts, digest: &Digest) -> bool {
+    let on_record = matches!(&facts.recorded, Fact::Known(record) if record.value == *digest);
+    let current = matches!(&facts.resolved, Fact::Known(seen) if seen.source == Source::Current);
+    current && !on_record
 }
 
 #[cfg(test)]

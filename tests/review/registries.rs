@@ -2,7 +2,9 @@
 
 use pratique_testkit::{Answer, Client, Registry, pod, review};
 
+mod check;
 mod outages;
+mod programs;
 mod records;
 mod settings;
 mod tenancy;

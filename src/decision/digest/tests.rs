@@ -103,16 +103,18 @@ fn reasons(denials: &[Denial]) -> Vec<Reason> {
 }
 
 #[test]
-fn a_tag_that_names_what_is_on_record_or_was_never_seen_is_admitted_and_recorded() {
+fn a_tag_that_was_never_seen_is_admitted_and_recorded_and_one_that_still_names_the_same_is_no_news() {
+    let verdict = Case::STRICT.on(new_image());
+    assert_eq!(basis(&verdict), Some(Basis::EveryDemandMet));
+    let address = Reference::parse("ghcr.io/acme/web:v1").unwrap();
+    let of_namespace = Record::Admitted { namespace: "shop".to_owned(), digest: digest('a') };
+    assert_eq!(verdict.records, [of_namespace.clone(), Record::Tag { address, digest: digest('a') }]);
+    assert_eq!(verdict.images[0].digest, Some(digest('a')));
     let recorded = Fact::Known(seen(digest('a')));
-    for facts in [new_image(), ImageFacts { recorded, ..new_image() }] {
-        let verdict = Case::STRICT.on(facts);
-        assert_eq!(basis(&verdict), Some(Basis::EveryDemandMet));
-        let address = Reference::parse("ghcr.io/acme/web:v1").unwrap();
-        let of_namespace = Record::Admitted { namespace: "shop".to_owned(), digest: digest('a') };
-        assert_eq!(verdict.records, [of_namespace, Record::Tag { address, digest: digest('a') }]);
-        assert_eq!(verdict.images[0].digest, Some(digest('a')));
-    }
+    let verdict = Case::STRICT.on(ImageFacts { recorded: recorded.clone(), ..new_image() });
+    assert_eq!((basis(&verdict), verdict.records), (Some(Basis::EveryDemandMet), vec![of_namespace]));
+    let verdict = Case::STRICT.on(ImageFacts { recorded, admitted: admitted(), ..new_image() });
+    assert_eq!((basis(&verdict), verdict.records), (Some(Basis::EveryDemandMet), vec![]));
 }
 
 #[test]
