@@ -27,7 +27,8 @@ pub struct Sources {
     /// The settings file (YAML).
     #[arg(long, value_name = "FILE", env = "PRATIQUE_CONFIG")]
     pub config: Option<PathBuf>,
-    /// A file or folder of Kubernetes objects that stand for what the cluster holds: ImagePolicy and Namespace.
+    /// A file or folder of Kubernetes objects that stand for what the cluster holds: ImagePolicy, Namespace, and pull
+    /// secrets with the service accounts that name them.
     /// Can be given several times; in the variable, separate with ":".
     #[arg(long, value_name = "PATH", env = "PRATIQUE_MANIFESTS", value_delimiter = ':')]
     pub manifests: Vec<PathBuf>,
@@ -67,6 +68,8 @@ pub struct Serve {
 /// Examples: pratique check --policy restricted -f deploy/
 ///           pratique check --manifests cluster/ -n shop nginx:1.29 ghcr.io/acme/shop:v2
 ///
+/// Registries are asked what tags stand for. Where a policy depends on that, no answer is exit status 2.
+///
 /// Exit status: 0 admitted, 1 refused, 2 no answer (undetermined, unreadable input, wrong usage).
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, group = ArgGroup::new("what").required(true).args(["filename", "images"]))]
@@ -90,7 +93,7 @@ pub struct Check {
     pub images: Vec<String>,
 }
 
-/// Check policies and settings, and list every mistake with file, line and path.
+/// Check policies, settings and the registry files they name, and list every mistake with file, line and path.
 ///
 /// Example: pratique lint --config pratique.yaml --manifests policies/
 ///

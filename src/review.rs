@@ -112,7 +112,7 @@ impl Review {
     pub async fn judge(&self, request: &Request, deadline: Deadline) -> Verdict {
         let in_force = self.in_force.load_full();
         let scope = self.evidence.scope(&in_force.namespaces, request, deadline).await;
-        let plan = plan::plan(&in_force.policies, &scope, request).patiently();
+        let plan = plan::plan(&in_force.policies, &scope, request).for_a_report();
         let facts = self.evidence.gather(&plan, &in_force.pull_secrets, deadline).await;
         decision::decide(&plan, &facts, Timestamp::now())
     }

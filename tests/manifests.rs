@@ -214,6 +214,29 @@ fn every_file_that_the_program_reads_is_mounted() {
 }
 
 #[test]
+fn pull_secrets_come_beside_the_manifests_and_the_docker_config_from_secrets_that_need_not_be_there() {
+    let volumes = pod().volumes.unwrap();
+    let of = |name: &str| volumes.iter().find(|volume| volume.name == name).unwrap();
+    let sources = of("manifests").projected.clone().unwrap().sources.unwrap();
+    let secret = sources.iter().find_map(|source| source.secret.clone()).unwrap();
+    assert_eq!((secret.name.as_str(), secret.optional), ("pratique-pull-secrets", Some(true)));
+    let docker = of("docker-config").secret.clone().unwrap();
+    assert_eq!((docker.secret_name.as_deref(), docker.optional), (Some("pratique-docker-config"), Some(true)));
+
+    let readme = read("README.md");
+    for name in [secret.name, docker.secret_name.unwrap()] {
+        assert!(readme.contains(&name), "README.md does not say how to make {name}");
+    }
+    let mounts = only_container(&pod()).volume_mounts.unwrap();
+    let path = &mounts.iter().find(|mount| mount.name == "docker-config").unwrap().mount_path;
+    let setting = format!("dockerConfig: {path}/.dockerconfigjson");
+    assert!(read(SETTINGS).contains(&setting) && readme.contains(&setting), "{setting}");
+    for mode in [of("manifests").projected.clone().unwrap().default_mode, docker.default_mode] {
+        assert_eq!(mode, Some(0o440), "our group may read, nobody else");
+    }
+}
+
+#[test]
 fn the_settings_file_is_one_that_the_program_takes_without_complaint() {
     let (config, mistakes) = Config::parse(&read(SETTINGS), SETTINGS).expect("the shipped settings are valid");
     assert!(mistakes.is_empty(), "{mistakes:?}");
@@ -263,7 +286,7 @@ fn cert_manager_makes_the_secret_that_the_pod_mounts_and_the_bundle_of_the_webho
     assert_eq!(leaf["spec"]["issuerRef"]["name"], issuer["metadata"]["name"]);
     assert_eq!(leaf["spec"]["privateKey"]["algorithm"], "ECDSA");
 
-    let secret = pod().volumes.unwrap().into_iter().find_map(|volume| volume.secret).unwrap();
+    let secret = pod().volumes.unwrap().into_iter().find(|volume| volume.name == "tls").unwrap().secret.unwrap();
     assert_eq!(leaf["spec"]["secretName"].as_str(), secret.secret_name.as_deref());
     let service = webhook().client_config.service.unwrap();
     assert!(strings(&leaf["spec"]["dnsNames"]).contains(&format!("{}.{}.svc", service.name, service.namespace)));

@@ -24,6 +24,9 @@ use super::report::{self, Judged};
 
 /// Nobody waits behind `check` with a clock: long enough for the slowest registry, so that a pipeline ends.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// What a digest is waited for that no demand depends on: long enough for a registry far away and its token service,
+/// short enough where there is no network.
+const BRIEFLY: Duration = Duration::from_secs(3);
 /// A person at a terminal is told what goes on when an answer takes longer than this.
 const PROGRESS_AFTER: Duration = Duration::from_millis(500);
 
@@ -103,8 +106,9 @@ fn engine(check: &Check, config: &Config, mut manifests: Manifests) -> Result<Re
     let metrics = prometheus::Registry::new();
     let (registries, warnings) = super::registries(config, super::surroundings(), &metrics)?;
     super::warn(&warnings);
-    let wired = super::review(config, &Budget::default(), policies, manifests, registries, &metrics);
-    // Nothing is left unfinished where everything waits for its deadline.
+    let budget = Budget { briefly: BRIEFLY, ..Budget::default() };
+    let wired = super::review(config, &budget, policies, manifests, registries, &metrics);
+    // Nothing is finished after a report: there is no log and no record for it.
     let (review, _unfinished, _metrics) = wired.map_err(|error| vec![Mistake::about("check", error.to_string())])?;
     Ok(review)
 }

@@ -4,20 +4,11 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::args::{Lint, Output};
+use crate::args::{Lint, Output, Sources};
 use crate::policy::document::Mistake;
 
 pub(super) fn run(lint: &Lint) -> ExitCode {
-    let read = super::sources(&lint.sources).and_then(|(config, manifests, mut warnings)| {
-        let source =
-            lint.sources.config.as_ref().map_or_else(|| "settings".to_owned(), |path| path.display().to_string());
-        let registries = super::registries(&config, super::surroundings(), &prometheus::Registry::new());
-        let policies = super::policies(&manifests, super::bindings(&config), &source);
-        let (policies, (_registries, told)) = super::both(policies, registries)?;
-        warnings.extend(told);
-        Ok((manifests.objects, policies.by_name.len(), warnings))
-    });
-    let (objects, policies, warnings, mistakes) = match read {
+    let (objects, policies, warnings, mistakes) = match read(lint) {
         Ok((objects, policies, warnings)) => (objects, policies, warnings, Vec::new()),
         Err(mistakes) => (0, 0, Vec::new(), mistakes),
     };
@@ -26,6 +17,26 @@ pub(super) fn run(lint: &Lint) -> ExitCode {
         Output::Json => json(&warnings, &mistakes),
     });
     ExitCode::from(u8::from(!mistakes.is_empty()))
+}
+
+/// How many objects and policies there are, with the warnings. What does not depend on each other is told together.
+fn read(lint: &Lint) -> Result<(usize, usize, Vec<Mistake>), Vec<Mistake>> {
+    let Sources { config: path, manifests } = &lint.sources;
+    let (settings, manifests) = (super::settings(path.as_deref()), super::manifests(manifests));
+    let (config, mut warnings) = match settings {
+        Ok(settings) => settings,
+        Err(mistakes) => return super::both(Err(mistakes), manifests).map(|((), _manifests)| (0, 0, Vec::new())),
+    };
+    let source = path.as_ref().map_or_else(|| "settings".to_owned(), |path| path.display().to_string());
+    let registries = super::registries(&config, super::surroundings(), &prometheus::Registry::new());
+    let manifests = manifests.and_then(|manifests| {
+        let policies = super::policies(&manifests, super::bindings(&config), &source)?;
+        Ok((manifests, policies))
+    });
+    let ((manifests, policies), (_registries, told)) = super::both(manifests, registries)?;
+    warnings.extend(manifests.warnings);
+    warnings.extend(told);
+    Ok((manifests.objects, policies.by_name.len(), warnings))
 }
 
 fn text(objects: usize, policies: usize, warnings: &[Mistake], mistakes: &[Mistake]) -> String {

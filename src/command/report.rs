@@ -184,12 +184,19 @@ pub(super) fn as_text(judged: &[Judged], terminal: bool) -> String {
             let title = if object.kind == "Image" { "image".to_owned() } else { container.title() };
             let (title, written) = (printable(&title, TITLE_BYTES), printable(&container.written, TITLE_BYTES));
             let verdict = paint(image_word(object, image));
-            let _infallible = writeln!(text, "  {title} {written}: {verdict}");
+            let digest = found(container, image).map(|digest| format!(", {digest}")).unwrap_or_default();
+            let _infallible = writeln!(text, "  {title} {written}: {verdict}{digest}");
             let held = image.map_or_else(Vec::new, |image| denials(&object.verdict, Some(image.container)));
             tell(&mut text, "    ", &held);
         }
     }
     text + &sum(judged)
+}
+
+/// What a name without digest stands for, where it was found out.
+fn found<'a>(container: &Container, image: Option<&'a ImageVerdict>) -> Option<&'a Digest> {
+    let pinned = container.reference.as_ref().is_ok_and(|reference| reference.digest().is_some());
+    image.and_then(|image| image.digest.as_ref()).filter(|_| !pinned)
 }
 
 fn title(object: &Judged) -> String {

@@ -142,6 +142,21 @@ impl Plan<'_> {
         }
         self
     }
+
+    /// The same plan for a report that somebody waits for: what a demand depends on may take its time, whatever the
+    /// mode, and a digest that is only told is waited for briefly.
+    #[must_use]
+    pub fn for_a_report(mut self) -> Self {
+        let demanded = |index: usize, reference: &Reference| {
+            self.judgements.iter().any(|its| its.want == Some(index) && its.depends_on_digest(reference))
+        };
+        for (index, want) in self.wants.iter_mut().enumerate() {
+            if want.resolve > Wait::AtHand {
+                want.resolve = if demanded(index, want.reference) { Wait::UntilDeadline } else { Wait::Briefly };
+            }
+        }
+        self
+    }
 }
 
 fn standing<'r>(policies: &Policies, request: &'r Request) -> Standing<'r> {
@@ -287,6 +302,18 @@ impl Judgement {
             },
         };
         self.mode == Mode::Enforce && refuses
+    }
+
+    /// Whether the digest decides about the image, once its name alone did not.
+    fn depends_on_digest(&self, reference: &Reference) -> bool {
+        match &self.ruling {
+            Ruling::Rule { name: _, action: Action::Require(demands) } => {
+                demands.refuses_statically(reference).is_empty() && demands.compares(reference) == Repointed::Deny
+            }
+            Ruling::Rule { name: _, action: Action::Admit | Action::Refuse(_) }
+            | Ruling::InvalidReference
+            | Ruling::Unmatched(_) => false,
+        }
     }
 
     /// How long this judgement waits for the digest, and how long where there is a record to compare it with.

@@ -1,6 +1,6 @@
 //! `pratique check`: the same answers in CI.
 
-use pratique_testkit::{Directory, Outcome, run, run_with_input};
+use pratique_testkit::{Behaviour, Directory, Image, Outcome, Registry, Route, run, run_with_input};
 use serde_json::Value;
 
 use crate::facts::{Fixture, fixtures};
@@ -376,4 +376,49 @@ fn of_an_input_that_is_too_long_the_beginning_is_not_judged() {
     let outcome = run_with_input(PRATIQUE, &["check", "--policy", "baseline", "-f", "-"], &input);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert!(outcome.stderr.contains("standard input: has more than 67108864 bytes"), "{}", outcome.stderr);
+}
+
+/// Off the thread that the registry of the test answers on.
+async fn check_beside(arguments: &[&str]) -> Outcome {
+    let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    let checked = tokio::task::spawn_blocking(move || {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        check(&arguments)
+    });
+    checked.await.expect("checking does not panic")
+}
+
+#[tokio::test]
+async fn the_text_says_what_a_tag_stands_for_and_repeats_no_digest_that_is_written() {
+    let registry = Registry::setup().start().await;
+    let digest = registry.push("acme/web", "v1", &Image::single());
+    let tagged = format!("{}/acme/web:v1", registry.host());
+    let outcome = check_beside(&["--policy", "baseline", &tagged]).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(outcome.stdout.contains(&format!("  image {tagged}: admitted, {digest}\n")), "{}", outcome.stdout);
+    let pinned = format!("{tagged}@{digest}");
+    let outcome = check_beside(&["--policy", "baseline", &pinned]).await;
+    assert!(outcome.stdout.contains(&format!("  image {pinned}: admitted\n")), "{}", outcome.stdout);
+}
+
+#[tokio::test]
+async fn a_digest_that_no_demand_depends_on_is_not_waited_for_until_the_registry_is_given_up() {
+    let registry = Registry::setup().start().await;
+    registry.push("acme/web", "v1", &Image::single());
+    // Longer than a pipeline would bear, and shorter than a look-up may take where a demand depends on it.
+    registry.on(Route::Any, Behaviour::Delay(std::time::Duration::from_secs(6)));
+    let image = format!("{}/acme/web:v1", registry.host());
+    let outcome = check_beside(&["--policy", "baseline", "-o", "json", &image]).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let told = outcome.json();
+    assert_eq!((&told["verdict"], &images(&told)[0]["digest"]), (&"admitted".into(), &Value::Null), "{told:#}");
+
+    let policies = Directory::new();
+    policies.policy("moved", "rules:\n- name: all\n  images: [\"**\"]\n  tags: {repointed: deny}\n");
+    let folder = policies.path().display().to_string();
+    registry.calm();
+    registry.on_next(Route::Any, 1, Behaviour::Delay(std::time::Duration::from_secs(4)));
+    let outcome = check_beside(&["--manifests", &folder, "--policy", "moved", "-o", "json", &image]).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(images(&outcome.json())[0]["digest"].is_string(), "what a demand depends on is waited for: {outcome:?}");
 }

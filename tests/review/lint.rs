@@ -94,3 +94,22 @@ fn settings_are_linted_too() {
         assert!(outcome.stdout.contains(told), "{told}: {}", outcome.stdout);
     }
 }
+
+#[test]
+fn what_registries_need_is_linted_beside_the_manifests_and_neither_hides_the_other() {
+    let directory = mistaken();
+    let settings = Directory::new();
+    settings.write("docker.json", "{\"auths\": []}");
+    let docker = settings.file("docker.json");
+    settings.write("settings.yaml", &format!("defaults: {{warn: gone}}\nregistries: {{dockerConfig: {docker}}}\n"));
+    let outcome =
+        run(PRATIQUE, &["lint", "--config", &settings.file("settings.yaml"), "--manifests", &directory.file("")]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    for told in ["policy-misspelt.yaml", &format!("{docker}:1: auths")] {
+        assert!(outcome.stdout.contains(told), "{told}: {}", outcome.stdout);
+    }
+    let outcome = run(PRATIQUE, &["lint", "--config", &settings.file("settings.yaml")]);
+    for told in ["defaults.warn", &format!("{docker}:1: auths")] {
+        assert!(outcome.stdout.contains(told), "{told}: {}", outcome.stdout);
+    }
+}

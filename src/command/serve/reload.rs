@@ -80,7 +80,8 @@ impl Reload {
                 }
                 let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
                 let more = mistakes.len().saturating_sub(1);
-                self.settle(Some(format!("the last good ones are in force; {first} (and {more} more, see the log)")));
+                let more = if more == 0 { String::new() } else { format!(" (and {more} more, see the log)") };
+                self.settle(Some(format!("the last good ones are in force; {first}{more}")));
             }
         }
     }

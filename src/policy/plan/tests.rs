@@ -409,6 +409,30 @@ fn each_image_is_wanted_once_with_the_longer_wait_and_patience_asks_nobody_more(
 }
 
 #[test]
+fn a_report_waits_for_what_a_demand_depends_on_in_any_mode_and_only_briefly_for_the_rest() {
+    let tagged = create(vec![regular("web", "nginx:1")]);
+    let wait = |mode, action, request: &Request| {
+        let name = Some(PolicyName::from("p"));
+        let mut policies = with(|its| match mode {
+            Mode::Enforce => its.enforce = name,
+            Mode::Warn => its.warn = name,
+            Mode::Audit => its.audit = name,
+        });
+        let policy = policy("p", Unmatched::Deny, vec![rule("all", &["**"], action)]);
+        policies.by_name.insert("p".into(), Arc::new(policy));
+        plan(&policies, &unlabelled(), request).for_a_report().wants[0].resolve
+    };
+    for mode in [Mode::Enforce, Mode::Warn, Mode::Audit] {
+        assert_eq!(wait(mode, comparing(Repointed::Deny), &tagged), Wait::UntilDeadline, "{mode:?}");
+        assert_eq!(wait(mode, comparing(Repointed::Warn), &tagged), Wait::Briefly, "{mode:?}");
+        assert_eq!(wait(mode, comparing(Repointed::Allow), &tagged), Wait::Briefly, "{mode:?}");
+        let pinned = create(vec![regular("web", &format!("nginx:1@{DIGEST}"))]);
+        assert_eq!(wait(mode, comparing(Repointed::Deny), &pinned), Wait::Briefly, "{mode:?}");
+        assert_eq!(wait(mode, Action::Admit, &tagged), Wait::AtHand, "{mode:?}");
+    }
+}
+
+#[test]
 fn judgements_come_container_by_container_from_enforce_to_audit() {
     let policies = with(|its| {
         (its.floor, its.enforce, its.warn, its.audit) =
