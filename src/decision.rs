@@ -4,10 +4,10 @@
 
 use jiff::Timestamp;
 
-use crate::fact::{Admitted, Fact, Facts, Record, Source};
-use crate::image::Digest;
+use crate::fact::{Admitted, Fact, Facts, Guard, Record, Source};
+use crate::image::{Digest, Reference};
 use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Wait};
-use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, RuleName, Unmatched};
+use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, Repointed, RuleName, Unmatched};
 use crate::request::{Container, Flaw, Role, printable};
 
 use verdict::{Answer, Basis, Denial, DeniedImage, ImageVerdict, Permit, Reason, Verdict};
@@ -387,16 +387,32 @@ fn records(plan: &Plan<'_>, containers: &[Container], images: &[ImageVerdict], f
         };
         let Some(digest) = &image.digest else { continue };
         records.push(Record::Admitted { namespace: namespace.clone(), digest: digest.clone() });
-        let mut judgements = plan.judgements.iter().filter(|judgement| judgement.container == image.container);
-        let enforced = judgements.find(|judgement| judgement.mode == Mode::Enforce);
-        if let Some(want) = enforced.and_then(|judgement| judgement.want)
+        let judgements = plan.judgements.iter().filter(|judgement| judgement.container == image.container);
+        let enforced = judgements.filter(|judgement| judgement.mode == Mode::Enforce);
+        let strictest = enforced.map(|judgement| (guard(&judgement.ruling, reference), judgement.want)).min();
+        if let Some((guard, Some(want))) = strictest
             && reference.digest().is_none()
             && is_current(facts, want)
         {
-            records.push(Record::Tag { address: reference.address(), digest: digest.clone() });
+            records.push(Record::Tag { address: reference.address(), digest: digest.clone(), guard });
         }
     }
     records
+}
+
+/// What a ruling does about a tag that was moved.
+fn guard(ruling: &Ruling, reference: &Reference) -> Guard {
+    let demands = match ruling {
+        Ruling::Rule { name: _, action: Action::Require(demands) } => demands,
+        Ruling::Rule { name: _, action: Action::Admit | Action::Refuse(_) }
+        | Ruling::InvalidReference
+        | Ruling::Unmatched(_) => return Guard::Nothing,
+    };
+    match demands.compares(reference) {
+        Repointed::Deny => Guard::Refuses,
+        Repointed::Warn => Guard::Warns,
+        Repointed::Allow => Guard::Nothing,
+    }
 }
 
 /// What was last known is no news.

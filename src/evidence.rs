@@ -144,7 +144,7 @@ impl Evidence {
         for record in records {
             match record {
                 Record::Admitted { namespace, digest } => self.store.record_admitted(namespace, digest, now),
-                Record::Tag { address, digest } => self.store.record_tag(address, digest, now),
+                Record::Tag { address, digest, guard } => self.store.record_tag(address, digest, *guard, now),
             }
         }
     }

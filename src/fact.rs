@@ -165,13 +165,21 @@ pub struct Admitted {
     pub first: Timestamp,
 }
 
+/// What whoever admitted a tag does when it is moved, the strictest first: who does less takes no record from who does more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guard {
+    Refuses,
+    Warns,
+    Nothing,
+}
+
 /// What is worth remembering of an answer that admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// This namespace was let have this digest.
     Admitted { namespace: String, digest: Digest },
     /// The tag named this digest when an enforcing policy admitted it.
-    Tag { address: Reference, digest: Digest },
+    Tag { address: Reference, digest: Digest, guard: Guard },
 }
 
 #[cfg(test)]

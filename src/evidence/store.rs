@@ -18,7 +18,7 @@ use moka::sync::Cache;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use tokio::sync::watch;
 
-use crate::fact::{Admitted, Fact, Fault, Seen, Source, Trouble};
+use crate::fact::{Admitted, Fact, Fault, Guard, Seen, Source, Trouble};
 use crate::image::{Digest, Reference};
 
 use super::budget::Budget;
@@ -66,6 +66,8 @@ impl Lookups {
 struct Tagged {
     digest: Digest,
     at: Timestamp,
+    /// Of the strictest that admitted it.
+    guard: Guard,
 }
 
 impl Store {
@@ -108,14 +110,19 @@ impl Store {
         let known = self.tags.get(address);
         self.of_tags.count(known.is_some());
         match known {
-            Some(Tagged { digest, at }) => Fact::Known(Seen { value: digest, at, source: Source::Current }),
+            Some(Tagged { digest, at, guard: _ }) => Fact::Known(Seen { value: digest, at, source: Source::Current }),
             None => Fact::Absent(now),
         }
     }
 
-    /// The last admission is the one that is remembered: who admits a tag that was moved accepts what it names now.
-    pub fn record_tag(&self, address: &Reference, digest: &Digest, now: Timestamp) {
-        self.tags.insert(address.clone(), Tagged { digest: digest.clone(), at: now });
+    /// The last admission is the one that is remembered: who admits a tag that was moved accepts what it names now. Not
+    /// for those who mind it more: a namespace where moved tags are let in must not make them unmoved for all others.
+    pub fn record_tag(&self, address: &Reference, digest: &Digest, guard: Guard, now: Timestamp) {
+        self.tags.entry(address.clone()).and_upsert_with(|known| match known.map(moka::Entry::into_value) {
+            Some(known) if known.digest == *digest => Tagged { at: now, guard: guard.min(known.guard), ..known },
+            Some(known) if known.guard < guard => known,
+            Some(_) | None => Tagged { digest: digest.clone(), at: now, guard },
+        });
     }
 
     /// The counters for one more kind of look-up.

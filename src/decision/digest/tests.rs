@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::super::decide;
 use super::super::verdict::{Answer, Denial, Outcome, Verdict};
 use super::*;
-use crate::fact::{Content, Facts, Record, Resolved, Scope, Seen};
+use crate::fact::{Content, Facts, Guard, Record, Resolved, Scope, Seen};
 use crate::image::Pattern;
 use crate::policy::plan::plan;
 use crate::policy::{Action, Bindings, Controllers, Policies, Policy, Rule, TagDemands, Tolerance, Unmatched};
@@ -110,7 +110,10 @@ fn a_tag_that_names_what_is_on_record_or_was_never_seen_is_admitted_and_recorded
         assert_eq!(basis(&verdict), Some(Basis::EveryDemandMet));
         let address = Reference::parse("ghcr.io/acme/web:v1").unwrap();
         let of_namespace = Record::Admitted { namespace: "shop".to_owned(), digest: digest('a') };
-        assert_eq!(verdict.records, [of_namespace, Record::Tag { address, digest: digest('a') }]);
+        assert_eq!(
+            verdict.records,
+            [of_namespace, Record::Tag { address, digest: digest('a'), guard: Guard::Refuses }]
+        );
         assert_eq!(verdict.images[0].digest, Some(digest('a')));
     }
 }
