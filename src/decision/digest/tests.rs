@@ -1,6 +1,6 @@
 //! One rule, one image, and each state of what is known about it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -41,6 +41,22 @@ fn admitted() -> Fact<Admitted> {
     Fact::Known(seen(Admitted { first: NOW }))
 }
 
+fn policy(name: &str, repointed: Repointed, tolerance: Tolerance) -> Policy {
+    let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: false, repointed };
+    let action = Action::Require(Arc::new(Demands { tags: Some(tags) }));
+    let rules = vec![Rule { name: "all".into(), images: vec![Pattern::parse("**").unwrap()], action }];
+    Policy { name: name.into(), unmatched: Unmatched::Deny, tolerance, rules }
+}
+
+fn by(policies: impl IntoIterator<Item = Policy>, bindings: Bindings, image: &str, facts: ImageFacts) -> Verdict {
+    let by_name = policies.into_iter().map(|policy| (policy.name.clone(), Arc::new(policy))).collect();
+    let containers = vec![Container::first(ContainerKind::Regular, "web", image)];
+    let request = Request::about(Subject::Images { containers, old: Vec::new() });
+    let policies = Policies { by_name, bindings };
+    let plan = plan(&policies, &Scope { labels: Fact::Absent(NOW) }, &request);
+    decide(&plan, &Facts { images: vec![facts] }, NOW)
+}
+
 /// One policy that asks for nothing but the record of the tag.
 #[derive(Clone, Copy)]
 struct Case {
@@ -58,10 +74,7 @@ impl Case {
 
     fn decide(self, image: &str, facts: ImageFacts) -> Verdict {
         let Self { mode, repointed, tolerance } = self;
-        let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: false, repointed };
-        let action = Action::Require(Arc::new(Demands { tags: Some(tags) }));
-        let rules = vec![Rule { name: "all".into(), images: vec![Pattern::parse("**").unwrap()], action }];
-        let policy = Policy { name: "acme".into(), unmatched: Unmatched::Deny, tolerance, rules };
+        let policy = policy("acme", repointed, tolerance);
         let bound = |its: Mode| (its == mode).then(|| "acme".into());
         let bindings = Bindings {
             enforce: bound(Mode::Enforce),
@@ -72,11 +85,7 @@ impl Case {
             controllers: Controllers::Warn,
             dry_run: false,
         };
-        let policies = Policies { by_name: BTreeMap::from([("acme".into(), Arc::new(policy))]), bindings };
-        let containers = vec![Container::first(ContainerKind::Regular, "web", image)];
-        let request = Request::about(Subject::Images { containers, old: Vec::new() });
-        let plan = plan(&policies, &Scope { labels: Fact::Absent(NOW) }, &request);
-        decide(&plan, &Facts { images: vec![facts] }, NOW)
+        by([policy], bindings, image, facts)
     }
 
     fn on(self, facts: ImageFacts) -> Verdict {
@@ -115,6 +124,31 @@ fn a_tag_that_names_what_is_on_record_or_was_never_seen_is_admitted_and_recorded
             [of_namespace, Record::Tag { address, digest: digest('a'), guard: Guard::Refuses }]
         );
         assert_eq!(verdict.images[0].digest, Some(digest('a')));
+    }
+}
+
+#[test]
+fn of_several_that_enforce_the_strictest_guards_the_record() {
+    for (floor, enforce, guard) in [
+        (Repointed::Allow, Repointed::Deny, Guard::Refuses),
+        (Repointed::Deny, Repointed::Allow, Guard::Refuses),
+        (Repointed::Allow, Repointed::Warn, Guard::Warns),
+        (Repointed::Allow, Repointed::Allow, Guard::Nothing),
+    ] {
+        let Case { tolerance, .. } = Case::STRICT;
+        let policies = [policy("floor", floor, tolerance), policy("acme", enforce, tolerance)];
+        let bindings = Bindings {
+            enforce: Some("acme".into()),
+            warn: None,
+            audit: None,
+            floor: Some("floor".into()),
+            exempt_namespaces: BTreeSet::new(),
+            controllers: Controllers::Warn,
+            dry_run: false,
+        };
+        let verdict = by(policies, bindings, "ghcr.io/acme/web:v1", new_image());
+        let Record::Tag { guard: recorded, .. } = &verdict.records[1] else { panic!("{:?}", verdict.records) };
+        assert_eq!(*recorded, guard);
     }
 }
 
