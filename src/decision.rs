@@ -4,10 +4,10 @@
 
 use jiff::Timestamp;
 
-use crate::fact::{Admitted, Fact, Facts, ImageFacts, Record, Source};
-use crate::image::Digest;
+use crate::fact::{Admitted, Fact, Facts, Guard, ImageFacts, Record, Recorded, Source};
+use crate::image::{Digest, Reference};
 use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Wait};
-use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, RuleName, Unmatched};
+use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, Repointed, RuleName, Unmatched};
 use crate::request::{Container, Flaw, Role, printable};
 
 use verdict::{Answer, Basis, Denial, DeniedImage, ImageVerdict, Permit, Reason, Verdict};
@@ -389,21 +389,40 @@ fn records(plan: &Plan<'_>, containers: &[Container], images: &[ImageVerdict], f
         if image.admitted_since.is_none() {
             records.push(Record::Admitted { namespace: namespace.clone(), digest: digest.clone() });
         }
-        let mut judgements = plan.judgements.iter().filter(|judgement| judgement.container == image.container);
-        let enforced = judgements.find(|judgement| judgement.mode == Mode::Enforce);
-        if let Some(facts) = enforced.and_then(|judgement| facts.images.get(judgement.want?))
+        let judgements = plan.judgements.iter().filter(|judgement| judgement.container == image.container);
+        let enforced = judgements.filter(|judgement| judgement.mode == Mode::Enforce);
+        let strictest = enforced.map(|judgement| (guard(&judgement.ruling, reference), judgement.want)).min();
+        let Some((guard, Some(want))) = strictest else { continue };
+        let recorded = Recorded { digest: digest.clone(), guard };
+        if let Some(facts) = facts.images.get(want)
             && reference.digest().is_none()
-            && is_news(facts, digest)
+            && is_news(facts, &recorded)
         {
-            records.push(Record::Tag { address: reference.address(), digest: digest.clone() });
+            records.push(Record::Tag { address: reference.address(), recorded });
         }
     }
     records
 }
 
-/// Neither what is on record already, which its look-up keeps alive, nor what was last known.
-fn is_news(facts: &ImageFacts, digest: &Digest) -> bool {
-    let on_record = matches!(&facts.recorded, Fact::Known(record) if record.value == *digest);
+/// What a ruling does about a tag that was moved.
+fn guard(ruling: &Ruling, reference: &Reference) -> Guard {
+    let demands = match ruling {
+        Ruling::Rule { name: _, action: Action::Require(demands) } => demands,
+        Ruling::Rule { name: _, action: Action::Admit | Action::Refuse(_) }
+        | Ruling::InvalidReference
+        | Ruling::Unmatched(_) => return Guard::Nothing,
+    };
+    match demands.compares(reference) {
+        Repointed::Deny => Guard::Refuses,
+        Repointed::Warn => Guard::Warns,
+        Repointed::Allow => Guard::Nothing,
+    }
+}
+
+/// Neither what is on record already, at least as strictly, which its look-up keeps alive; nor what was last known.
+fn is_news(facts: &ImageFacts, recorded: &Recorded) -> bool {
+    let kept = |known: &Recorded| known.digest == recorded.digest && known.guard <= recorded.guard;
+    let on_record = matches!(&facts.recorded, Fact::Known(known) if kept(&known.value));
     let current = matches!(&facts.resolved, Fact::Known(seen) if seen.source == Source::Current);
     current && !on_record
 }

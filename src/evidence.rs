@@ -7,8 +7,8 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use crate::fact::{Admitted, Fact, Facts, Fault, ImageFacts, Record, Resolved, Scope, Trouble};
-use crate::image::{Digest, Reference};
+use crate::fact::{Admitted, Fact, Facts, Fault, ImageFacts, Record, Recorded, Resolved, Scope, Trouble};
+use crate::image::Reference;
 use crate::policy::plan::{Plan, Wait, Want};
 use crate::request::Request;
 
@@ -124,13 +124,13 @@ impl Evidence {
         &self,
         want: &Want<'_>,
         resolved: &Fact<Resolved>,
-        recorded: &Fact<Digest>,
+        recorded: &Fact<Recorded>,
         now: Timestamp,
     ) -> Fact<Admitted> {
         let digest = match (want.reference.digest(), resolved, recorded) {
             (Some(digest), _, _) => digest,
             (None, Fact::Known(seen), _) => &seen.value.digest,
-            (None, _, Fact::Known(seen)) => &seen.value,
+            (None, _, Fact::Known(seen)) => &seen.value.digest,
             (None, Fact::Absent(at), _) => return Fact::Absent(*at),
             (None, Fact::Unavailable(trouble), _) => return Fact::Unavailable(trouble.clone()),
             (None, Fact::Pending, _) => return Fact::Pending,
@@ -144,7 +144,7 @@ impl Evidence {
         for record in records {
             match record {
                 Record::Admitted { namespace, digest } => self.store.record_admitted(namespace, digest, now),
-                Record::Tag { address, digest } => self.store.record_tag(address, digest, now),
+                Record::Tag { address, recorded } => self.store.record_tag(address, recorded, now),
             }
         }
     }

@@ -154,7 +154,7 @@ pub struct ImageFacts {
     /// What the name stands for, as the registry says to those who ask with this namespace's credentials.
     pub resolved: Fact<Resolved>,
     /// The digest that is on record for repository and tag; absent for a name with a digest.
-    pub recorded: Fact<Digest>,
+    pub recorded: Fact<Recorded>,
     /// Whether this namespace was let have it before: the digest as written, else as resolved, else as recorded.
     pub admitted: Fact<Admitted>,
 }
@@ -165,13 +165,29 @@ pub struct Admitted {
     pub first: Timestamp,
 }
 
+/// What whoever admitted a tag does when it is moved, the strictest first: who does less takes no record from who does more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guard {
+    Refuses,
+    Warns,
+    Nothing,
+}
+
+/// What a tag named when it was last admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    pub digest: Digest,
+    /// Of the strictest that admitted it.
+    pub guard: Guard,
+}
+
 /// What is worth remembering of an answer that admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// This namespace was let have this digest.
     Admitted { namespace: String, digest: Digest },
     /// The tag named this digest when an enforcing policy admitted it.
-    Tag { address: Reference, digest: Digest },
+    Tag { address: Reference, recorded: Recorded },
 }
 
 #[cfg(test)]

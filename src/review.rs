@@ -33,8 +33,9 @@ const UNFINISHED: usize = 1_024;
 const UNFINISHED_KIB: usize = 32 << 10;
 /// What a container costs beside its texts.
 const CONTAINER: usize = 512;
-/// Finished side by side, mostly waiting: one registry that is out must not hold up the rest.
-const FINISHED_AT_ONCE: usize = 64;
+/// Finished side by side, mostly waiting, within the same bytes: a registry that lets each wait for twenty seconds must
+/// not hold up the rest, nor have it dropped.
+const FINISHED_AT_ONCE: usize = 1_024;
 
 /// What reviews are judged by, all of one moment: a label and the policy that it names come and go together.
 #[derive(Debug)]

@@ -31,8 +31,8 @@ pub(super) fn check(
         Repointed::Deny => Mode::Enforce,
     };
     match (resolved, recorded) {
-        (Fact::Known(seen), Fact::Known(record)) if seen.value.digest != record.value => {
-            let message = repointed(reference, &record.value, &seen.value.digest);
+        (Fact::Known(seen), Fact::Known(record)) if seen.value.digest != record.value.digest => {
+            let message = repointed(reference, &record.value.digest, &seen.value.digest);
             Found::one(Finding { gravest, reason: Reason::TagRepointed, message })
         }
         (Fact::Known(seen), Fact::Known(_) | Fact::Absent(_)) => Found::on(match seen.source {

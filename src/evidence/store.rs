@@ -18,7 +18,7 @@ use moka::sync::Cache;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use tokio::sync::watch;
 
-use crate::fact::{Admitted, Fact, Fault, Seen, Source, Trouble};
+use crate::fact::{Admitted, Fact, Fault, Recorded, Seen, Source, Trouble};
 use crate::image::{Digest, Reference};
 
 use super::budget::Budget;
@@ -61,10 +61,10 @@ impl Lookups {
     }
 }
 
-/// What a tag named when it was last admitted.
+/// What is on record for a tag, and since when.
 #[derive(Debug, Clone)]
 struct Tagged {
-    digest: Digest,
+    recorded: Recorded,
     at: Timestamp,
 }
 
@@ -80,7 +80,7 @@ impl Store {
             .build();
         let tags = Cache::builder()
             .max_capacity(budget.memory / RECORDS_SHARE / 2)
-            .weigher(|tag: &Reference, tagged: &Tagged| weight(tag.length() + tagged.digest.as_str().len()))
+            .weigher(|tag: &Reference, tagged: &Tagged| weight(tag.length() + tagged.recorded.digest.as_str().len()))
             .time_to_idle(budget.records)
             .build();
         let (of_admitted, of_tags) = (Lookups::of(&counters, "admitted"), Lookups::of(&counters, "tag"));
@@ -103,19 +103,27 @@ impl Store {
         self.admitted.entry(key).or_insert(Admitted { first: now });
     }
 
-    /// The digest that is on record for a repository and tag, named by their address.
-    pub fn recorded(&self, address: &Reference, now: Timestamp) -> Fact<Digest> {
+    /// What is on record for a repository and tag, named by their address.
+    pub fn recorded(&self, address: &Reference, now: Timestamp) -> Fact<Recorded> {
         let known = self.tags.get(address);
         self.of_tags.count(known.is_some());
         match known {
-            Some(Tagged { digest, at }) => Fact::Known(Seen { value: digest, at, source: Source::Current }),
+            Some(Tagged { recorded, at }) => Fact::Known(Seen { value: recorded, at, source: Source::Current }),
             None => Fact::Absent(now),
         }
     }
 
-    /// The last admission is the one that is remembered: who admits a tag that was moved accepts what it names now.
-    pub fn record_tag(&self, address: &Reference, digest: &Digest, now: Timestamp) {
-        self.tags.insert(address.clone(), Tagged { digest: digest.clone(), at: now });
+    /// The last admission is the one that is remembered: who admits a tag that was moved accepts what it names now. Not
+    /// for those who mind it more: a namespace where moved tags are let in must not make them unmoved for all others.
+    pub fn record_tag(&self, address: &Reference, recorded: &Recorded, now: Timestamp) {
+        let Recorded { digest, guard } = recorded;
+        self.tags.entry(address.clone()).and_upsert_with(|known| match known.map(moka::Entry::into_value) {
+            Some(Tagged { recorded: known, at: _ }) if known.digest == *digest => {
+                Tagged { recorded: Recorded { guard: known.guard.min(*guard), ..known }, at: now }
+            }
+            Some(known) if known.recorded.guard < *guard => known,
+            Some(_) | None => Tagged { recorded: recorded.clone(), at: now },
+        });
     }
 
     /// The counters for one more kind of look-up.

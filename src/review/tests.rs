@@ -282,6 +282,36 @@ async fn what_was_left_is_finished_in_its_turn_and_counted_beside_the_reviews() 
 }
 
 #[tokio::test]
+async fn a_registry_that_says_nothing_does_not_hold_up_what_others_left() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let authority = silent.local_addr().unwrap();
+    let Bench { review, unfinished, registry } = bench(enforcing());
+    let mut lax = policies(|its| its.audit = Some("lax".into()));
+    let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: false, repointed: Repointed::Deny };
+    let action = Action::Require(Arc::new(Demands { tags: Some(tags) }));
+    let rules = vec![Rule { name: "all".into(), images: vec![Pattern::parse("**").unwrap()], action }];
+    let tolerance = Tolerance { unavailable: Unavailable::Running, inaccessible: Inaccessible::Deny };
+    let policy = Policy { name: "lax".into(), unmatched: Unmatched::Deny, tolerance, rules };
+    lax.by_name.insert("lax".into(), Arc::new(policy));
+    review.put_in_force(without_labels(lax));
+    for number in 0..200 {
+        let body = body(&format!("{authority}/acme/app:v{number}"));
+        assert!(review.answer(&body, Instant::now() + Duration::from_secs(10)).await.is_ok());
+    }
+    left(&review, "of another registry", 8_000);
+    let finishing = tokio::spawn({
+        let review = Arc::clone(&review);
+        async move { review.finish(unfinished).await }
+    });
+    let bench = Bench { review, unfinished: Unfinished(mpsc::channel(1).1), registry };
+    while bench.counted("pratique_background_reviews_total", &["finished"]) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.counted("pratique_registry_requests_total", &["timeout"]), 0, "it waited for the silent one");
+    finishing.abort();
+}
+
+#[tokio::test]
 async fn a_panic_after_a_reply_is_counted_and_is_no_review_of_its_own() {
     let bench = bench(enforcing());
     bench.review.observe.record_unfinished_panic("1", "a test");

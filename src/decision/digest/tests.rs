@@ -1,6 +1,6 @@
 //! One rule, one image, and each state of what is known about it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::super::decide;
 use super::super::verdict::{Answer, Denial, Outcome, Verdict};
 use super::*;
-use crate::fact::{Content, Facts, Record, Resolved, Scope, Seen};
+use crate::fact::{Content, Facts, Guard, Record, Recorded, Resolved, Scope, Seen};
 use crate::image::Pattern;
 use crate::policy::plan::plan;
 use crate::policy::{Action, Bindings, Controllers, Policies, Policy, Rule, TagDemands, Tolerance, Unmatched};
@@ -28,6 +28,14 @@ fn resolved(letter: char) -> Fact<Resolved> {
     Fact::Known(seen(Resolved { digest: digest(letter), content: Content::Image }))
 }
 
+fn by_the_strict(letter: char) -> Recorded {
+    Recorded { digest: digest(letter), guard: Guard::Refuses }
+}
+
+fn on_record(letter: char) -> Fact<Recorded> {
+    Fact::Known(seen(by_the_strict(letter)))
+}
+
 fn trouble<T>(fault: Fault) -> Fact<T> {
     Fact::Unavailable(Trouble::new(fault, "ghcr.io answered as the test says"))
 }
@@ -39,6 +47,22 @@ fn new_image() -> ImageFacts {
 
 fn admitted() -> Fact<Admitted> {
     Fact::Known(seen(Admitted { first: NOW }))
+}
+
+fn policy(name: &str, repointed: Repointed, tolerance: Tolerance) -> Policy {
+    let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: false, repointed };
+    let action = Action::Require(Arc::new(Demands { tags: Some(tags) }));
+    let rules = vec![Rule { name: "all".into(), images: vec![Pattern::parse("**").unwrap()], action }];
+    Policy { name: name.into(), unmatched: Unmatched::Deny, tolerance, rules }
+}
+
+fn by(policies: impl IntoIterator<Item = Policy>, bindings: Bindings, image: &str, facts: ImageFacts) -> Verdict {
+    let by_name = policies.into_iter().map(|policy| (policy.name.clone(), Arc::new(policy))).collect();
+    let containers = vec![Container::first(ContainerKind::Regular, "web", image)];
+    let request = Request::about(Subject::Images { containers, old: Vec::new() });
+    let policies = Policies { by_name, bindings };
+    let plan = plan(&policies, &Scope { labels: Fact::Absent(NOW) }, &request);
+    decide(&plan, &Facts { images: vec![facts] }, NOW)
 }
 
 /// One policy that asks for nothing but the record of the tag.
@@ -58,10 +82,7 @@ impl Case {
 
     fn decide(self, image: &str, facts: ImageFacts) -> Verdict {
         let Self { mode, repointed, tolerance } = self;
-        let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: false, repointed };
-        let action = Action::Require(Arc::new(Demands { tags: Some(tags) }));
-        let rules = vec![Rule { name: "all".into(), images: vec![Pattern::parse("**").unwrap()], action }];
-        let policy = Policy { name: "acme".into(), unmatched: Unmatched::Deny, tolerance, rules };
+        let policy = policy("acme", repointed, tolerance);
         let bound = |its: Mode| (its == mode).then(|| "acme".into());
         let bindings = Bindings {
             enforce: bound(Mode::Enforce),
@@ -72,11 +93,7 @@ impl Case {
             controllers: Controllers::Warn,
             dry_run: false,
         };
-        let policies = Policies { by_name: BTreeMap::from([("acme".into(), Arc::new(policy))]), bindings };
-        let containers = vec![Container::first(ContainerKind::Regular, "web", image)];
-        let request = Request::about(Subject::Images { containers, old: Vec::new() });
-        let plan = plan(&policies, &Scope { labels: Fact::Absent(NOW) }, &request);
-        decide(&plan, &Facts { images: vec![facts] }, NOW)
+        by([policy], bindings, image, facts)
     }
 
     fn on(self, facts: ImageFacts) -> Verdict {
@@ -108,9 +125,12 @@ fn a_tag_that_was_never_seen_is_admitted_and_recorded_and_one_that_still_names_t
     assert_eq!(basis(&verdict), Some(Basis::EveryDemandMet));
     let address = Reference::parse("ghcr.io/acme/web:v1").unwrap();
     let of_namespace = Record::Admitted { namespace: "shop".to_owned(), digest: digest('a') };
-    assert_eq!(verdict.records, [of_namespace.clone(), Record::Tag { address, digest: digest('a') }]);
+    assert_eq!(verdict.records, [of_namespace.clone(), Record::Tag { address, recorded: by_the_strict('a') }]);
     assert_eq!(verdict.images[0].digest, Some(digest('a')));
-    let recorded = Fact::Known(seen(digest('a')));
+    let recorded = on_record('a');
+    let laxer = Recorded { guard: Guard::Warns, ..by_the_strict('a') };
+    let verdict = Case::STRICT.on(ImageFacts { recorded: Fact::Known(seen(laxer)), ..new_image() });
+    assert_eq!(verdict.records.len(), 2, "from now on a stricter one guards it");
     let verdict = Case::STRICT.on(ImageFacts { recorded: recorded.clone(), ..new_image() });
     assert_eq!((basis(&verdict), verdict.records), (Some(Basis::EveryDemandMet), vec![of_namespace]));
     let verdict = Case::STRICT.on(ImageFacts { recorded, admitted: admitted(), ..new_image() });
@@ -118,8 +138,33 @@ fn a_tag_that_was_never_seen_is_admitted_and_recorded_and_one_that_still_names_t
 }
 
 #[test]
+fn of_several_that_enforce_the_strictest_guards_the_record() {
+    for (floor, enforce, guard) in [
+        (Repointed::Allow, Repointed::Deny, Guard::Refuses),
+        (Repointed::Deny, Repointed::Allow, Guard::Refuses),
+        (Repointed::Allow, Repointed::Warn, Guard::Warns),
+        (Repointed::Allow, Repointed::Allow, Guard::Nothing),
+    ] {
+        let Case { tolerance, .. } = Case::STRICT;
+        let policies = [policy("floor", floor, tolerance), policy("acme", enforce, tolerance)];
+        let bindings = Bindings {
+            enforce: Some("acme".into()),
+            warn: None,
+            audit: None,
+            floor: Some("floor".into()),
+            exempt_namespaces: BTreeSet::new(),
+            controllers: Controllers::Warn,
+            dry_run: false,
+        };
+        let verdict = by(policies, bindings, "ghcr.io/acme/web:v1", new_image());
+        let Record::Tag { recorded, .. } = &verdict.records[1] else { panic!("{:?}", verdict.records) };
+        assert_eq!(recorded.guard, guard);
+    }
+}
+
+#[test]
 fn a_tag_that_was_moved_is_refused_with_both_digests_and_nothing_is_recorded() {
-    let verdict = Case::STRICT.on(ImageFacts { recorded: Fact::Known(seen(digest('b'))), ..new_image() });
+    let verdict = Case::STRICT.on(ImageFacts { recorded: on_record('b'), ..new_image() });
     let [denial] = denials(&verdict) else { panic!("{verdict:?}") };
     assert_eq!(denial.reason, Reason::TagRepointed);
     assert_eq!(
@@ -134,11 +179,11 @@ fn a_tag_that_was_moved_is_refused_with_both_digests_and_nothing_is_recorded() {
 
 #[test]
 fn where_a_move_only_warns_it_is_admitted_softened_and_the_new_digest_is_the_one_on_record() {
-    let moved = || ImageFacts { recorded: Fact::Known(seen(digest('b'))), ..new_image() };
+    let moved = || ImageFacts { recorded: on_record('b'), ..new_image() };
     let verdict = Case { repointed: Repointed::Warn, ..Case::STRICT }.on(moved());
     assert_eq!(basis(&verdict), Some(Basis::SoftenedToWarning));
     assert_eq!(reasons(&verdict.warnings), [Reason::TagRepointed]);
-    assert!(matches!(&verdict.records[1], Record::Tag { digest: recorded, .. } if *recorded == digest('a')));
+    assert!(matches!(&verdict.records[1], Record::Tag { recorded, .. } if recorded.digest == digest('a')));
     let verdict = Case { repointed: Repointed::Allow, ..Case::STRICT }.on(moved());
     assert_eq!((basis(&verdict), verdict.warnings.len()), (Some(Basis::EveryDemandMet), 0));
     let verdict = Case { mode: Mode::Warn, ..Case::STRICT }.on(moved());
@@ -228,7 +273,7 @@ fn what_is_late_is_refused_where_it_is_enforced_and_pending_elsewhere() {
         assert!(verdict.warnings.is_empty() && verdict.audit.is_empty());
     }
     let warns = Case { repointed: Repointed::Warn, ..Case::STRICT };
-    let verdict = warns.on(ImageFacts { recorded: Fact::Known(seen(digest('b'))), ..late() });
+    let verdict = warns.on(ImageFacts { recorded: on_record('b'), ..late() });
     assert!(basis(&verdict).is_some() && verdict.pending);
     let verdict = warns.on(late());
     assert!(basis(&verdict).is_some() && !verdict.pending && verdict.unfinished, "only the record waits for it");
@@ -237,7 +282,7 @@ fn what_is_late_is_refused_where_it_is_enforced_and_pending_elsewhere() {
 #[test]
 fn a_demand_that_only_warns_leaves_its_doubt_to_the_record() {
     let warns = Case { repointed: Repointed::Warn, ..Case::STRICT };
-    let recorded = || Fact::Known(seen(digest('b')));
+    let recorded = || on_record('b');
     for fault in [Fault::Outage, Fault::Refused, Fault::Mismatch] {
         let facts = ImageFacts { resolved: trouble(fault), recorded: recorded(), admitted: Fact::Absent(NOW) };
         let verdict = warns.on(facts);

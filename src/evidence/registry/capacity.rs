@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -71,7 +72,12 @@ pub(super) enum Change {
 impl Capacity {
     pub(super) fn new(concurrency: u32) -> Self {
         Self {
-            authorities: Cache::builder().max_capacity(AUTHORITIES).time_to_idle(FORGOTTEN).build(),
+            // The one asked last is kept whatever else is asked for: a host that was not would have no bounds.
+            authorities: Cache::builder()
+                .max_capacity(AUTHORITIES)
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_idle(FORGOTTEN)
+                .build(),
             concurrency: usize::try_from(concurrency).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS),
             bytes: Arc::default(),
         }
@@ -200,6 +206,21 @@ mod tests {
         assert!(capacity.authority("b.example").enter(Instant::now()).await.is_ok());
         drop(first);
         assert!(authority.enter(soon()).await.is_ok());
+    }
+
+    #[test]
+    fn a_host_has_its_bounds_however_many_others_are_asked_often() {
+        let capacity = Capacity::new(2);
+        for _ in 0..3 {
+            for number in 0..AUTHORITIES {
+                capacity.authority(&format!("{number}.evil.example"));
+            }
+        }
+        capacity.authorities.run_pending_tasks();
+        let first = capacity.authority("a.example");
+        capacity.authorities.run_pending_tasks();
+        assert!(Arc::ptr_eq(&first, &capacity.authority("a.example")));
+        assert!(capacity.authorities.entry_count() <= AUTHORITIES);
     }
 
     #[tokio::test]

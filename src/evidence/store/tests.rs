@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::SignedDuration;
 
 use super::*;
+use crate::fact::Guard;
 
 fn known(value: &str, at: Timestamp) -> Fact<String> {
     Fact::Known(Seen { value: value.to_owned(), at, source: Source::Current })
@@ -268,14 +269,37 @@ async fn a_source_that_no_longer_stands_by_its_word_takes_the_fact_away() {
 fn the_last_admission_of_a_tag_is_the_one_on_record() {
     let (store, now) = (store(), Timestamp::now());
     let address = |text: &str| Reference::parse(text).unwrap().address();
-    store.record_tag(&address("nginx"), &digest("a"), now);
-    store.record_tag(&address("nginx:latest"), &digest("b"), now);
+    store.record_tag(&address("nginx"), &Recorded { digest: digest("a"), guard: Guard::Warns }, now);
+    store.record_tag(&address("nginx:latest"), &Recorded { digest: digest("b"), guard: Guard::Warns }, now);
     let Fact::Known(seen) = store.recorded(&address("docker.io/library/nginx:latest"), now) else {
         panic!("it is known")
     };
-    assert_eq!(seen.value, digest("b"));
+    assert_eq!(seen.value.digest, digest("b"));
     assert_eq!(store.recorded(&address("nginx:1"), now), Fact::Absent(now));
     assert_eq!(store.recorded(&address("ghcr.io/library/nginx"), now), Fact::Absent(now));
+}
+
+#[test]
+fn who_minds_a_moved_tag_less_takes_no_record_from_who_minds_it_more() {
+    use Guard::{Nothing, Refuses, Warns};
+    let (store, now) = (store(), Timestamp::now());
+    let address = Reference::parse("nginx:1").unwrap().address();
+    for (letter, guard, recorded) in [
+        ("a", Nothing, "a"),
+        ("b", Nothing, "b"),
+        ("c", Warns, "c"),
+        ("d", Nothing, "c"),
+        ("d", Warns, "d"),
+        ("d", Refuses, "d"),
+        // That it still names the same makes the record no weaker.
+        ("d", Nothing, "d"),
+        ("e", Warns, "d"),
+        ("f", Refuses, "f"),
+    ] {
+        store.record_tag(&address, &Recorded { digest: digest(letter), guard }, now);
+        let Fact::Known(seen) = store.recorded(&address, now) else { panic!("it is known") };
+        assert_eq!(seen.value.digest, digest(recorded), "{letter} {guard:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,6 +67,27 @@ async fn by_default_a_moved_tag_only_warns_and_the_move_is_then_the_record() {
 }
 
 #[tokio::test]
+async fn a_moved_tag_that_one_namespace_lets_in_stays_a_moved_one_where_it_is_refused() {
+    let registry = Registry::setup().start().await;
+    registry.push("acme/web", "v1", &Image::single());
+    for lax in ["allow", "warn"] {
+        let policy = format!("rules:\n- {{name: all, images: [\"**\"], tags: {{deny: [latest], repointed: {lax}}}}}");
+        let setup = Webhook::setup().registry(&registry).policy("strict", MOVED_IS_REFUSED).policy("lax", &policy);
+        let setup = setup.namespace("shop", &[("enforce", "strict")]).namespace("bank", &[("enforce", "lax")]);
+        let webhook = setup.budget(|budget| budget.tag_fresh = Duration::ZERO).start().await;
+        let image = named(&registry, "acme/web:v1");
+        assert!(ask(&webhook, "shop", &image).await.allowed);
+        registry.push("acme/web", "v1", &Image::single().label(lax));
+        eventually("the move is seen", async || !ask(&webhook, "shop", &image).await.allowed).await;
+        for _ in 0..3 {
+            assert!(ask(&webhook, "bank", &image).await.allowed);
+        }
+        let answer = ask(&webhook, "shop", &image).await;
+        assert!(answer.message.contains("tag-repointed"), "{lax}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_dry_run_and_a_refusal_leave_no_record() {
     let registry = Registry::setup().start().await;
     registry.push("acme/web", "v1", &Image::single());

@@ -114,6 +114,9 @@ fn counts_and_depth_are_bounded() {
     let annotations: Vec<_> = (0..=shape::ANNOTATIONS).map(|number| format!(r#""k{number}":"v""#)).collect();
     let many = image(&format!(r#","annotations":{{{}}}"#, annotations.join(",")));
     assert_eq!(flaw(&many, ""), "sent a manifest that has more than 256 annotations");
+    let annotations = format!(r#","annotations":{{{}}}"#, annotations[..shape::ANNOTATIONS].join(","));
+    let many = index(&vec![descriptor(&annotations); 1 + shape::ANNOTATIONS_IN_ALL / shape::ANNOTATIONS]);
+    assert_eq!(flaw(&many, ""), "sent a manifest that has more than 10000 annotations in all");
     // What is not read is skipped without a stack, and what is read has a depth of its own.
     let deep = image(&format!(r#","x":{}{}"#, "[".repeat(100_000), "]".repeat(100_000)));
     assert!(read(deep.as_bytes(), "").is_ok());
