@@ -97,27 +97,31 @@ fn workloads(config: &Config) -> Workloads {
     Workloads::new(added.map(|its| (its.group.as_str(), its.kind.as_str(), its.pod_spec.as_str())))
 }
 
-/// How registries are reached, as the settings say; with warnings.
-fn registries(
-    config: &Config,
-    surroundings: Surroundings,
-    metrics: &prometheus::Registry,
-) -> Result<(Arc<Registries>, Vec<Mistake>), Vec<Mistake>> {
+/// How registries are reached, as the settings say.
+fn registry_settings(config: &Config, surroundings: Surroundings) -> registry::Settings {
     let config::Registries { hosts, docker_config, credential_providers, pull_secrets: _, realms, concurrency } =
         &config.registries;
     let providers = credential_providers.as_ref().map(|providers| {
         let config::CredentialProviders { config, binaries } = providers;
         ProviderPaths { config: config.clone(), binaries: binaries.clone() }
     });
-    let settings = registry::Settings {
+    registry::Settings {
         hosts: hosts.clone(),
         docker_config: docker_config.clone(),
         providers,
         realms: realms.clone(),
         concurrency: *concurrency,
         surroundings,
-    };
-    let (registries, warnings) = Registries::new(settings, metrics)?;
+    }
+}
+
+/// The registries with what their settings name, read; with warnings.
+fn registries(
+    config: &Config,
+    surroundings: Surroundings,
+    metrics: &prometheus::Registry,
+) -> Result<(Arc<Registries>, Vec<Mistake>), Vec<Mistake>> {
+    let (registries, warnings) = Registries::new(registry_settings(config, surroundings), metrics)?;
     Ok((Arc::new(registries), warnings))
 }
 

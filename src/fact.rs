@@ -94,7 +94,12 @@ impl Resolved {
     /// About how many bytes it takes in memory.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let one = |manifest: &PlatformManifest| manifest.digest.as_str().len() + size_of::<PlatformManifest>() + 32;
+        let platform =
+            |its: &Platform| its.os.len() + its.architecture.len() + its.variant.as_ref().map_or(0, String::len);
+        let one = |manifest: &PlatformManifest| {
+            let platform = manifest.platform.as_ref().map_or(0, platform);
+            manifest.digest.as_str().len() + platform + size_of::<PlatformManifest>()
+        };
         let content = match &self.content {
             Content::Image => 0,
             Content::Index(manifests) => manifests.iter().map(one).sum(),
@@ -167,4 +172,21 @@ pub enum Record {
     Admitted { namespace: String, digest: Digest },
     /// The tag named this digest when an enforcing policy admitted it.
     Tag { address: Reference, digest: Digest },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_of_an_index_has_weight() {
+        let index = |text: &str| {
+            let [os, architecture, variant] = [(); 3].map(|()| text.to_owned());
+            let platform = Some(Platform { os, architecture, variant: Some(variant) });
+            let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
+            let manifest = PlatformManifest { platform, digest: digest.clone() };
+            Resolved { digest, content: Content::Index(vec![manifest].into()) }
+        };
+        assert_eq!(index(&"x".repeat(64)).weight() - index("").weight(), 3 * 64);
+    }
 }

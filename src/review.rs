@@ -11,7 +11,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::admission::workload::Workloads;
 use crate::admission::{Malformed, Reply, decode, encode};
@@ -24,11 +24,15 @@ use crate::evidence::scope::Namespaces;
 use crate::observe::Observe;
 use crate::policy::Policies;
 use crate::policy::plan;
-use crate::request::Request;
+use crate::request::{Request, Subject};
 
-/// Reviews that may wait for their end at once: some megabytes of requests; beyond it they are dropped and
-/// counted, since nothing but the log misses them.
+/// Reviews that may wait for their end at once; beyond it they are dropped and counted, since nothing but log and records
+/// misses them.
 const UNFINISHED: usize = 1_024;
+/// KiB of all of them together: that many ordinary ones, of 8 kB and a few containers. The largest have megabytes each.
+const UNFINISHED_KIB: usize = 32 << 10;
+/// What a container costs beside its texts.
+const CONTAINER: usize = 512;
 /// Finished side by side, mostly waiting: one registry that is out must not hold up the rest.
 const FINISHED_AT_ONCE: usize = 64;
 
@@ -48,6 +52,8 @@ pub struct Review {
     evidence: Evidence,
     observe: Observe,
     unfinished: mpsc::Sender<Open>,
+    /// In KiB, for those that are unfinished.
+    room: Arc<Semaphore>,
 }
 
 /// The reviews that a reply left unfinished: whoever runs the program drives them with [`Review::finish`].
@@ -60,14 +66,15 @@ struct Open {
     request: Request,
     /// What it admits is worth remembering when it is known.
     admitted: bool,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Review {
     #[must_use]
     pub fn new(workloads: Workloads, in_force: InForce, evidence: Evidence, observe: Observe) -> (Self, Unfinished) {
         let (unfinished, receiver) = mpsc::channel(UNFINISHED);
-        let in_force = ArcSwap::from_pointee(in_force);
-        (Self { workloads, in_force, evidence, observe, unfinished }, Unfinished(receiver))
+        let (in_force, room) = (ArcSwap::from_pointee(in_force), Arc::new(Semaphore::new(UNFINISHED_KIB)));
+        (Self { workloads, in_force, evidence, observe, unfinished, room }, Unfinished(receiver))
     }
 
     /// Answers one review. [`Malformed`] where there is no uid to answer to; a panic is a refusal.
@@ -96,7 +103,7 @@ impl Review {
         self.observe.record(&plan, &verdict, started.elapsed());
         let reply = encode::encode(&request.uid, &verdict);
         if verdict.unfinished {
-            self.leave_unfinished(Open { request, admitted: matches!(verdict.answer, Answer::Admit(_)) });
+            self.leave_unfinished(request, matches!(verdict.answer, Answer::Admit(_)), body.len());
         }
         Ok(reply)
     }
@@ -120,8 +127,16 @@ impl Review {
         &self.evidence
     }
 
-    fn leave_unfinished(&self, open: Open) {
-        if self.unfinished.try_send(open).is_err() {
+    /// `bytes`: of the body, at least those of all texts that were read from it.
+    fn leave_unfinished(&self, request: Request, admitted: bool, bytes: usize) {
+        let containers = match &request.subject {
+            Subject::Images { containers, old } => containers.len() + old.len(),
+            Subject::Nothing(_) | Subject::Unreadable(_) => 0,
+        };
+        let size = u32::try_from((bytes + containers * CONTAINER).div_ceil(1 << 10)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(size).ok();
+        let open = room.map(|room| Open { request, admitted, _room: room });
+        if open.is_none_or(|open| self.unfinished.try_send(open).is_err()) {
             self.observe.record_dropped();
         }
     }
@@ -137,7 +152,7 @@ impl Review {
         .await;
     }
 
-    async fn finish_one(&self, Open { request, admitted }: &Open) {
+    async fn finish_one(&self, Open { request, admitted, _room }: &Open) {
         let (in_force, deadline) = (self.in_force.load_full(), self.evidence.background_deadline());
         let scope = self.evidence.scope(&in_force.namespaces, request, deadline).await;
         let plan = plan::plan(&in_force.policies, &scope, request).patiently();

@@ -155,6 +155,8 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     let registry = Registry::new();
     // Taken before reading: a file that changes meanwhile is read again.
     let seen = cluster::fingerprint(&paths);
+    let registry_files = super::registry_settings(&config, surroundings).files();
+    let registry_files_seen = cluster::fingerprint_of(&registry_files);
     let read = super::both(super::manifests(&paths), super::registries(&config, surroundings, &registry));
     let (mut manifests, (registries, warnings)) = read?;
     warned(&manifests.warnings, "the manifests");
@@ -195,11 +197,8 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     tasks.spawn(
         Reload {
             what: "settings of registries",
-            files: Watched::since(cluster::fingerprint_of(&registries.files())),
-            fingerprint: Box::new({
-                let registries = Arc::clone(&registries);
-                move || cluster::fingerprint_of(&registries.files())
-            }),
+            files: Watched::since(registry_files_seen),
+            fingerprint: Box::new(move || cluster::fingerprint_of(&registry_files)),
             load: Box::new(move || {
                 warned(&registries.reload()?, "the settings of registries");
                 Ok(())

@@ -37,6 +37,10 @@ mod referrers;
 mod tests;
 mod token;
 
+/// Credentials of a pod for one repository: its 64 pull secrets may hold 256 logins each, and all of them match where
+/// their author wants it. More than these are not presented to a host anyway.
+const OF_POD: usize = lookup::CREDENTIALS;
+
 /// How registries are reached.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -49,6 +53,16 @@ pub struct Settings {
     /// Requests at once to one registry.
     pub concurrency: u32,
     pub surroundings: Surroundings,
+}
+
+impl Settings {
+    /// The files and folders that they name.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let Self { hosts, docker_config, providers, .. } = self;
+        let providers = providers.as_ref().map(|providers| &providers.config);
+        [hosts.as_ref(), docker_config.as_ref(), providers].into_iter().flatten().cloned().collect()
+    }
 }
 
 /// All registries there are.
@@ -112,20 +126,20 @@ impl Registries {
         Ok(warnings)
     }
 
-    /// The files and folders that [`Self::new`] read.
-    pub fn files(&self) -> Vec<PathBuf> {
-        let Settings { hosts, docker_config, providers, .. } = &self.settings;
-        let providers = providers.as_ref().map(|providers| &providers.config);
-        [hosts.as_ref(), docker_config.as_ref(), providers].into_iter().flatten().cloned().collect()
-    }
-
     /// Who asks for an image: the credentials of its pod, then the cluster's, as far as they are for this repository.
     /// No IO; called in every review.
     pub fn asker(&self, image: &Reference, pod: &[Arc<Keyring>]) -> Asker {
         let (registry, repository) = (image.registry(), image.repository());
         let mut candidates = Vec::new();
-        let of_pod = pod.iter().flat_map(|keyring| keyring.matching(registry, repository));
-        for candidate in of_pod.chain(self.files.load().credentials.candidates(registry, repository)) {
+        for candidate in pod.iter().flat_map(|keyring| keyring.matching(registry, repository)) {
+            if candidates.len() == OF_POD {
+                break;
+            }
+            if !candidates.contains(&candidate) {
+                candidates.push(candidate);
+            }
+        }
+        for candidate in self.files.load().credentials.candidates(registry, repository) {
             if !candidates.contains(&candidate) {
                 candidates.push(candidate);
             }

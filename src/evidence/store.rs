@@ -13,7 +13,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use moka::sync::Cache;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use tokio::sync::watch;
@@ -24,9 +24,12 @@ use crate::image::{Digest, Reference};
 use super::budget::Budget;
 
 /// How long "there is none" is believed: a signature or a report may be pushed at any moment.
-const NEGATIVE: SignedDuration = SignedDuration::from_secs(60);
+const NEGATIVE: Duration = Duration::from_secs(60);
 /// Share of the memory for records; the rest is for facts.
 const RECORDS_SHARE: u64 = 4;
+/// Look-ups of one kind under way. Each is a task of its own that outlives its review, some kilobytes for up to twenty
+/// seconds, and the names come from whoever may create a Pod: beyond it nothing new is looked up until others have ended.
+const FLIGHTS: usize = 4_096;
 /// What an entry costs beside its key and value: moka's own books, measured at about this.
 const OVERHEAD: u32 = 160;
 
@@ -196,14 +199,13 @@ where
     fn find(&self, key: &K, now: Timestamp) -> Option<AtHand<T>> {
         match self.shared.kept.get(key)? {
             Entry::Known { value, at, out } => {
-                let (life, age) = ((self.life)(key), now.duration_since(at));
+                let (life, age) = ((self.life)(key), age(at, now));
                 let source = out.map_or(Source::Current, Source::LastKnown);
-                let stale = age >= signed(life.fresh);
-                (age < signed(life.last_known_good))
-                    .then(|| AtHand { fact: Fact::Known(Seen { value, at, source }), stale })
+                let stale = age >= life.fresh;
+                (age < life.last_known_good).then(|| AtHand { fact: Fact::Known(Seen { value, at, source }), stale })
             }
             Entry::Absent(at) => {
-                let usable = now.duration_since(at) < NEGATIVE;
+                let usable = age(at, now) < NEGATIVE;
                 usable.then(|| AtHand { fact: Fact::Absent(at), stale: false })
             }
         }
@@ -221,10 +223,14 @@ where
             return fact;
         }
         let known = at_hand.map(|at_hand| at_hand.fact);
-        let mut flight = self.join(key, || look_up(known.as_ref().and_then(value).cloned()));
+        let flight = self.join(key, || look_up(known.as_ref().and_then(value).cloned()));
         if let Some(fact) = known {
             return fact;
         }
+        let Some(mut flight) = flight else {
+            let words = format!("more than {FLIGHTS} images are being looked up at once");
+            return Fact::Unavailable(Trouble::new(Fault::Outage, words));
+        };
         let landed = flight.wait_for(Option::is_some).await;
         match landed.as_deref() {
             Ok(Some(fact)) => fact.clone(),
@@ -233,13 +239,17 @@ where
         }
     }
 
-    fn join<F>(&self, key: K, look_up: impl FnOnce() -> F) -> watch::Receiver<Option<Fact<T>>>
+    /// None: there are too many.
+    fn join<F>(&self, key: K, look_up: impl FnOnce() -> F) -> Option<watch::Receiver<Option<Fact<T>>>>
     where
         F: Future<Output = Fact<T>> + Send + 'static,
     {
         let mut flights = self.shared.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&key) {
-            return flight.clone();
+            return Some(flight.clone());
+        }
+        if flights.len() >= FLIGHTS {
+            return None;
         }
         let (sender, receiver) = watch::channel(None);
         flights.insert(key.clone(), receiver.clone());
@@ -253,7 +263,7 @@ where
             drop(landing);
             sender.send_replace(Some(fact));
         });
-        receiver
+        Some(receiver)
     }
 }
 
@@ -285,8 +295,10 @@ fn value<T>(fact: &Fact<T>) -> Option<&T> {
     }
 }
 
-fn signed(duration: Duration) -> SignedDuration {
-    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+/// How old a fact is. One from the future is as old: the clock was set back, and what was seen before must not be fresh
+/// until it has caught up.
+fn age(at: Timestamp, now: Timestamp) -> Duration {
+    now.duration_since(at).unsigned_abs()
 }
 
 /// Takes the flight off the board, also when the look-up panics.

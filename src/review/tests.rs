@@ -115,9 +115,9 @@ fn pinned() -> Vec<u8> {
     body(&format!("nginx@{DIGEST}"))
 }
 
-fn open(uid: &str) -> Open {
+fn left(review: &Review, uid: &str, bytes: usize) {
     let request = Request { uid: uid.to_owned(), ..Request::about(Subject::Nothing(NoImages::Kind)) };
-    Open { request, admitted: true }
+    review.leave_unfinished(request, true, bytes);
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn under_dry_run_nothing_is_refused() {
 async fn what_waits_after_replies_is_bounded_and_what_is_dropped_is_counted() {
     let mut bench = bench(enforcing());
     for count in 0..UNFINISHED + 3 {
-        bench.review.leave_unfinished(open(&count.to_string()));
+        left(&bench.review, &count.to_string(), 8_000);
     }
     assert_eq!(bench.counted("pratique_background_reviews_total", &["dropped"]), 3);
     let mut kept = 0;
@@ -246,10 +246,23 @@ async fn what_waits_after_replies_is_bounded_and_what_is_dropped_is_counted() {
 }
 
 #[tokio::test]
+async fn what_waits_after_replies_is_bounded_in_bytes_too_and_makes_room_when_it_is_done() {
+    let mut bench = bench(enforcing());
+    for count in 0..20 {
+        left(&bench.review, &count.to_string(), 3 << 20);
+    }
+    let kept = UNFINISHED_KIB / (3 << 10);
+    assert_eq!(bench.counted("pratique_background_reviews_total", &["dropped"]), u64::try_from(20 - kept).unwrap());
+    drop(bench.unfinished.0.try_recv().unwrap());
+    left(&bench.review, "one more", 3 << 20);
+    assert_eq!(bench.unfinished.0.len(), kept);
+}
+
+#[tokio::test]
 async fn what_was_left_is_finished_in_its_turn_and_counted_beside_the_reviews() {
     let Bench { review, unfinished, registry } = bench(enforcing());
     for count in 0..20 {
-        review.leave_unfinished(open(&count.to_string()));
+        left(&review, &count.to_string(), 8_000);
     }
     let finishing = tokio::spawn({
         let review = Arc::clone(&review);
@@ -259,7 +272,7 @@ async fn what_was_left_is_finished_in_its_turn_and_counted_beside_the_reviews() 
     while bench.counted("pratique_background_reviews_total", &["finished"]) < 20 {
         tokio::task::yield_now().await;
     }
-    bench.review.leave_unfinished(open("one more"));
+    left(&bench.review, "one more", 8_000);
     while bench.counted("pratique_background_reviews_total", &["finished"]) < 21 {
         tokio::task::yield_now().await;
     }

@@ -3,6 +3,7 @@
 use pratique_testkit::{Answer, Client, Registry, pod, review};
 
 mod check;
+mod hostile;
 mod outages;
 mod programs;
 mod records;

@@ -50,9 +50,10 @@ pub(super) struct Limits {
     pub(super) headers: usize,
     /// Names and values: a token, some cookies and a policy.
     pub(super) header_bytes: usize,
-    /// In flight of one registry: four manifests of the largest size.
+    /// In flight of one registry: two manifests of the largest size, or hundreds of real ones.
     pub(super) registry_bytes: usize,
-    /// In flight of all: three hostile registries fill it and leave the rest of 64 MiB to the work itself.
+    /// In flight of all: three hostile registries fill it. The rest of 64 MiB is for what is not counted: buffers of
+    /// connections (half a megabyte each that is flooded), what is parsed, and what the allocator keeps.
     pub(super) all_bytes: usize,
     /// As many as browsers would be surprised by; registries need two.
     pub(super) redirects: usize,
@@ -73,15 +74,17 @@ impl Default for Limits {
             error_bytes: 16 << 10,
             headers: 100,
             header_bytes: 64 << 10,
-            registry_bytes: 16 << 20,
-            all_bytes: 48 << 20,
+            registry_bytes: 8 << 20,
+            all_bytes: 24 << 20,
             redirects: 5,
         }
     }
 }
 
-/// Endpoint and credential pairs whose way to authenticate is remembered: one round trip each.
-const WAYS: u64 = 10_000;
+/// Bytes of what is remembered of how hosts let whom in, some ten thousand of them: one round trip each.
+const WAYS: u64 = 4 << 20;
+/// What a way costs beside its texts, with the books of the cache.
+const WAY: usize = 400;
 
 /// Everything that outlives a question.
 #[derive(Debug)]
@@ -99,6 +102,16 @@ enum Way {
     Bearer { realm: Url, service: Option<String> },
 }
 
+impl Way {
+    /// Bytes of a server's own texts.
+    fn length(&self) -> usize {
+        match self {
+            Self::Basic => 0,
+            Self::Bearer { realm, service } => realm.as_str().len() + service.as_ref().map_or(0, String::len),
+        }
+    }
+}
+
 /// Host, with its port where that is not the scheme's.
 pub(super) fn authority_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
@@ -113,7 +126,11 @@ fn http_to<'a>(endpoint: &'a Endpoint, url: &Url) -> &'a reqwest::Client {
 
 impl Client {
     pub(super) fn new(outbound: Outbound, exchange: Exchange) -> Self {
-        Self { outbound, exchange, tokens: Tokens::new(), ways: Cache::new(WAYS) }
+        let weight = |(base, _): &(Url, Option<Credential>), way: &Way| {
+            u32::try_from(WAY + base.as_str().len() + way.length()).unwrap_or(u32::MAX)
+        };
+        let ways = Cache::builder().weigher(weight).max_capacity(WAYS).build();
+        Self { outbound, exchange, tokens: Tokens::new(), ways }
     }
 
     pub(super) fn limits(&self) -> &Limits {

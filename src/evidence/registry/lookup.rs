@@ -17,7 +17,7 @@ use super::credentials::{Asker, Candidate, Credential, Credentials};
 use super::hosts::{Endpoint, Hosts};
 
 /// Credentials presented to one host: a pull secret or two, the cluster's, and a plugin's; each costs two requests.
-const CREDENTIALS: usize = 16;
+pub(super) const CREDENTIALS: usize = 16;
 /// Hosts that a clause tells of; beyond it nobody reads on.
 const TOLD: usize = 4;
 
@@ -188,11 +188,13 @@ impl Tried {
 }
 
 /// The gravest trouble, and all hosts in words; none where there is none. What the registry itself shows to be wrong is
-/// not talked away by a mirror.
+/// not talked away by a mirror; nor is its outage, since what it may say in a moment would have been the answer: a
+/// mirror that lets nobody in must not take away what was known.
 fn worst(troubles: Vec<(bool, Trouble)>, absent: &[&str]) -> Option<Trouble> {
     let weight = |(origin, trouble): &(bool, Trouble)| {
         let decisive = *origin && matches!(trouble.fault, Fault::Mismatch | Fault::Forbidden);
-        (decisive, gravity(trouble.fault))
+        let open = *origin && trouble.fault.passes();
+        (decisive, trouble.fault == Fault::Mismatch, open, gravity(trouble.fault))
     };
     let mut troubles = troubles;
     troubles.sort_by_key(|trouble| std::cmp::Reverse(weight(trouble)));

@@ -4,7 +4,6 @@
 //! forms that they came from. Refused: Docker's schema 1, an index and an image in one (CVE-2021-41190), a `mediaType`
 //! that contradicts the `Content-Type`. An index within an index is kept as an entry and not followed.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,7 +17,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use crate::fact::{Content, PlatformManifest};
 use crate::image::{Algorithm, Digest, Platform};
 
-use shape::{Shape, Walk};
+use shape::{Found, Shape, Walk};
 
 mod shape;
 #[cfg(test)]
@@ -127,10 +126,10 @@ pub(super) fn read(bytes: &[u8], content_type: &str) -> Result<Document, String>
 }
 
 fn shape_of(bytes: &[u8]) -> Result<Shape, String> {
-    let flaw = Cell::new(None);
+    let found = Found::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let walked = Walk::document(&flaw).deserialize(&mut deserializer);
-    walked.and_then(|shape| deserializer.end().map(|()| shape)).map_err(|error| match flaw.get() {
+    let walked = Walk::document(&found).deserialize(&mut deserializer);
+    walked.and_then(|shape| deserializer.end().map(|()| shape)).map_err(|error| match found.flaw.get() {
         Some(flaw) => format!("sent a manifest that {flaw}"),
         None => said(&error),
     })

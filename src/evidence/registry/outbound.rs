@@ -40,6 +40,9 @@ const IDLE_PER_HOST: usize = 8;
 /// Header lists over HTTP/2: a token challenge and a `Link` are below 16 kB. (HTTP/1: hyper's own limit, 100 headers in
 /// about 400 kB.)
 const HEADER_LIST: u32 = 64 << 10;
+/// What a server may send over HTTP/2 before anybody reads it, in all and of one answer: it is held in memory, beside
+/// what [`Limits`](super::client::Limits) count. A manifest has some kilobytes; more comes window by window.
+const HTTP2_WINDOWS: (u32, u32) = (512 << 10, 128 << 10);
 
 /// Whether there is anything around us that a registry's name must not lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -297,7 +300,9 @@ fn build(
         .connect_timeout(connect.unwrap_or(CONNECT))
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_PER_HOST)
-        .http2_max_header_list_size(HEADER_LIST);
+        .http2_max_header_list_size(HEADER_LIST)
+        .http2_initial_connection_window_size(HTTP2_WINDOWS.0)
+        .http2_initial_stream_window_size(HTTP2_WINDOWS.1);
     // reqwest's own words may repeat what it was given.
     proxies.apply(builder)?.build().map_err(|_| "no HTTP client can be made of these settings".to_owned())
 }

@@ -28,8 +28,10 @@ pub(super) use challenge::{Challenge, parse};
 const TOKEN: usize = 16 << 10;
 /// Bytes of all tokens that are kept: some thousand real ones.
 const KEPT: u64 = 8 << 20;
-/// Tokens that are being asked for at once: beyond it one may be asked for twice.
-const FLIGHTS: u64 = 1_000;
+/// Bytes of what is kept for tokens that are being asked for, some thousand of them: beyond it one may be asked for twice.
+const FLIGHTS: u64 = 1 << 20;
+/// What a grant costs beside its texts, with the books of the cache.
+const OVERHEAD: usize = 400;
 /// What the specification says of an answer without `expires_in`.
 const DEFAULT_LIFE: u64 = 60;
 /// Nothing is kept for longer: whoever lost a right should lose it here too.
@@ -46,6 +48,13 @@ pub(super) struct Grant {
     pub(super) scope: String,
     /// None: for anybody.
     pub(super) credential: Option<Credential>,
+}
+
+impl Grant {
+    /// Bytes in memory: realm and service are a server's own texts, of whatever length fits a challenge.
+    fn weight(&self) -> usize {
+        OVERHEAD + self.realm.as_str().len() + self.service.as_ref().map_or(0, String::len) + self.scope.len()
+    }
 }
 
 /// A value of `Authorization`; does not print.
@@ -81,17 +90,16 @@ pub(super) struct Asking<'a> {
 
 impl Tokens {
     pub(super) fn new() -> Self {
-        let weight = |grant: &Arc<Grant>, token: &Token| {
-            let bytes = grant.realm.as_str().len() + grant.scope.len() + token.header.len();
-            u32::try_from(bytes).unwrap_or(u32::MAX)
-        };
+        let weight = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        let kept = move |grant: &Arc<Grant>, token: &Token| weight(grant.weight() + token.header.len());
+        let flight = move |grant: &Arc<Grant>, _: &Flight| weight(grant.weight());
         Self {
             kept: Cache::builder()
-                .weigher(weight)
+                .weigher(kept)
                 .max_capacity(KEPT)
                 .time_to_live(Duration::from_secs(LONGEST_LIFE))
                 .build(),
-            flights: Cache::new(FLIGHTS),
+            flights: Cache::builder().weigher(flight).max_capacity(FLIGHTS).build(),
         }
     }
 
@@ -281,6 +289,22 @@ mod tests {
         grant.service = None;
         add_query(&mut url, &grant);
         assert_eq!(url.query(), Some("keep=1&scope=repository%3Aacme%2Fapp%3Apull"));
+    }
+
+    #[test]
+    fn what_is_kept_of_hostile_token_services_is_bounded_in_bytes() {
+        let tokens = Tokens::new();
+        for number in 0..4_000 {
+            let service = Some("x".repeat(7 << 10));
+            let grant = Arc::new(Grant { service, ..grant(&format!("https://a.example/{number}")) });
+            let token = Token { header: bearer("x").unwrap(), ends: Instant::now() + MARGIN * 2 };
+            tokens.kept.insert(Arc::clone(&grant), token);
+            tokens.flights.insert(grant, Flight::default());
+        }
+        tokens.kept.run_pending_tasks();
+        tokens.flights.run_pending_tasks();
+        let services = (tokens.kept.entry_count() + tokens.flights.entry_count()) * (7 << 10);
+        assert!(tokens.kept.entry_count() > 500 && services <= KEPT + FLIGHTS, "{services} bytes");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use jiff::SignedDuration;
+
 use super::*;
 
 fn known(value: &str, at: Timestamp) -> Fact<String> {
@@ -87,6 +89,39 @@ async fn there_is_none_is_believed_for_a_minute_and_a_known_fact_until_it_is_too
     assert_eq!(cache.at_hand(&"signed", later(299)), Some(fact.clone()));
     assert_eq!(cache.at_hand(&"signed", later(3_599)), Some(fact));
     assert_eq!(cache.at_hand(&"signed", later(3_600)), None);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_makes_nothing_fresh_for_longer() {
+    let (cache, now, calls) = (cache(), Timestamp::now(), AtomicUsize::new(0));
+    let (hour, minutes) = (SignedDuration::from_hours(1), SignedDuration::from_mins(10));
+    let absent = cache.get("unsigned", now, |_| async move { Fact::Absent(now) }).await;
+    assert_eq!(absent, Fact::Absent(now));
+    let _fact = cache.get("signed", now, |_| async move { known("key", now) }).await;
+    assert_eq!(cache.at_hand(&"unsigned", now - hour), None);
+    assert_eq!(cache.at_hand(&"signed", now - hour), None);
+    let fact = cache
+        .get("signed", now - minutes, |_| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            async move { known("key", now) }
+        })
+        .await;
+    assert_eq!((fact, calls.into_inner()), (known("key", now), 1), "it is asked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn look_ups_under_way_are_bounded_and_what_is_known_is_answered_all_the_same() {
+    let (cache, now) = (FactCache::<usize, String>::new(1 << 20, life, |_, _| 0, lookups()), Timestamp::now());
+    let _fact = cache.get(0, now, |_| async move { known("digest", now) }).await;
+    for key in 1..=FLIGHTS {
+        let get = cache.get(key, now, |_| std::future::pending());
+        assert!(tokio::time::timeout(Duration::from_millis(1), get).await.is_err(), "{key} is looked up");
+    }
+    let later = now + SignedDuration::from_mins(6);
+    assert_eq!(cache.get(0, later, |_| async { panic!("no room") }).await, known("digest", now));
+    let fact = cache.get(FLIGHTS + 1, now, |_| async { panic!("no room") }).await;
+    let words = "more than 4096 images are being looked up at once";
+    assert_eq!(fact, Fact::Unavailable(Trouble::new(Fault::Outage, words)));
 }
 
 #[tokio::test]

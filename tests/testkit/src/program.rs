@@ -96,6 +96,16 @@ pub struct Program {
 impl Program {
     /// Starts it on `manifests` with further arguments, and waits until it is ready.
     pub async fn serve(binary: &str, manifests: &Directory, arguments: &[&str]) -> Self {
+        Self::serve_in(binary, manifests, arguments, &[]).await
+    }
+
+    /// The same with variables of its environment.
+    pub async fn serve_in(
+        binary: &str,
+        manifests: &Directory,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let files = Directory::new();
         let authority = write_certificate(&files);
         let (webhook, admin) = (free_address(), free_address());
@@ -104,7 +114,9 @@ impl Program {
         all.extend(["--tls-cert".to_owned(), files.file("tls.crt"), "--tls-key".to_owned(), files.file("tls.key")]);
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let mut child = command(binary, &all).stdin(Stdio::null()).spawn().expect("the program starts");
+        let mut command = command(binary, &all);
+        command.envs(environment.iter().copied()).stdin(Stdio::null());
+        let mut child = command.spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
         let deaf = Arc::new(AtomicBool::new(false));
         collect(child.stderr.take().expect("standard error is piped"), &log, &deaf);

@@ -101,7 +101,7 @@ pub(in super::super) struct Exchange {
 impl Exchange {
     /// Once; after a lost connection or a 5xx once more; after a 429 once more if that is worth waiting for.
     pub(in super::super) async fn send(&self, call: &Call<'_>) -> Result<Reply, Trouble> {
-        let authority = self.capacity.authority(&authority_of(call.url));
+        let authority = self.capacity.authority(&account_of(call.party, call.url));
         let failed = match self.once(call, &authority).await {
             Ok(reply) => return Ok(reply),
             Err(failed) => failed,
@@ -221,6 +221,16 @@ impl Exchange {
                 return;
             }
         }
+    }
+}
+
+/// On whose account a request is. Where a registry sends us to is its choice, so what happens there is held against that
+/// registry alone: else whoever names a registry of his own could have any other left alone.
+fn account_of(party: Party<'_>, url: &Url) -> String {
+    let host = authority_of(url);
+    match party {
+        Party::Redirected(by) | Party::TokenService(by) if by != host => format!("{by} {host}"),
+        Party::Registry(_) | Party::Redirected(_) | Party::TokenService(_) => host,
     }
 }
 

@@ -109,6 +109,12 @@ impl Failed {
         Self { again: true, ..Self::new(Fault::Outage, words, Outcome::Unreachable, Health::Outage) }
     }
 
+    /// It is there, and we do not agree on TLS with the settings that this request has. Others may have better ones (a
+    /// mirror that is asked by its own name has none), so it says nothing of the host.
+    fn untrusted(words: String) -> Self {
+        Self::new(Fault::Outage, words, Outcome::Unreachable, Health::Unknown)
+    }
+
     /// Our clock ran out. `own`: that of the exchange, not what was left of a longer one.
     pub(in super::super) fn late(words: String, own: bool) -> Self {
         let health = if own { Health::Outage } else { Health::Unknown };
@@ -155,7 +161,7 @@ impl Failed {
             return Self::new(Fault::Forbidden, words, Outcome::Forbidden, Health::Unknown);
         }
         if let Some(why) = distrust_in(error) {
-            return Self { again: false, ..Self::outage(format!("{party} is not trusted: {why}")) };
+            return Self::untrusted(format!("{party} is not trusted: {why}"));
         }
         if let Some(error) = find::<rustls::Error>(error) {
             let words = if let rustls::Error::InvalidMessage(_) = error {
@@ -165,7 +171,7 @@ impl Failed {
             } else {
                 format!("{party} and this program could not agree on TLS")
             };
-            return Self { again: false, ..Self::outage(words) };
+            return Self::untrusted(words);
         }
         if let Some(error) = find::<hyper::Error>(error).filter(|error| error.is_parse()) {
             let words = if error.is_parse_too_large() {

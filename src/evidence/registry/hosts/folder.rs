@@ -76,6 +76,11 @@ impl<'o> Loading<'o> {
         let (source, hosts) = self.asked(folder);
         let mut templates = Vec::new();
         for asked in hosts {
+            if asked.url.is_none() && registry.is_none() && !asked.headers.is_empty() {
+                let message = "`header` beside no `server` or host is sent to every registry that anybody names: put it \
+                               in the folder of the registry that it is for";
+                self.warnings.push(Mistake::about(&source, message));
+            }
             let named = asked.url.is_some() || registry.is_some();
             match self.client(&asked, registry).and_then(|http| Ok((http, self.elsewhere(&asked)?))) {
                 Ok((http, elsewhere)) => templates.push(Template { asked, named, http, elsewhere }),

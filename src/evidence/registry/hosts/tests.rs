@@ -210,6 +210,20 @@ fn the_default_folder_is_for_every_registry_without_one_of_its_own() {
 }
 
 #[test]
+fn a_header_for_every_registry_there_is_is_warned_about() {
+    let header = "header = {x-key = \"hunter2\"}\n";
+    let every = Folder::with(&[("_default/hosts.toml", header)]);
+    assert_eq!(
+        warnings(&every),
+        ["/_default/hosts.toml: `header` beside no `server` or host is sent to every registry that anybody names: \
+          put it in the folder of the registry that it is for"]
+    );
+    let server = format!("server = \"https://mirror.example\"\n{header}");
+    let one = Folder::with(&[("_default/hosts.toml", &server), ("r.example/hosts.toml", header)]);
+    assert_eq!(warnings(&one), Vec::<String>::new());
+}
+
+#[test]
 fn of_two_folders_of_a_registry_the_one_that_containerd_looks_for_first_counts() {
     let folder = Folder::with(&[
         ("r.example:5000/hosts.toml", "[host.\"https://second.example\"]\n"),

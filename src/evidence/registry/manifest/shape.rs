@@ -12,9 +12,16 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 pub(super) const DESCRIPTORS: usize = 1_000;
 /// Annotations of one object: build tools write a dozen.
 pub(super) const ANNOTATIONS: usize = 256;
+/// Annotations of a whole document: in memory each takes ten to twenty times what it takes on the wire.
+pub(super) const ANNOTATIONS_IN_ALL: usize = 10_000;
 
-/// What is wrong, in our own words: a clause that follows the host.
-pub(super) type Flaw = Cell<Option<&'static str>>;
+/// What a walk finds.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// What is wrong, in our own words: a clause that follows the host.
+    pub(super) flaw: Cell<Option<&'static str>>,
+    annotations: Cell<usize>,
+}
 
 /// Which of the keys that tell an index from an image stand there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,18 +83,18 @@ impl Level {
 
 /// Walks a document.
 pub(super) struct Walk<'f> {
-    flaw: &'f Flaw,
+    found: &'f Found,
     level: Level,
     list: bool,
 }
 
 impl<'f> Walk<'f> {
-    pub(super) fn document(flaw: &'f Flaw) -> Self {
-        Self { flaw, level: Level::Document, list: false }
+    pub(super) fn document(found: &'f Found) -> Self {
+        Self { found, level: Level::Document, list: false }
     }
 
     fn refuse<E: Error>(&self, flaw: &'static str) -> E {
-        self.flaw.set(Some(flaw));
+        self.found.flaw.set(Some(flaw));
         E::custom(flaw)
     }
 }
@@ -116,7 +123,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             return Err(self.refuse("has a list where an object belongs"));
         }
         let mut count = 0;
-        while list.next_element_seed(Walk { flaw: self.flaw, level: self.level, list: false })?.is_some() {
+        while list.next_element_seed(Walk { found: self.found, level: self.level, list: false })?.is_some() {
             count += 1;
             if count > DESCRIPTORS {
                 return Err(self.refuse("lists more than 1000 descriptors"));
@@ -138,6 +145,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
                     return Err(self.refuse("has more than 256 annotations"));
                 }
             }
+            let all = self.found.annotations.get() + count;
+            self.found.annotations.set(all);
+            if all > ANNOTATIONS_IN_ALL {
+                return Err(self.refuse("has more than 10000 annotations in all"));
+            }
             return Ok(Shape::default());
         }
         let keys = self.level.keys();
@@ -158,8 +170,8 @@ impl<'de> Visitor<'de> for Walk<'_> {
             seen |= 1 << index;
             match self.level.below(&key) {
                 Below::Nothing => drop(map.next_value::<IgnoredAny>()?),
-                Below::One(level) => drop(map.next_value_seed(Walk { flaw: self.flaw, level, list: false })?),
-                Below::List(level) => drop(map.next_value_seed(Walk { flaw: self.flaw, level, list: true })?),
+                Below::One(level) => drop(map.next_value_seed(Walk { found: self.found, level, list: false })?),
+                Below::List(level) => drop(map.next_value_seed(Walk { found: self.found, level, list: true })?),
             }
         }
         let has = |key: &str| keys.iter().position(|known| *known == key).is_some_and(|at| seen & (1 << at) != 0);

@@ -331,3 +331,18 @@ async fn requests_are_counted_under_the_registry_that_answered() {
     assert!(text.contains("pratique_registry_request_duration_seconds_count"), "{text}");
     assert!(!text.contains("hunter2") && !text.contains("secret"), "{text}");
 }
+
+#[test]
+fn a_pod_with_ten_thousand_logins_asks_with_a_few() {
+    let logins = |keyring: usize| {
+        let login = |login: usize| {
+            let host = "*".repeat(login + 1);
+            format!(r#""{host}.example": {{"username": "{keyring}-{login}", "password": "p"}}"#)
+        };
+        let logins: Vec<String> = (0..256).map(login).collect();
+        Arc::new(Keyring::of_secret(&format!(r#"{{"auths": {{{}}}}}"#, logins.join(",")), "").unwrap().0)
+    };
+    let keyrings: Vec<_> = (0..40).map(logins).collect();
+    let asker = registries(limits(), None).asker(&image("r.example", "acme/app:v1"), &keyrings);
+    assert_eq!(asker.candidates().len(), OF_POD);
+}

@@ -94,6 +94,22 @@ async fn wrong_bytes_outweigh_an_outage() {
 }
 
 #[tokio::test]
+async fn an_outage_of_the_registry_stays_one_whatever_else_a_mirror_says() {
+    for (mirror, words) in [
+        (answer(403, &[], b""), "answered 403 Forbidden without a credential, as none is for it"),
+        (
+            answer(200, &["content-type: text/html"], b"<html>"),
+            "answered with text/html instead of a manifest; is this a registry?",
+        ),
+    ] {
+        let pair = Pair::new(mirror, answer(503, &[], b""), BOTH).await;
+        let told = pair.told(pair.resolve("acme/app:v1").await);
+        let words = format!("REGISTRY answered 503 Service Unavailable; MIRROR {words}");
+        assert_eq!(told, (Fault::Outage, words));
+    }
+}
+
+#[tokio::test]
 async fn the_registrys_credentials_are_not_for_a_mirror() {
     let tls = Tls::new();
     let wants = |_: &Got, _: &str| answer(401, &[r#"www-authenticate: Basic realm="x""#], b"");
@@ -121,5 +137,40 @@ async fn a_reload_is_all_or_nothing() {
     assert_eq!(registries.reload(), Ok(Vec::new()));
     known(registries.resolve(&image, &Asker::anonymous(), None).await);
     assert_eq!((pair.mirror.got().len(), pair.origin.got().len()), (1, 1));
-    assert_eq!(registries.files(), [pair.hosts.path().to_owned()]);
+    assert_eq!(registries.settings.files(), [pair.hosts.path().to_owned()]);
+}
+
+/// Asked more often than a host may fail before it is left alone.
+const OFTEN: usize = 6;
+
+#[tokio::test]
+async fn a_registry_cannot_have_another_one_left_alone_by_redirecting_to_it() {
+    let honest = Tls::new();
+    let victim = honest.serve(|got, _| if got.line.contains("evil") { answer(500, &[], b"") } else { good() }).await;
+    let location = format!("location: https://{}/v2/evil", victim.authority);
+    let evil = honest.serve(move |_, _| answer(307, &[&location], b"")).await;
+    let registries = honest.registries();
+    for _ in 0..OFTEN {
+        let fact = registries.resolve(&image(&evil.authority, "a/b:v1"), &Asker::anonymous(), None).await;
+        assert_eq!(trouble(fact).fault, Fault::Outage);
+    }
+    assert!(victim.count("GET", "evil") >= 5, "it was led there");
+    known(registries.resolve(&image(&victim.authority, "acme/app:v1"), &Asker::anonymous(), None).await);
+}
+
+#[tokio::test]
+async fn a_mirror_is_not_left_alone_because_its_certificate_is_not_trusted_under_another_registrys_settings() {
+    let tls = Tls::new();
+    let mirror = Server::start(Some(Arc::clone(&tls.config)), |_, _| good()).await;
+    tls.trust("r.example", &format!("[host.\"https://{}\"]\nca = \"ca.pem\"", mirror.authority));
+    // By its own name the mirror is asked with the system's authorities alone.
+    let own = tls.hosts.path().join(&mirror.authority);
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("hosts.toml"), format!("server = \"https://{}\"", mirror.authority)).unwrap();
+    let registries = tls.registries();
+    for _ in 0..OFTEN {
+        let fact = registries.resolve(&image(&mirror.authority, "a/b:v1"), &Asker::anonymous(), None).await;
+        assert_eq!(trouble(fact).fault, Fault::Outage);
+    }
+    known(registries.resolve(&image("r.example", "acme/app:v1"), &Asker::anonymous(), None).await);
 }
