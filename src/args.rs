@@ -39,7 +39,7 @@ pub struct Sources {
 /// Example: pratique serve --manifests policies/ --tls-cert tls.crt --tls-key tls.key
 ///
 /// Without a certificate it makes its own and prints the caBundle to use.
-/// Policies and certificates are read again when their files change.
+/// Policies, pull secrets, certificates and what registries need are read again when their files change.
 /// What is invalid then is reported and not put in force.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -68,7 +68,7 @@ pub struct Serve {
 /// Examples: pratique check --policy restricted -f deploy/
 ///           pratique check --manifests cluster/ -n shop nginx:1.29 ghcr.io/acme/shop:v2
 ///
-/// Registries are asked what tags stand for. Where a policy depends on that, no answer is exit status 2.
+/// Registries are asked what tags stand for; a policy may depend on the answer.
 ///
 /// Exit status: 0 admitted, 1 refused, 2 no answer (undetermined, unreadable input, wrong usage).
 #[derive(Debug, Args)]
@@ -93,7 +93,7 @@ pub struct Check {
     pub images: Vec<String>,
 }
 
-/// Check policies, settings and the registry files they name, and list every mistake with file, line and path.
+/// Check policies, settings and the files that they name, and list every mistake with its place.
 ///
 /// Example: pratique lint --config pratique.yaml --manifests policies/
 ///

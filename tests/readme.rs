@@ -13,7 +13,7 @@ use pratique::config::Config;
 use pratique::decision::verdict::Reason;
 use pratique::evidence::cluster;
 use pratique::image::{Pattern, Reference};
-use pratique_testkit::{DIGEST, Directory, Review, Webhook, pod, review};
+use pratique_testkit::{Client, DIGEST, Directory, Image, Registry, Review, Webhook, eventually, pod, review};
 
 const README: &str = include_str!("../README.md");
 const POD: &str = include_str!("fixtures/reviews/captured-reviews/pod-create.json");
@@ -52,6 +52,38 @@ async fn the_refusal_on_the_first_screen_is_what_the_program_says() {
     let webhook = Webhook::setup().enforce("restricted").start().await;
     let answer = webhook.review(&Review::read(POD).in_namespace("prod")).await;
     assert_eq!(fenced("refusal"), answer.as_kubectl(), "README.md: show the second of these between the markers");
+}
+
+/// What stands behind `denied the request: `, with `registry.example` for the registry on loopback.
+async fn denied(webhook: &Client, registry: &Registry, image: &str) -> String {
+    let image = image.replace("registry.example", registry.host());
+    let answer = webhook.review(&review(&pod("web").container("web", &image))).await;
+    let line = answer.message.lines().next().unwrap_or_default();
+    line.replace(registry.host(), "registry.example")
+}
+
+#[tokio::test]
+async fn what_users_see_of_registries_is_what_the_program_says() {
+    let (open, closed) = (Registry::setup().start().await, Registry::setup().basic("shop", "throw-away").start().await);
+    open.push("acme/web", "1.0", &Image::single());
+    let policy = "unavailable: deny\nrules:\n- {name: all, images: [\"**\"], tags: {repointed: deny}}";
+    let setup = Webhook::setup().registry(&open).registry(&closed).policy("acme", policy).enforce("acme");
+    let webhook = setup.budget(|budget| budget.tag_fresh = std::time::Duration::ZERO).start().await;
+    let web = "registry.example/acme/web:1.0";
+    assert_eq!(denied(&webhook, &open, web).await, "", "it is admitted, and so on record");
+    open.push("acme/web", "1.0", &Image::single().label("another"));
+    let mut moved = String::new();
+    eventually("the registry has been asked again", async || {
+        moved = denied(&webhook, &open, web).await;
+        !moved.is_empty()
+    })
+    .await;
+    let absent = denied(&webhook, &open, "registry.example/acme/web:2.0").await;
+    let inaccessible = denied(&webhook, &closed, web).await;
+    open.go_away();
+    let unavailable = denied(&webhook, &open, "registry.example/acme/api:1.0").await;
+    let said = [absent, inaccessible, unavailable, moved].join("\n");
+    assert_eq!(fenced("registries"), said, "README.md: show the second of these between the markers");
 }
 
 #[tokio::test]
