@@ -1,6 +1,6 @@
 //! The real server over TLS on a port of its own, asked as an API server asks; and the real program beside it.
 
-#![expect(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod check;
 mod facts;

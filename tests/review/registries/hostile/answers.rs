@@ -22,7 +22,7 @@ async fn every_status_is_told_as_what_it_is() {
         (405, "registry-broken", "HOST answered 405 Method Not Allowed instead of a manifest"),
         (410, "registry-broken", "HOST answered 410 Gone instead of a manifest"),
         (418, "registry-broken", "HOST answered 418 I'm a teapot instead of a manifest"),
-        (501, "registry-broken", "HOST answered 501 Not Implemented instead of a manifest"),
+        (501, "registry-unavailable", "HOST answered 501 Not Implemented"),
         (999, "registry-broken", "HOST answered 999 instead of a manifest"),
     ] {
         for door in [Open, Private] {

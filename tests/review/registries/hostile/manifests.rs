@@ -16,17 +16,17 @@ fn descriptor(digest: &str) -> Value {
 /// A sound image, of which one thing is changed.
 fn image(pointer: &str, value: Value) -> String {
     let sound = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(DIGEST), "layers": []});
-    changed(sound, pointer, value)
+    changed(&sound, pointer, value)
 }
 
 /// A sound index with one entry, of which one thing is changed.
 fn index(pointer: &str, value: Value) -> String {
     let mut entry = descriptor(DIGEST);
     entry["platform"] = json!({"os": "linux", "architecture": "amd64"});
-    changed(json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}), pointer, value)
+    changed(&json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}), pointer, value)
 }
 
-fn changed(sound: Value, pointer: &str, value: Value) -> String {
+fn changed(sound: &Value, pointer: &str, value: Value) -> String {
     pratique_testkit::Review::read(&sound.to_string()).set(pointer, value).to_string()
 }
 

@@ -93,7 +93,7 @@ async fn a_header_that_drips_or_never_comes_after_others_ends_with_the_review() 
             ),
         ]
         .map(async |(what, first, again, interval)| {
-            is_told(says(first, again, interval).await, unavailable, 3, what).await
+            is_told(says(first, again, interval).await, unavailable, 3, what).await;
         }),
     )
     .await;
