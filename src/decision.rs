@@ -419,7 +419,7 @@ fn guard(ruling: &Ruling, reference: &Reference) -> Guard {
     }
 }
 
-/// Neither what is on record already, at least as strictly, which its look-up keeps alive; nor what was last known.
+/// Neither what is on record already, at least as strictly, which its look-up keeps alive; nor what was seen a while ago.
 fn is_news(facts: &ImageFacts, recorded: &Recorded) -> bool {
     let kept = |known: &Recorded| known.digest == recorded.digest && known.guard <= recorded.guard;
     let on_record = matches!(&facts.recorded, Fact::Known(known) if kept(&known.value));

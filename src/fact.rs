@@ -34,6 +34,8 @@ pub struct Seen<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     Current,
+    /// From a while ago; it is being asked again. As good to judge by, and no news.
+    Stale,
     /// The source does not answer now, for this reason; this is what it said last.
     LastKnown(Fault),
 }

@@ -14,6 +14,9 @@ const SHORT: usize = 12;
 /// A message stays one sentence, whatever hosts and tags are called.
 const MESSAGE: usize = 400;
 
+/// What is left to do where a registry is wrong.
+const WRONG: &str = "; nothing of it is believed: look at the registry, or at what stands between";
+
 /// What the record of the tag has against the image. `asked`: how the digest was looked up.
 pub(super) fn check(
     judgement: &Judgement,
@@ -36,7 +39,7 @@ pub(super) fn check(
             Found::one(Finding { gravest, reason: Reason::TagRepointed, message })
         }
         (Fact::Known(seen), Fact::Known(_) | Fact::Absent(_)) => Found::on(match seen.source {
-            Source::Current => Basis::EveryDemandMet,
+            Source::Current | Source::Stale => Basis::EveryDemandMet,
             Source::LastKnown(_) => Basis::LastKnownGood,
         }),
         (Fact::Known(_), Fact::Unavailable(trouble)) | (Fact::Unavailable(trouble), _) => {
@@ -93,8 +96,8 @@ fn words(trouble: &Trouble) -> (Reason, String) {
             (Reason::ImageInaccessible, "; correct the name, or give the pod a pull secret that may read it")
         }
         Fault::Forbidden => (Reason::RegistryForbidden, ""),
-        Fault::Mismatch => (Reason::DigestMismatch, "; nothing of it is believed"),
-        Fault::Broken => (Reason::RegistryBroken, "; nothing of it is believed"),
+        Fault::Mismatch => (Reason::DigestMismatch, WRONG),
+        Fault::Broken => (Reason::RegistryBroken, WRONG),
     };
     (reason, printable(words, MESSAGE) + advice)
 }

@@ -208,8 +208,8 @@ where
         match self.shared.kept.get(key)? {
             Entry::Known { value, at, out } => {
                 let (life, age) = ((self.life)(key), age(at, now));
-                let source = out.map_or(Source::Current, Source::LastKnown);
                 let stale = age >= life.fresh;
+                let source = out.map_or(if stale { Source::Stale } else { Source::Current }, Source::LastKnown);
                 (age < life.last_known_good).then(|| AtHand { fact: Fact::Known(Seen { value, at, source }), stale })
             }
             Entry::Absent(at) => {
@@ -267,7 +267,7 @@ where
         tokio::spawn(async move {
             let fact = work.await;
             landing.shared.keep(&landing.key, &fact);
-            // Kept before the flight is over, so that nobody comes in between and flies again.
+            // Kept before the flight is over: who comes now finds it. (Who looked a moment ago may fly once more.)
             drop(landing);
             sender.send_replace(Some(fact));
         });

@@ -262,6 +262,17 @@ fn what_was_last_known_admits_with_that_basis_and_leaves_no_record_of_the_tag() 
 }
 
 #[test]
+fn what_was_seen_a_while_ago_is_as_good_to_judge_by_and_no_news() {
+    let value = Resolved { digest: digest('a'), content: Content::Image };
+    let stale = || Fact::Known(Seen { value: value.clone(), at: NOW, source: Source::Stale });
+    let verdict = Case::STRICT.on(ImageFacts { resolved: stale(), ..new_image() });
+    assert_eq!(basis(&verdict), Some(Basis::EveryDemandMet));
+    assert!(!verdict.records.iter().any(|record| matches!(record, Record::Tag { .. })));
+    let moved = Case::STRICT.on(ImageFacts { resolved: stale(), recorded: on_record('b'), ..new_image() });
+    assert_eq!(reasons(denials(&moved)), [Reason::TagRepointed]);
+}
+
+#[test]
 fn what_is_late_is_refused_where_it_is_enforced_and_pending_elsewhere() {
     let late = || ImageFacts { resolved: Fact::Pending, ..new_image() };
     let verdict = Case::STRICT.on(late());

@@ -22,6 +22,7 @@ use resolver::{Exempt, Judging};
 use tls::Trust;
 
 mod address;
+mod lookups;
 mod proxy;
 mod realm;
 mod resolver;

@@ -22,6 +22,10 @@ fn cache() -> Arc<FactCache<&'static str, String>> {
     Arc::new(FactCache::new(1 << 20, life, |key: &&'static str, _| key.len(), lookups()))
 }
 
+fn stale(value: &str, at: Timestamp) -> Fact<String> {
+    Fact::Known(Seen { value: value.to_owned(), at, source: Source::Stale })
+}
+
 fn trouble(fault: Fault) -> Fact<String> {
     Fact::Unavailable(Trouble::new(fault, "as the test says"))
 }
@@ -87,8 +91,9 @@ async fn there_is_none_is_believed_for_a_minute_and_a_known_fact_until_it_is_too
     assert_eq!(cache.at_hand(&"unsigned", later(59)), Some(Fact::Absent(now)));
     assert_eq!(cache.at_hand(&"unsigned", later(60)), None);
     let fact = cache.get("signed", now, |_| async move { known("key", now) }).await;
-    assert_eq!(cache.at_hand(&"signed", later(299)), Some(fact.clone()));
-    assert_eq!(cache.at_hand(&"signed", later(3_599)), Some(fact));
+    assert_eq!(cache.at_hand(&"signed", later(299)), Some(fact));
+    assert_eq!(cache.at_hand(&"signed", later(300)), Some(stale("key", now)));
+    assert_eq!(cache.at_hand(&"signed", later(3_599)), Some(stale("key", now)));
     assert_eq!(cache.at_hand(&"signed", later(3_600)), None);
 }
 
@@ -107,7 +112,7 @@ async fn a_clock_that_is_set_back_makes_nothing_fresh_for_longer() {
             async move { known("key", now) }
         })
         .await;
-    assert_eq!((fact, calls.into_inner()), (known("key", now), 1), "it is asked again");
+    assert_eq!((fact, calls.into_inner()), (stale("key", now), 1), "it is asked again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,7 +124,7 @@ async fn look_ups_under_way_are_bounded_and_what_is_known_is_answered_all_the_sa
         assert!(tokio::time::timeout(Duration::from_millis(1), get).await.is_err(), "{key} is looked up");
     }
     let later = now + SignedDuration::from_mins(6);
-    assert_eq!(cache.get(0, later, |_| async { panic!("no room") }).await, known("digest", now));
+    assert_eq!(cache.get(0, later, |_| async { panic!("no room") }).await, stale("digest", now));
     let fact = cache.get(FLIGHTS + 1, now, |_| async { panic!("no room") }).await;
     let words = "more than 4096 images are being looked up at once";
     assert_eq!(fact, Fact::Unavailable(Trouble::new(Fault::Outage, words)));
@@ -217,7 +222,7 @@ async fn a_fact_that_is_no_longer_fresh_is_answered_at_once_while_it_is_asked_ag
             *told.lock().unwrap() = value;
             slow(&calls, known("new", later))
         };
-        assert_eq!(cache.get("nginx", later, look_up).await, first);
+        assert_eq!(cache.get("nginx", later, look_up).await, stale("old", now));
     }
     assert_eq!(calls.load(Ordering::SeqCst), 2, "a stale one is asked again once at a time");
     assert_eq!(told.lock().unwrap().as_deref(), Some("old"));

@@ -9,6 +9,8 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::LazyLock;
 
+use rustix::io::Errno;
+
 use super::Surroundings;
 
 #[cfg(test)]
@@ -43,6 +45,16 @@ pub(super) enum Refused {
     Multicast,
     Reserved,
     Ours,
+    /// Whether it is ours cannot be told now: there is no socket left to ask with.
+    Unclear,
+}
+
+/// Whether an address is this machine's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ours {
+    Yes,
+    No,
+    Unclear,
 }
 
 impl fmt::Display for Refused {
@@ -55,6 +67,7 @@ impl fmt::Display for Refused {
             Self::Multicast => "a multicast or broadcast address",
             Self::Reserved => "an address of a reserved range",
             Self::Ours => "an address of our own",
+            Self::Unclear => "perhaps an address of our own",
         })
     }
 }
@@ -94,7 +107,7 @@ fn is_localhost(name: &str) -> bool {
 }
 
 /// Judges an address, and each that it carries.
-pub(super) fn judge(address: IpAddr, surroundings: Surroundings, ours: impl Fn(IpAddr) -> bool) -> Result<(), Refused> {
+pub(super) fn judge(address: IpAddr, surroundings: Surroundings, ours: impl Fn(IpAddr) -> Ours) -> Result<(), Refused> {
     for form in forms(address) {
         let refused = match form {
             IpAddr::V4(address) => kind_of_v4(address),
@@ -103,8 +116,12 @@ pub(super) fn judge(address: IpAddr, surroundings: Surroundings, ours: impl Fn(I
         match (refused, surroundings) {
             (Some(Refused::Loopback), Surroundings::Alone) => {}
             (Some(refused), Surroundings::Alone | Surroundings::Cluster) => return Err(refused),
-            (None, Surroundings::Cluster) if ours(form) => return Err(Refused::Ours),
-            (None, Surroundings::Alone | Surroundings::Cluster) => {}
+            (None, Surroundings::Alone) => {}
+            (None, Surroundings::Cluster) => match ours(form) {
+                Ours::Yes => return Err(Refused::Ours),
+                Ours::Unclear => return Err(Refused::Unclear),
+                Ours::No => {}
+            },
         }
     }
     Ok(())
@@ -175,18 +192,26 @@ fn forms(address: IpAddr) -> impl Iterator<Item = IpAddr> {
 
 /// Whether the address is this machine's: a socket can be bound to no other. No packet leaves.
 ///
-/// Whatever else keeps it from being bound is doubt, and then the address counts as ours.
-pub(super) fn is_ours(address: IpAddr) -> bool {
+/// Whatever else keeps it from being bound is doubt, and then the address counts as ours; but for a lack of sockets,
+/// which passes.
+pub(super) fn is_ours(address: IpAddr) -> Ours {
+    let ours = |yes| if yes { Ours::Yes } else { Ours::No };
     match UdpSocket::bind((address, 0)) {
-        Ok(_) => !*ANYTHING_BINDS || is_source_to_itself(address),
-        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => false,
+        Ok(_) => ours(!*ANYTHING_BINDS || is_source_to_itself(address)),
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => Ours::No,
+        Err(error) if lacks_sockets(&error) => Ours::Unclear,
         // A machine without IPv6 at all.
-        Err(_) => {
+        Err(_) => ours(
             address.is_ipv4()
                 || UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok()
-                || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).is_err()
-        }
+                || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).is_err(),
+        ),
     }
+}
+
+fn lacks_sockets(error: &std::io::Error) -> bool {
+    let lacking = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| lacking.contains(&code))
 }
 
 /// `net.ipv4.ip_nonlocal_bind`: sockets are bound to addresses that nobody has.

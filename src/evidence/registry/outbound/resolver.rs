@@ -4,12 +4,15 @@
 //! Literal addresses never come here (`permits` judges them). Behind a proxy the registry's name does not come here
 //! either: the proxy resolves it, and what it may reach is for whoever runs it. Only the text of the URL is judged then.
 
+use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::address::{is_ours, judge};
+use super::address::{Refused, is_ours, judge};
+use super::lookups::LOOK_UPS;
 use super::{Forbidden, Surroundings};
 
 /// Names whose addresses are not judged.
@@ -47,7 +50,7 @@ impl Resolve for Judging {
         let surroundings = self.surroundings;
         Box::pin(async move {
             // The port is the connector's to set.
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = LOOK_UPS.addresses(name.as_str(), unjudged).await?;
             if !unjudged {
                 judge_all(name.as_str(), &found, surroundings)?;
             }
@@ -58,14 +61,25 @@ impl Resolve for Judging {
 }
 
 /// One refused address refuses the name: which of them is connected to is chance, or the choice of whoever answered.
-pub(super) fn judge_all(name: &str, found: &[SocketAddr], surroundings: Surroundings) -> Result<(), Forbidden> {
+///
+/// [`Forbidden`], or that it cannot be told now: then the registry is out of reach, and not forbidden.
+pub(super) fn judge_all(
+    name: &str,
+    found: &[SocketAddr],
+    surroundings: Surroundings,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     for address in found {
-        judge(address.ip(), surroundings, is_ours).map_err(|refused| {
-            Forbidden(format!(
-                "{name} resolves to {}, {refused}, where no request is sent: name the host in hosts.toml if it is meant",
-                address.ip()
-            ))
-        })?;
+        match judge(address.ip(), surroundings, is_ours) {
+            Ok(()) => {}
+            Err(Refused::Unclear) => return Err(io::Error::other("no socket is left").into()),
+            Err(refused) => {
+                return Err(Forbidden(format!(
+                    "{name} resolves to {}, {refused}, where no request is sent: name the host in hosts.toml if it is meant",
+                    address.ip()
+                ))
+                .into());
+            }
+        }
     }
     Ok(())
 }

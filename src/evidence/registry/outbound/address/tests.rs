@@ -9,7 +9,7 @@ fn judged(host: &str, surroundings: Surroundings) -> Result<(), Refused> {
 }
 
 fn nobodys(address: &str, surroundings: Surroundings) -> Result<(), Refused> {
-    judge(address.parse().unwrap_or_else(|error| panic!("{address}: {error}")), surroundings, |_| false)
+    judge(address.parse().unwrap_or_else(|error| panic!("{address}: {error}")), surroundings, |_| Ours::No)
 }
 
 #[test]
@@ -166,7 +166,16 @@ fn names_of_metadata_services_are_refused_as_such() {
 
 #[test]
 fn our_own_addresses_are_refused_in_a_cluster_whatever_form_they_have() {
-    let ours = |address: IpAddr| address == IpAddr::from([10, 1, 2, 3]);
+    let ours = |address: IpAddr| {
+        if address == IpAddr::from([10, 1, 2, 3]) {
+            Ours::Yes
+        } else if address == IpAddr::from([10, 1, 2, 5]) {
+            Ours::Unclear
+        } else {
+            Ours::No
+        }
+    };
+    assert_eq!(judge("10.1.2.5".parse().unwrap(), Surroundings::Cluster, ours), Err(Refused::Unclear));
     for address in ["10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::a01:203", "2002:a01:203::"] {
         let address = address.parse().unwrap();
         assert_eq!(judge(address, Surroundings::Cluster, ours), Err(Refused::Ours), "{address}");
@@ -177,15 +186,15 @@ fn our_own_addresses_are_refused_in_a_cluster_whatever_form_they_have() {
 
 #[test]
 fn an_address_is_ours_where_a_socket_can_be_bound_to_it() {
-    assert!(is_ours(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    assert_eq!(is_ours(IpAddr::V4(Ipv4Addr::LOCALHOST)), Ours::Yes);
     // Of ranges for documentation: nobody has them.
     for address in ["192.0.2.1", "203.0.113.200", "2001:db8::1"] {
-        assert!(!is_ours(address.parse().unwrap()), "{address}");
+        assert_eq!(is_ours(address.parse().unwrap()), Ours::No, "{address}");
     }
     // The address that this machine would speak from, where it has a network.
     let outward = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
     if outward.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).is_ok() {
-        assert!(is_ours(outward.local_addr().unwrap().ip()));
+        assert_eq!(is_ours(outward.local_addr().unwrap().ip()), Ours::Yes);
     }
 }
 
