@@ -114,9 +114,8 @@ pub(super) fn judge(address: IpAddr, surroundings: Surroundings, ours: impl Fn(I
             IpAddr::V6(address) => kind_of_v6(address),
         };
         match (refused, surroundings) {
-            (Some(Refused::Loopback), Surroundings::Alone) => {}
+            (Some(Refused::Loopback) | None, Surroundings::Alone) => {}
             (Some(refused), Surroundings::Alone | Surroundings::Cluster) => return Err(refused),
-            (None, Surroundings::Alone) => {}
             (None, Surroundings::Cluster) => match ours(form) {
                 Ours::Yes => return Err(Refused::Ours),
                 Ours::Unclear => return Err(Refused::Unclear),
