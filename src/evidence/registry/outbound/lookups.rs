@@ -80,8 +80,8 @@ mod tests {
         std::future::pending().await
     }
 
-    async fn at_once() -> io::Result<Vec<SocketAddr>> {
-        Ok(vec![SocketAddr::from(([10, 0, 0, 1], 0))])
+    fn at_once() -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send {
+        std::future::ready(Ok(vec![SocketAddr::from(([10, 0, 0, 1], 0))]))
     }
 
     #[tokio::test(start_paused = true)]
