@@ -4,15 +4,16 @@
 
 use jiff::Timestamp;
 
-use crate::fact::{Admitted, Fact, Facts, Guard, ImageFacts, Record, Recorded, Source};
-use crate::image::{Digest, Reference};
+use crate::fact::{Admitted, Fact, Facts};
+use crate::image::Digest;
 use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Wait};
-use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, Repointed, RuleName, Unmatched};
+use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, RuleName, Unmatched};
 use crate::request::{Container, Flaw, Role, printable};
 
 use verdict::{Answer, Basis, Denial, DeniedImage, ImageVerdict, Permit, Reason, Verdict};
 
 mod digest;
+mod record;
 mod tag;
 pub mod verdict;
 
@@ -91,7 +92,7 @@ fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts) -> Verdict {
     let denials = unknown.chain(outcomes.into_iter().flat_map(|outcome| outcome.denials)).collect();
     sort_into(&mut verdict, denials, plan.dry_run);
     if matches!(verdict.answer, Answer::Admit(_)) && !plan.dry_run && !plan.request.dry_run {
-        verdict.records = records(plan, containers, &verdict.images, facts);
+        verdict.records = record::records(plan, containers, &verdict.images, facts);
     }
     verdict
 }
@@ -370,61 +371,6 @@ fn sort_into(verdict: &mut Verdict, mut denials: Vec<Denial>, dry_run: bool) {
     if !refused.is_empty() {
         verdict.answer = Answer::Deny(refused);
     }
-}
-
-/// What the namespace now has: the digests of its images that were let in, and what their tags named where an
-/// enforcing policy let them in.
-fn records(plan: &Plan<'_>, containers: &[Container], images: &[ImageVerdict], facts: &Facts) -> Vec<Record> {
-    if plan.request.role == Role::Controller {
-        // A controller runs nothing itself; its pods are recorded when they come.
-        return Vec::new();
-    }
-    let namespace = &plan.request.namespace;
-    let mut records = Vec::new();
-    for image in images.iter().filter(|image| image.basis.is_some()) {
-        let Some(Ok(reference)) = containers.get(image.container).map(|container| &container.reference) else {
-            continue;
-        };
-        let Some(digest) = &image.digest else { continue };
-        if image.admitted_since.is_none() {
-            records.push(Record::Admitted { namespace: namespace.clone(), digest: digest.clone() });
-        }
-        let judgements = plan.judgements.iter().filter(|judgement| judgement.container == image.container);
-        let enforced = judgements.filter(|judgement| judgement.mode == Mode::Enforce);
-        let strictest = enforced.map(|judgement| (guard(&judgement.ruling, reference), judgement.want)).min();
-        let Some((guard, Some(want))) = strictest else { continue };
-        let recorded = Recorded { digest: digest.clone(), guard };
-        if let Some(facts) = facts.images.get(want)
-            && reference.digest().is_none()
-            && is_news(facts, &recorded)
-        {
-            records.push(Record::Tag { address: reference.address(), recorded });
-        }
-    }
-    records
-}
-
-/// What a ruling does about a tag that was moved.
-fn guard(ruling: &Ruling, reference: &Reference) -> Guard {
-    let demands = match ruling {
-        Ruling::Rule { name: _, action: Action::Require(demands) } => demands,
-        Ruling::Rule { name: _, action: Action::Admit | Action::Refuse(_) }
-        | Ruling::InvalidReference
-        | Ruling::Unmatched(_) => return Guard::Nothing,
-    };
-    match demands.compares(reference) {
-        Repointed::Deny => Guard::Refuses,
-        Repointed::Warn => Guard::Warns,
-        Repointed::Allow => Guard::Nothing,
-    }
-}
-
-/// Neither what is on record already, at least as strictly, which its look-up keeps alive; nor what was seen a while ago.
-fn is_news(facts: &ImageFacts, recorded: &Recorded) -> bool {
-    let kept = |known: &Recorded| known.digest == recorded.digest && known.guard <= recorded.guard;
-    let on_record = matches!(&facts.recorded, Fact::Known(known) if kept(&known.value));
-    let current = matches!(&facts.resolved, Fact::Known(seen) if seen.source == Source::Current);
-    current && !on_record
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fact::{Fault, ImageFacts, Labels, Scope, Seen, Source, Trouble};
+use crate::fact::{Fault, ImageFacts, Labels, Record, Scope, Seen, Source, Trouble};
 use crate::image::{Pattern, Reference, TagPattern};
 use crate::policy::plan::plan;
 use crate::policy::{

@@ -28,6 +28,7 @@ mod capacity;
 mod client;
 mod content;
 pub mod credentials;
+mod go_duration;
 pub mod hosts;
 mod lookup;
 mod manifest;

@@ -23,7 +23,6 @@ use file::Asked;
 use folder::{Loading, normalised};
 
 mod certificate;
-mod duration;
 mod file;
 mod folder;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::super::go_duration;
 use super::answers::{Answer, Answers};
 use super::docker_config::{Login, basic};
 use super::pattern::Pattern;
@@ -198,7 +199,7 @@ impl Response {
         }
         let keep = match cache_duration {
             None => setup.keep,
-            Some(text) => go_duration(&text).ok_or("answered with a cacheDuration that is none")?,
+            Some(text) => go_duration::parse(&text).ok_or("answered with a cacheDuration that is none")?,
         };
         let auth = auth.unwrap_or_default();
         if auth.len() > MOST_LOGINS {
@@ -213,50 +214,6 @@ impl Response {
         }
         Ok((cache_key_type, Keyring::new(logins), keep))
     }
-}
-
-/// A duration as Go writes it, and not negative: `12h0m0s`, `1.5h`, `300ms`, `0`.
-pub(super) fn go_duration(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let mut rest = text;
-    let mut sum = Duration::ZERO;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(end);
-        let length = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, next) = after.split_at(length);
-        let nanoseconds = match unit {
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return None,
-        };
-        sum = sum.checked_add(scaled(number, nanoseconds)?)?;
-        rest = next;
-    }
-    (!text.is_empty()).then_some(sum)
-}
-
-/// `1.5` of a unit of so many nanoseconds; at most what Go's own durations hold, 290 years.
-fn scaled(number: &str, nanoseconds: u64) -> Option<Duration> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() {
-        return None;
-    }
-    let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? }.checked_mul(nanoseconds)?;
-    // A tenth, a hundredth, ... of the unit for each digit; what is less than a nanosecond does not count.
-    let mut part = 0;
-    let mut unit = nanoseconds;
-    for digit in fraction.chars() {
-        unit /= 10;
-        part += unit * u64::from(digit.to_digit(10)?);
-    }
-    whole.checked_add(part).filter(|sum| i64::try_from(*sum).is_ok()).map(Duration::from_nanos)
 }
 
 /// What a plugin is given is not for logs: arguments and variables may be secrets too.

@@ -12,10 +12,11 @@ use crate::policy::document::reader::{Mistakes, NonEmpty, Place, Read, Text, ref
 use crate::policy::document::wording::quoted;
 use crate::policy::document::{Mistake, Node, parse_documents};
 
+use super::super::go_duration;
 use super::docker_config::is_plain_name;
 use super::helper::is_executable;
 use super::pattern::Pattern;
-use super::provider::{ApiVersion, Provider, Setup, go_duration};
+use super::provider::{ApiVersion, Provider, Setup};
 use super::{Password, ProviderPaths};
 
 /// Each is run for an image that it matches; clouds have one plugin each.
@@ -93,7 +94,7 @@ pub struct Keep(Duration);
 
 impl Read for Keep {
     fn read(node: &Node, place: &Place, mistakes: &mut Mistakes) -> Option<Self> {
-        let read = node.text().and_then(go_duration).map(Self);
+        let read = node.text().and_then(go_duration::parse).map(Self);
         if read.is_none() {
             mistakes.add(place, "must be a duration such as \"12h\", \"90s\" or \"0s\", in quotes");
         }

@@ -15,8 +15,9 @@ use toml::de::{DeTable, DeValue};
 use crate::policy::document::Mistake;
 use crate::policy::document::wording::{nearest, quoted};
 
+use super::super::go_duration;
 use super::super::outbound::TlsOptions;
-use super::{certificate, duration};
+use super::certificate;
 
 use value::{Entry, Values, expected};
 
@@ -332,7 +333,7 @@ impl Reader<'_> {
         if text.is_empty() {
             return None;
         }
-        match duration::parse(&text) {
+        match go_duration::parse(&text) {
             // To Go, none at all: ours.
             Some(Duration::ZERO) => None,
             Some(timeout) => Some(timeout.min(LONGEST_DIAL)),

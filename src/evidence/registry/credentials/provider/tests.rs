@@ -215,27 +215,3 @@ async fn what_the_registry_refused_is_dropped_in_whatever_it_was_kept_for() {
         assert_eq!(programs.runs("plugin"), 2, "{scope}");
     }
 }
-
-#[test]
-fn durations_are_read_as_go_writes_them() {
-    let nanoseconds = |text: &str| go_duration(text).map(|duration| duration.as_nanos());
-    for (text, seconds) in [("12h0m0s", 43_200), ("0", 0), ("0s", 0), ("1h30m", 5_400), ("1.5h", 5_400), ("90s", 90)] {
-        assert_eq!(go_duration(text), Some(Duration::from_secs(seconds)), "{text}");
-    }
-    for (text, wanted) in [
-        ("300ms", 300_000_000),
-        ("1us", 1_000),
-        ("1µs", 1_000),
-        ("5ns", 5),
-        (".5s", 500_000_000),
-        ("0.3s", 300_000_000),
-        ("1.s", 1_000_000_000),
-    ] {
-        assert_eq!(nanoseconds(text), Some(wanted), "{text}");
-    }
-    for text in
-        ["", "12", "h", "-1s", "+1s", "1d", "1 h", ".s", "1..5s", "9999999h", "1h ", "1e3s", "99999999999999999999h"]
-    {
-        assert_eq!(go_duration(text), None, "{text}");
-    }
-}
