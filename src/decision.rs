@@ -192,7 +192,7 @@ impl Found {
 }
 
 fn judge<'p>(plan: &Plan<'_>, judgement: &'p Judgement, containers: &[Container], facts: &Facts) -> Outcome<'p> {
-    let Judgement { mode: _, policy: _, container, want: _, ruling, tolerance: _ } = judgement;
+    let Judgement { mode: _, policy: _, container, want: _, ruling, refusals: _, tolerance: _ } = judgement;
     let Some(container) = containers.get(*container) else {
         let message = "a container is missing from its own review".to_owned();
         let denial = whole_object(judgement.mode, Some(judgement.policy.clone()), Reason::InternalError, message);
@@ -228,8 +228,8 @@ fn require(plan: &Plan<'_>, judgement: &Judgement, demands: &Demands, container:
         // A container without a reference never comes before a rule; if it did, it must not pass.
         return Found::one(Finding::plain((Reason::ImageInvalid, invalid(container))));
     };
-    let names = tag::check(demands, reference);
-    if !names.is_empty() {
+    if !judgement.refusals.is_empty() {
+        let names = tag::words(&judgement.refusals, demands, reference);
         return Found { findings: names.into_iter().map(Finding::plain).collect(), ..Found::met() };
     }
     let known = judgement.want.and_then(|want| Some((plan.wants.get(want)?, facts.images.get(want)?)));

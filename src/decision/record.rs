@@ -3,7 +3,7 @@
 use crate::fact::{Fact, Facts, Guard, ImageFacts, Record, Recorded, Source};
 use crate::image::Reference;
 use crate::policy::plan::{Plan, Ruling};
-use crate::policy::{Action, Mode, Repointed};
+use crate::policy::{Mode, Repointed};
 use crate::request::{Container, Role};
 
 use super::verdict::ImageVerdict;
@@ -47,12 +47,7 @@ pub(super) fn records(
 
 /// What a ruling does about a tag that was moved.
 fn guard(ruling: &Ruling, reference: &Reference) -> Guard {
-    let demands = match ruling {
-        Ruling::Rule { name: _, action: Action::Require(demands) } => demands,
-        Ruling::Rule { name: _, action: Action::Admit | Action::Refuse(_) }
-        | Ruling::InvalidReference
-        | Ruling::Unmatched(_) => return Guard::Nothing,
-    };
+    let Some(demands) = ruling.demands() else { return Guard::Nothing };
     match demands.compares(reference) {
         Repointed::Deny => Guard::Refuses,
         Repointed::Warn => Guard::Warns,

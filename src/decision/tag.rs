@@ -8,14 +8,13 @@ use crate::policy::{Demands, TagDemands};
 
 use super::verdict::Reason;
 
-/// What the demands have against the name of the image; empty where nothing.
-pub(super) fn check(demands: &Demands, reference: &Reference) -> Vec<(Reason, String)> {
+/// What the demands have against the name of the image.
+pub(super) fn words(refusals: &[StaticRefusal], demands: &Demands, reference: &Reference) -> Vec<(Reason, String)> {
     let Demands { tags } = demands;
-    let refusals = demands.refuses_statically(reference);
-    refusals.into_iter().map(|refusal| words(refusal, reference.tag(), tags.as_ref())).collect()
+    refusals.iter().map(|refusal| one(*refusal, reference.tag(), tags.as_ref())).collect()
 }
 
-fn words(refusal: StaticRefusal, tag: Option<&str>, demands: Option<&TagDemands>) -> (Reason, String) {
+fn one(refusal: StaticRefusal, tag: Option<&str>, demands: Option<&TagDemands>) -> (Reason, String) {
     let tag = tag.unwrap_or("latest");
     match refusal {
         StaticRefusal::TagDenied { missing: true } => {

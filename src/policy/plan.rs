@@ -54,6 +54,8 @@ pub struct Judgement {
     /// Index in the plan's wants.
     pub want: Option<usize>,
     pub ruling: Ruling,
+    /// What the demands of the rule have against the name alone, in the order in which it is told.
+    pub refusals: Vec<StaticRefusal>,
     pub tolerance: Tolerance,
 }
 
@@ -231,12 +233,16 @@ fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec
 
 impl Judge<'_> {
     fn judge(&self, index: usize, container: &Container) -> Judgement {
-        let ruling = match &container.reference {
-            Ok(reference) => self.policy.ruling(reference),
-            Err(_) => Ruling::InvalidReference,
+        let (ruling, refusals) = match &container.reference {
+            Ok(reference) => {
+                let ruling = self.policy.ruling(reference);
+                let refusals = ruling.demands().map_or_else(Vec::new, |demands| demands.refuses_statically(reference));
+                (ruling, refusals)
+            }
+            Err(_) => (Ruling::InvalidReference, Vec::new()),
         };
         let (policy, tolerance) = (self.policy.name.clone(), self.policy.tolerance);
-        Judgement { mode: self.mode, policy, container: index, want: None, ruling, tolerance }
+        Judgement { mode: self.mode, policy, container: index, want: None, ruling, refusals, tolerance }
     }
 }
 
@@ -259,7 +265,7 @@ fn want<'r>(request: &'r Request, container: &'r Container, judged: &[Judgement]
     let Request { namespace, pull, .. } = request;
     let reference = container.reference.as_ref().ok()?;
     let mut want = Want { namespace, reference, pull, resolve: Wait::AtHand, compare: Wait::AtHand };
-    let refused = refused || judged.iter().any(|judgement| judgement.refuses_enforced(reference));
+    let refused = refused || judged.iter().any(|judgement| judgement.refuses_enforced());
     if !refused {
         for judgement in judged {
             let (resolve, compare) = judgement.needs(reference);
@@ -289,16 +295,29 @@ fn enter<'r>(wants: &mut Vec<Want<'r>>, want: Want<'r>) -> usize {
     }
 }
 
+impl Ruling {
+    /// What the rule requires; none where it requires nothing, or nothing could be met.
+    #[must_use]
+    pub fn demands(&self) -> Option<&Demands> {
+        match self {
+            Self::Rule { name: _, action: Action::Require(demands) } => Some(demands),
+            Self::Rule { name: _, action: Action::Admit | Action::Refuse(_) }
+            | Self::InvalidReference
+            | Self::Unmatched(_) => None,
+        }
+    }
+}
+
 impl Judgement {
     /// Whether an enforcing policy refuses the image for its name alone.
-    fn refuses_enforced(&self, reference: &Reference) -> bool {
+    fn refuses_enforced(&self) -> bool {
         let refuses = match &self.ruling {
             Ruling::InvalidReference | Ruling::Unmatched(Unmatched::Deny) => true,
             Ruling::Unmatched(Unmatched::Allow) => false,
             Ruling::Rule { name: _, action } => match action {
                 Action::Admit => false,
                 Action::Refuse(_) => true,
-                Action::Require(demands) => !demands.refuses_statically(reference).is_empty(),
+                Action::Require(_) => !self.refusals.is_empty(),
             },
         };
         self.mode == Mode::Enforce && refuses
@@ -306,14 +325,8 @@ impl Judgement {
 
     /// Whether the digest decides about the image, once its name alone did not.
     fn depends_on_digest(&self, reference: &Reference) -> bool {
-        match &self.ruling {
-            Ruling::Rule { name: _, action: Action::Require(demands) } => {
-                demands.refuses_statically(reference).is_empty() && demands.compares(reference) == Repointed::Deny
-            }
-            Ruling::Rule { name: _, action: Action::Admit | Action::Refuse(_) }
-            | Ruling::InvalidReference
-            | Ruling::Unmatched(_) => false,
-        }
+        let compares = self.ruling.demands().map(|demands| demands.compares(reference));
+        self.refusals.is_empty() && compares == Some(Repointed::Deny)
     }
 
     /// How long this judgement waits for the digest, and how long where there is a record to compare it with.
@@ -323,16 +336,9 @@ impl Judgement {
             Mode::Warn => Wait::Briefly,
             Mode::Audit => Wait::Afterwards,
         };
-        let demands = match &self.ruling {
-            Ruling::InvalidReference | Ruling::Unmatched(_) => return (Wait::AtHand, Wait::AtHand),
-            Ruling::Rule { name: _, action: Action::Admit | Action::Refuse(_) } => {
-                return (Wait::AtHand, Wait::AtHand);
-            }
-            Ruling::Rule { name: _, action: Action::Require(demands) } => demands,
-        };
-        if !demands.refuses_statically(reference).is_empty() {
+        let Some(demands) = self.ruling.demands().filter(|_| self.refusals.is_empty()) else {
             return (Wait::AtHand, Wait::AtHand);
-        }
+        };
         match demands.compares(reference) {
             Repointed::Deny => (waits, Wait::AtHand),
             // It warns at most, so it waits as warnings do.
