@@ -3,6 +3,7 @@
 //! Read as containerd 2 reads it (`docs/hosts.md` there): of `<folder>/<host>_<port>_`, `<host>:<port>` and `_default`
 //! the first that exists counts, for a registry without a port `<host>` and `_default`; a folder without `hosts.toml`
 //! may hold certificates as docker's `certs.d` does. What differs, on purpose:
+//! - a host that stands there twice, with the same capabilities, is asked once;
 //! - a file with a mistake is an error, where containerd goes on without it;
 //! - `docker.io` as `server` is asked as `registry-1.docker.io`: that host itself serves no images;
 //! - a host over plain HTTP is asked over plain HTTP, where containerd tries TLS first if anything is said about it;
@@ -103,8 +104,8 @@ impl Hosts {
                 others = Some(loading.templates(&path, None));
             } else {
                 let templates = loading.templates(&path, Some(&registry));
-                let endpoints = templates.iter().map(|template| Arc::new(template.endpoint(&registry, outbound)));
-                own.insert(registry.clone(), endpoints.collect());
+                let endpoints = templates.iter().map(|template| template.endpoint(&registry, outbound));
+                own.insert(registry.clone(), each_once(endpoints));
             }
         }
         let others = others.unwrap_or_else(|| vec![Template::plain(outbound)]);
@@ -116,9 +117,25 @@ impl Hosts {
     pub fn endpoints(&self, registry: &str, outbound: &Outbound) -> Arc<[Arc<Endpoint>]> {
         match self.own.get(registry) {
             Some(endpoints) => Arc::clone(endpoints),
-            None => self.others.iter().map(|template| Arc::new(template.endpoint(registry, outbound))).collect(),
+            None => each_once(self.others.iter().map(|template| template.endpoint(registry, outbound))),
         }
     }
+}
+
+/// A host that stands there twice is asked once: people list the registry among the hosts to give it a `ca`, and then
+/// its second turn, as the `server` without one, would only be told as a host that is not trusted.
+fn each_once(endpoints: impl Iterator<Item = Endpoint>) -> Arc<[Arc<Endpoint>]> {
+    let mut kept: Vec<Arc<Endpoint>> = Vec::new();
+    for endpoint in endpoints {
+        let covers = |earlier: &Arc<Endpoint>| {
+            let able = (earlier.resolve || !endpoint.resolve) && (earlier.pull || !endpoint.pull);
+            earlier.base == endpoint.base && able
+        };
+        if !kept.iter().any(covers) {
+            kept.push(Arc::new(endpoint));
+        }
+    }
+    kept.into()
 }
 
 impl Template {

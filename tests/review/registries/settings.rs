@@ -103,3 +103,16 @@ async fn a_changed_docker_config_is_used_for_the_next_review() {
     files.write("docker.json", &config("the-right-password"));
     eventually("the new password is used", async || ask(&webhook, "shop", &image).await.allowed).await;
 }
+
+#[tokio::test]
+async fn a_registry_that_is_listed_among_its_hosts_for_its_authority_is_not_told_as_untrusted() {
+    let registry = Registry::setup().tls().start().await;
+    registry.push("acme/web", "v1", &Image::single());
+    let webhook = Webhook::setup().policy("acme", MOVED_IS_REFUSED).enforce("acme");
+    // As containerd's own documentation shows it: the server, and the same as a host with `ca`.
+    registry.write_mirror(webhook.hosts().path(), registry.host());
+    let webhook = webhook.start().await;
+    assert!(ask(&webhook, "shop", &named(&registry, "acme/web:v1")).await.allowed);
+    let answer = ask(&webhook, "shop", &named(&registry, "acme/web:v9")).await;
+    assert!(answer.message.contains("image-not-found"), "{answer:?}");
+}

@@ -150,6 +150,19 @@ fn mirrors_come_before_the_registry_and_are_told_whose_images_are_meant() {
 }
 
 #[test]
+fn a_host_that_stands_there_twice_is_asked_once() {
+    let host = |capabilities: &str| format!("[host.\"https://r.example\"]\ncapabilities = [{capabilities}]\n");
+    let folder = Folder::with(&[
+        ("r.example/hosts.toml", &format!("server = \"https://r.example\"\n{}", host("\"pull\", \"resolve\""))),
+        ("q.example/hosts.toml", &host("\"pull\", \"resolve\"")),
+    ]);
+    assert_eq!(asked(&folder, "r.example"), ["https://r.example/v2 origin named"]);
+    let pulls = Folder::with(&[("r.example/hosts.toml", &host("\"pull\""))]);
+    assert_eq!(asked(&pulls, "r.example").len(), 2, "the second may do what the first may not");
+    assert_eq!(asked(&folder, "q.example").len(), 2, "two hosts are two");
+}
+
+#[test]
 fn a_server_or_host_is_the_registry_itself_by_name_and_port() {
     for (registry, server, origin) in [
         ("r.example", "https://r.example", true),
@@ -199,10 +212,7 @@ fn the_default_folder_is_for_every_registry_without_one_of_its_own() {
         asked(&folder, "docker.io"),
         ["https://mirror.example/v2 ns=docker.io named", "https://registry-1.docker.io/v2 origin"]
     );
-    assert_eq!(
-        asked(&folder, "mirror.example"),
-        ["https://mirror.example/v2 origin named", "https://mirror.example/v2 origin"]
-    );
+    assert_eq!(asked(&folder, "mirror.example"), ["https://mirror.example/v2 origin named"]);
     assert_eq!(asked(&folder, "own.example"), ["https://own.example/v2 origin named unverified"]);
     assert_eq!(asked(&folder, "empty.example"), ["https://empty.example/v2 origin named"]);
     let only = Folder::with(&[("_default/hosts.toml", "server = \"https://mirror.example\"\n")]);
