@@ -2,6 +2,7 @@
 
 pub mod decode;
 pub mod encode;
+mod field;
 pub mod manifest;
 mod object;
 mod wire;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use crate::request::{Container, Flaw, NoImages, Operation, PullSecrets, Request, Role, Subject};
 
 use super::Malformed;
-use super::object::{Fields, Object, Text, group_of};
+use super::field::{Fields, Text};
+use super::object::{Object, group_of};
 use super::wire::{Addressed, Envelope, Sent, Wire, envelope, read};
 use super::workload::{Workload, Workloads};
 

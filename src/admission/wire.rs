@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::object::{Fields, Nullable, Object, ObjectSeed, Text, once};
+use super::field::{Fields, Nullable, Text, once};
+use super::object::{Object, ObjectSeed};
 use super::workload::{Workload, Workloads};
 
 /// The review itself.

@@ -1,4 +1,5 @@
 use super::*;
+use std::borrow::Cow;
 
 /// The containers of an object whose pod spec stands at this path, as `path image`.
 fn images(json: &str, path: &str) -> Result<Vec<String>, String> {

@@ -4,7 +4,6 @@
 //! redirect, always; a host that was redirected to learns at most an anonymous token of its own.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use moka::sync::Cache;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE};
@@ -20,66 +19,11 @@ use super::token::{Asking, Challenge, Grant, Tokens, basic, bearer, parse};
 
 pub(super) use exchange::{Body, Call, Exchange, Reply};
 pub(super) use failure::{Kind, Party};
+pub(super) use limits::Limits;
 
 mod exchange;
 mod failure;
-
-/// How much and how long, of everything that a server decides.
-#[derive(Debug, Clone)]
-pub(super) struct Limits {
-    /// The whole look-up, all hosts and credentials: what a webhook may wait for is 30 s at most, and others wait too.
-    pub(super) look_up: Duration,
-    /// One request with its answer: 4 MiB over a slow line.
-    pub(super) exchange: Duration,
-    /// Until the header is there: a pull-through cache asks its own registry first.
-    pub(super) header_wait: Duration,
-    /// For the body of an error, whose status is known: one more round trip.
-    pub(super) error_wait: Duration,
-    /// Before a lost request is sent again, and at most as much jitter in milliseconds: a restart of a proxy.
-    pub(super) pause: Duration,
-    pub(super) jitter: u64,
-    /// What the specification has registries accept, and containerd reads.
-    pub(super) manifest_bytes: usize,
-    /// One page of referrers: as a manifest.
-    pub(super) page_bytes: usize,
-    /// Real answers have a few KiB.
-    pub(super) token_bytes: usize,
-    /// An error is read for its code alone.
-    pub(super) error_bytes: usize,
-    /// As hyper reads them of HTTP/1.
-    pub(super) headers: usize,
-    /// Names and values: a token, some cookies and a policy.
-    pub(super) header_bytes: usize,
-    /// In flight of one registry: two manifests of the largest size, or hundreds of real ones.
-    pub(super) registry_bytes: usize,
-    /// In flight of all: three hostile registries fill it. The rest of 64 MiB is for what is not counted: buffers of
-    /// connections (half a megabyte each that is flooded), what is parsed, and what the allocator keeps.
-    pub(super) all_bytes: usize,
-    /// As many as browsers would be surprised by; registries need two.
-    pub(super) redirects: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            look_up: Duration::from_secs(20),
-            exchange: Duration::from_secs(10),
-            header_wait: Duration::from_secs(8),
-            error_wait: Duration::from_secs(1),
-            pause: Duration::from_millis(100),
-            jitter: 200,
-            manifest_bytes: 4 << 20,
-            page_bytes: 4 << 20,
-            token_bytes: 256 << 10,
-            error_bytes: 16 << 10,
-            headers: 100,
-            header_bytes: 64 << 10,
-            registry_bytes: 8 << 20,
-            all_bytes: 24 << 20,
-            redirects: 5,
-        }
-    }
-}
+mod limits;
 
 /// Bytes of what is remembered of how hosts let whom in, some ten thousand of them: one round trip each.
 const WAYS: u64 = 4 << 20;

@@ -100,7 +100,9 @@ pub struct Outbound {
 impl Outbound {
     /// `realms`: hosts of token services (with port or without), by registry; auth.docker.io is built in for docker.io.
     pub fn new(surroundings: Surroundings, realms: BTreeMap<String, String>) -> Result<Self, String> {
-        let proxies = Proxies::read(|name| std::env::var(name).ok())?;
+        // What is no text is no URL either, and must be told as such rather than pass for none.
+        let given = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+        let proxies = Proxies::read(given)?;
         Self::assemble(surroundings, realms, Trust::of_system(), proxies)
     }
 

@@ -6,7 +6,7 @@
 //! before the API was there. "There is none" is said only if both say so. Nothing is filtered: what a descriptor says
 //! of itself is a hint that anybody can write.
 
-use reqwest::header::{HeaderMap, LINK};
+use reqwest::header::{HeaderMap, HeaderValue, LINK};
 use reqwest::{Method, StatusCode, Url};
 
 use crate::fact::Trouble;
@@ -105,8 +105,10 @@ fn has_no_api(reply: &Reply) -> bool {
 
 /// RFC 8288, `Link: <url>; rel="next"`: the same host and path, or an error.
 fn next_page(headers: &HeaderMap, page: &Url) -> Option<Result<Url, ()>> {
-    let links = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
-    let target = links.flat_map(split_links).find_map(|link| {
+    let links: Result<Vec<&str>, _> = headers.get_all(LINK).iter().map(HeaderValue::to_str).collect();
+    // It may have been the next page: a list that was cut short must not pass for the whole.
+    let Ok(links) = links else { return Some(Err(())) };
+    let target = links.into_iter().flat_map(split_links).find_map(|link| {
         let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
         let is_next = parameters.split(';').any(|parameter| {
             let (name, value) = parameter.split_once('=').unwrap_or_default();
@@ -138,7 +140,6 @@ fn split_links(header: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::HeaderValue;
 
     fn next(link: &str) -> Option<Result<String, ()>> {
         let page = Url::parse("https://r.example/v2/a/referrers/sha256:00?n=1").unwrap();
@@ -153,6 +154,13 @@ mod tests {
         assert_eq!(next(r#"<https://r.example/v2/a/referrers/sha256:00?n=2,3>;rel=next"#), expected);
         assert_eq!(next(r#"</b>; rel="prev", <?n=2,3>; title="x"; rel="last next""#), expected);
         assert_eq!(next(r#"</b>; rel="prev""#), None);
+    }
+
+    #[test]
+    fn a_link_that_cannot_be_read_is_not_the_end_of_the_list() {
+        let page = Url::parse("https://r.example/v2/a/referrers/sha256:00?n=1").unwrap();
+        let link = HeaderValue::from_bytes(b"<?n=2>; title=\"\xe9\"; rel=next").unwrap();
+        assert_eq!(next_page(&HeaderMap::from_iter([(LINK, link)]), &page), Some(Err(())));
     }
 
     #[test]

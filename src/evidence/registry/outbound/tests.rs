@@ -209,6 +209,13 @@ fn credentials_go_over_verified_tls_to_the_registry_and_its_token_service_alone(
 }
 
 #[test]
+fn a_proxy_that_is_no_text_is_a_mistake_and_never_none() {
+    // As it comes of a variable that is no UTF-8.
+    let garbled = |name: &str| (name == "HTTPS_PROXY").then(|| "http://pro\u{fffd}xy:3128".to_owned());
+    assert!(Proxies::read(garbled).is_err_and(|told| told.contains("HTTPS_PROXY")));
+}
+
+#[test]
 fn a_name_is_refused_for_any_of_its_addresses() {
     let found = |texts: &[&str]| -> Vec<SocketAddr> {
         texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 443)).collect()
