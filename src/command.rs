@@ -163,7 +163,7 @@ fn review(
         PullSecrets::Named => Usage::Named,
         PullSecrets::All => Usage::All,
     };
-    let evidence = Evidence::new(budget, registries, usage, registry)?;
+    let evidence = Evidence::new(budget, registries, usage, config.platforms.as_slice().into(), registry)?;
     let Manifests { namespaces, pull_secrets, .. } = manifests;
     let in_force = InForce { policies, namespaces, pull_secrets };
     let (review, unfinished) = Review::new(workloads(config), in_force, evidence, Observe::new(metrics.clone()));

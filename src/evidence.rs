@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use crate::fact::{Admitted, Fact, Facts, Fault, ImageFacts, Record, Recorded, Resolved, Scope, Trouble};
-use crate::image::Reference;
+use crate::image::{Platform, Reference};
 use crate::policy::plan::{Plan, Wait, Want};
 use crate::request::Request;
 
@@ -23,6 +23,7 @@ pub mod budget;
 pub mod cluster;
 pub mod registry;
 pub mod scope;
+pub mod signature;
 pub mod store;
 
 /// Share of the memory for what names stand for; what is left is for facts about digests.
@@ -38,6 +39,8 @@ pub struct Evidence {
     /// registry is reached: what `hosts.toml` says is the operator's, and a change is asked about when the fact is stale.
     resolved: FactCache<(Reference, Asker), Resolved>,
     pull_secrets: Usage,
+    /// What nodes run, where there are none to ask.
+    platforms: Arc<[Platform]>,
 }
 
 impl Evidence {
@@ -46,6 +49,7 @@ impl Evidence {
         budget: Budget,
         registries: Arc<Registries>,
         pull_secrets: Usage,
+        platforms: Arc<[Platform]>,
         metrics: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
         let store = Store::new(&budget, metrics)?;
@@ -59,13 +63,14 @@ impl Evidence {
             address.length() + size_of_val(asker.candidates()) + resolved.map_or(0, Resolved::weight)
         };
         let resolved = FactCache::new(budget.memory / RESOLVED_SHARE, life, weigh, store.lookups("image"));
-        Ok(Self { budget, store, registries, resolved, pull_secrets })
+        Ok(Self { budget, store, registries, resolved, pull_secrets, platforms })
     }
 
     /// What surrounds the object. Without an API server to ask, the manifests are all there is to know.
     #[expect(clippy::unused_async, reason = "a namespace missing from a watch cache takes a bounded live read")]
     pub async fn scope(&self, namespaces: &Namespaces, request: &Request, _deadline: Deadline) -> Scope {
-        Scope { labels: namespaces.labels(&request.namespace, Timestamp::now()) }
+        let labels = namespaces.labels(&request.namespace, Timestamp::now());
+        Scope { labels, platforms: Arc::clone(&self.platforms) }
     }
 
     /// A fact for each want of the plan, in its order; side by side, and each for as long as its want may be waited for.
@@ -87,7 +92,7 @@ impl Evidence {
         };
         let resolved = self.resolve(want, address, secrets, patience, deadline).await;
         let admitted = self.admitted(want, &resolved, &recorded, now);
-        ImageFacts { resolved, recorded, admitted }
+        ImageFacts { resolved, recorded, admitted, examined: Vec::new() }
     }
 
     async fn resolve(

@@ -8,6 +8,10 @@ use jiff::Timestamp;
 
 use crate::image::{Digest, Platform, Reference};
 
+pub mod attached;
+
+use attached::Attached;
+
 /// The outcome of a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
@@ -131,6 +135,16 @@ pub struct PlatformManifest {
 #[derive(Debug, Clone)]
 pub struct Scope {
     pub labels: Fact<Labels>,
+    /// What the nodes run; never empty.
+    pub platforms: Arc<[Platform]>,
+}
+
+#[cfg(test)]
+impl Scope {
+    /// With nodes as most are, for the tests of every room.
+    pub(crate) fn of(labels: Fact<Labels>) -> Self {
+        Self { labels, platforms: Arc::new([Platform::default()]) }
+    }
 }
 
 /// The labels of a namespace that name policies, as written.
@@ -159,6 +173,17 @@ pub struct ImageFacts {
     pub recorded: Fact<Recorded>,
     /// Whether this namespace was let have it before: the digest as written, else as resolved, else as recorded.
     pub admitted: Fact<Admitted>,
+    /// What is signed, for each examination of the want, in its order.
+    pub examined: Vec<Examined>,
+}
+
+/// What is attached to an image.
+#[derive(Debug, Clone, Default)]
+pub struct Examined {
+    /// To the digest that the name stands for; none where it was not looked at.
+    pub own: Option<Fact<Arc<Attached>>>,
+    /// To each manifest of its index that the pod could run; none where they were not looked at, or it is no index.
+    pub platforms: Option<Vec<(PlatformManifest, Fact<Arc<Attached>>)>>,
 }
 
 /// When a namespace was first let have a digest.

@@ -9,10 +9,13 @@ use std::sync::Arc;
 
 use crate::image::{Pattern, TagPattern};
 
+use trust::{AttestationDemand, Examination, SignatureDemand};
+
 pub mod compile;
 pub mod document;
 pub mod file;
 pub mod plan;
+pub mod trust;
 
 /// `metadata.name` of an ImagePolicy: a DNS label of at most 63 characters, so that it fits a namespace label.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,9 +107,13 @@ pub enum Action {
 }
 
 /// What a rule requires of an image. Never without a demand.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Demands {
     pub tags: Option<TagDemands>,
+    pub signatures: Option<SignatureDemand>,
+    pub attestations: Vec<AttestationDemand>,
+    /// What must be looked for to judge the two; none exactly where neither is demanded.
+    pub examination: Option<Arc<Examination>>,
 }
 
 /// `tags` of a rule. A digest makes the tag irrelevant; no tag counts as `latest`.

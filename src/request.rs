@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::image::{InvalidReference, Reference};
+use crate::image::{InvalidReference, Platform, Reference};
 
 /// A decoded `AdmissionReview` that we have to answer.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Request {
     pub role: Role,
     /// Whose credentials the kubelet would use.
     pub pull: PullSecrets,
+    /// Which nodes the pod may run on, as far as its own spec says so.
+    pub placement: Placement,
     pub subject: Subject,
 }
 
@@ -35,6 +37,32 @@ pub struct PullSecrets {
     pub named: Vec<String>,
     /// `serviceAccountName`; empty where it is not written, which means `default`.
     pub service_account: String,
+}
+
+/// What a pod's `nodeSelector` and required node affinity say about the platform of its node. The kubelet refuses a pod
+/// whose node does not meet them, so they hold however it was scheduled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// Any one of these must allow a platform; none: every platform is allowed.
+    pub terms: Vec<PlacementTerm>,
+}
+
+/// One way in which a pod can be placed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlacementTerm {
+    /// `kubernetes.io/os` is one of these; none: any.
+    pub os: Option<Vec<String>>,
+    /// `kubernetes.io/arch` is one of these; none: any.
+    pub architecture: Option<Vec<String>>,
+}
+
+impl Placement {
+    #[must_use]
+    pub fn allows(&self, node: &Platform) -> bool {
+        let among = |list: &Option<Vec<String>>, value: &String| list.as_ref().is_none_or(|list| list.contains(value));
+        let term = |term: &PlacementTerm| among(&term.os, &node.os) && among(&term.architecture, &node.architecture);
+        self.terms.is_empty() || self.terms.iter().any(term)
+    }
 }
 
 /// `request.operation`; a word that is none of these is a [`Flaw`].
@@ -236,6 +264,7 @@ impl Request {
             dry_run: false,
             role: Role::Pod,
             pull: PullSecrets::default(),
+            placement: Placement::default(),
             subject,
         }
     }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::request::{Container, Flaw, NoImages, Operation, PullSecrets, Request, Role, Subject};
+use crate::request::{Container, Flaw, NoImages, Operation, Placement, PullSecrets, Request, Role, Subject};
 
 use super::Malformed;
 use super::field::{Fields, Text};
@@ -122,6 +122,7 @@ fn unreadable(uid: String, flaw: Flaw) -> Request {
         dry_run: false,
         role: Role::Pod,
         pull: PullSecrets::default(),
+        placement: Placement::default(),
         subject: Subject::Unreadable(flaw),
     }
 }
@@ -156,6 +157,7 @@ impl Wire<'_> {
             dry_run: self.dry_run == Some(true),
             role: workload.map_or(Role::Controller, |known| known.role),
             pull,
+            placement: Placement::default(),
             subject,
         }
     }

@@ -7,7 +7,9 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::image::{InvalidReference, Reference};
-use crate::request::{Container, ContainerKind, ContainerPath, Flaw, Operation, PullSecrets, Request, Role, Subject};
+use crate::request::{
+    Container, ContainerKind, ContainerPath, Flaw, Operation, Placement, PullSecrets, Request, Role, Subject,
+};
 
 use super::object::{Object, group_of};
 use super::workload::{Workload, Workloads};
@@ -174,6 +176,7 @@ fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Resu
             dry_run: false,
             role: workload.role,
             pull,
+            placement: Placement::default(),
             subject,
         },
         namespace,
@@ -196,6 +199,7 @@ pub fn bare_image(written: &str) -> Request {
         dry_run: false,
         role: Role::Pod,
         pull: PullSecrets::default(),
+        placement: Placement::default(),
         subject: Subject::Images { containers: vec![container], old: Vec::new() },
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn check(
     facts: &ImageFacts,
     asked: Wait,
 ) -> Found {
-    let ImageFacts { resolved, recorded, admitted } = facts;
+    let ImageFacts { resolved, recorded, admitted, examined: _ } = facts;
     let gravest = match demands.compares(reference) {
         Repointed::Allow => return Found::met(),
         // Without a record there is nothing that could have changed.

@@ -35,7 +35,7 @@ fn tags(deny: &[&str], allow: &[&str], require_digest: bool) -> Action {
     let patterns = |texts: &[&str]| texts.iter().map(|text| TagPattern::parse(text).unwrap()).collect();
     let repointed = Repointed::Warn;
     let tags = TagDemands { deny: patterns(deny), allow: patterns(allow), require_digest, repointed };
-    Action::Require(Arc::new(Demands { tags: Some(tags) }))
+    Action::Require(Arc::new(Demands { tags: Some(tags), ..Demands::default() }))
 }
 
 fn rule(name: &str, image: &str, action: Action) -> Rule {
@@ -75,17 +75,22 @@ fn enforcing(name: &str) -> Policies {
 }
 
 fn unlabelled() -> Scope {
-    Scope { labels: Fact::Absent(Timestamp::UNIX_EPOCH) }
+    Scope::of(Fact::Absent(Timestamp::UNIX_EPOCH))
 }
 
 fn labelled(labels: Labels) -> Scope {
-    Scope { labels: Fact::Known(Seen { value: labels, at: Timestamp::UNIX_EPOCH, source: Source::Current }) }
+    Scope::of(Fact::Known(Seen { value: labels, at: Timestamp::UNIX_EPOCH, source: Source::Current }))
 }
 
 /// Of an image that was never seen, and that its registry does not have.
 fn nothing_known() -> ImageFacts {
     let never = Timestamp::UNIX_EPOCH;
-    ImageFacts { resolved: Fact::Absent(never), recorded: Fact::Absent(never), admitted: Fact::Absent(never) }
+    ImageFacts {
+        resolved: Fact::Absent(never),
+        recorded: Fact::Absent(never),
+        admitted: Fact::Absent(never),
+        examined: Vec::new(),
+    }
 }
 
 fn verdict(policies: &Policies, request: &Request) -> Verdict {
@@ -564,8 +569,8 @@ proptest! {
         for scope in [
             labelled(labels),
             unlabelled(),
-            Scope { labels: Fact::Pending },
-            Scope { labels: Fact::Unavailable(Trouble::new(Fault::Outage, "out")) },
+            Scope::of(Fact::Pending),
+            Scope::of(Fact::Unavailable(Trouble::new(Fault::Outage, "out"))),
         ] {
             prop_assert!(!by_floor || refused(&verdict_in(&all, &scope, &pod)));
         }
@@ -576,7 +581,7 @@ proptest! {
         let pod = pod(&images);
         let none = format!("{:?}", verdict_in(&policies, &labelled(Labels::default()), &pod));
         for labels in [Fact::Absent(Timestamp::UNIX_EPOCH), Fact::Pending, Fact::Unavailable(Trouble::new(Fault::Refused, "no"))] {
-            prop_assert_eq!(&format!("{:?}", verdict_in(&policies, &Scope { labels }, &pod)), &none);
+            prop_assert_eq!(&format!("{:?}", verdict_in(&policies, &Scope::of(labels), &pod)), &none);
         }
     }
 

@@ -228,7 +228,7 @@ impl Reading {
     }
 
     fn policy(&mut self, document: &Node, source: &str) {
-        match compile::compile(document, source) {
+        match compile::compile(document, source, &|_| Err("cannot be read yet".to_owned())) {
             Ok(Compiled { policy, warnings }) => {
                 self.warnings.extend(warnings);
                 let name = policy.name.clone();

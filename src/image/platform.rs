@@ -17,6 +17,19 @@ impl Default for Platform {
     }
 }
 
+impl Platform {
+    /// Whether a node of this platform could be given an image of that one, from an index. As containerd chooses: the
+    /// same operating system, and the same architecture in any variant or one that it falls back to (386 on amd64, arm
+    /// on arm64); an entry without a platform may be for any node. More than it would take at last, never less.
+    #[must_use]
+    pub fn could_run(&self, image: Option<&Self>) -> bool {
+        let Some(image) = image else { return true };
+        let falls_back =
+            matches!((self.architecture.as_str(), image.architecture.as_str()), ("amd64", "386") | ("arm64", "arm"));
+        self.os == image.os && (self.architecture == image.architecture || falls_back)
+    }
+}
+
 /// `linux/arm64/v8`
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

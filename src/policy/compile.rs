@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::fact::attached::PublicKey;
+
 use super::document::reader::{Field, Mistakes, Place, Placed, Read, Text, refuse_repeated};
 use super::document::scalar::{DNS_LABEL, is_dns_label};
 use super::document::wording::{nearest, quoted};
@@ -25,8 +27,26 @@ pub struct Compiled {
     pub warnings: Vec<Mistake>,
 }
 
+/// Where a policy writes a public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyAt<'a> {
+    Pem(&'a str),
+    /// As written: relative to the policy's own folder.
+    File(&'a str),
+    /// In our own namespace.
+    Secret {
+        name: &'a str,
+        key: &'a str,
+    },
+}
+
+/// Reads the public keys that policies name; the error is a clause that never quotes the key. Given, because this room
+/// has neither files nor cryptography.
+pub type ReadKey<'a> = dyn Fn(KeyAt<'_>) -> Result<PublicKey, String> + 'a;
+
 /// Compiles one `ImagePolicy`. `source` is the file, or the object in the cluster, that the mistakes name.
-pub fn compile(node: &Node, source: &str) -> Result<Compiled, Vec<Mistake>> {
+pub fn compile(node: &Node, source: &str, read_key: &ReadKey<'_>) -> Result<Compiled, Vec<Mistake>> {
+    let _ = read_key;
     let mut findings = Findings { mistakes: Mistakes::of(source), warnings: Mistakes::of(source) };
     let policy = Document::read(node, &Place::root(node), &mut findings.mistakes)
         .and_then(|document| policy(document, Origin::of(node), &mut findings));
@@ -52,9 +72,14 @@ pub fn built_in() -> Vec<Policy> {
     ];
     let compiled = files.iter().flat_map(|(source, text)| {
         let documents = parse_documents(text).expect("the text is part of the program, and a test reads it");
-        documents.into_iter().map(|node| compile(&node, source).expect("as above").policy)
+        documents.into_iter().map(|node| compile(&node, source, &no_keys).expect("as above").policy)
     });
     compiled.collect()
+}
+
+/// For policies that have no keys.
+fn no_keys(_: KeyAt<'_>) -> Result<PublicKey, String> {
+    Err("has no place to be read from".to_owned())
 }
 
 /// What is found while compiling.

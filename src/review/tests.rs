@@ -11,7 +11,7 @@ use crate::evidence::registry::outbound::Surroundings;
 use crate::evidence::registry::{self, Registries};
 use crate::evidence::scope::policy_labels;
 use crate::fact::Fact;
-use crate::image::{Digest, Pattern};
+use crate::image::{Digest, Pattern, Platform};
 use crate::observe::metrics::Metrics;
 use crate::policy::{
     Action, Bindings, Controllers, Demands, Inaccessible, Policy, Repointed, Rule, TagDemands, Tolerance, Unavailable,
@@ -25,7 +25,7 @@ const DIGEST: &str = "sha256:7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480
 /// Every image needs a digest, in the mode that `bind` chooses.
 fn policies(bind: impl FnOnce(&mut Bindings)) -> Policies {
     let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: true, repointed: Repointed::Warn };
-    let action = Action::Require(Arc::new(Demands { tags: Some(tags) }));
+    let action = Action::Require(Arc::new(Demands { tags: Some(tags), ..Demands::default() }));
     let rules = vec![Rule { name: "all".into(), images: vec![Pattern::parse("**").unwrap()], action }];
     let tolerance = Tolerance { unavailable: Unavailable::Running, inaccessible: Inaccessible::Deny };
     let strict = Policy { name: "strict".into(), unmatched: Unmatched::Deny, tolerance, rules };
@@ -68,7 +68,14 @@ fn bench(policies: Policies) -> Bench {
         surroundings: Surroundings::Alone,
     };
     let (registries, _warnings) = Registries::new(settings, &registry).unwrap();
-    let evidence = Evidence::new(Budget::default(), Arc::new(registries), Usage::Named, &registry).unwrap();
+    let evidence = Evidence::new(
+        Budget::default(),
+        Arc::new(registries),
+        Usage::Named,
+        Arc::from([Platform::default()]),
+        &registry,
+    )
+    .unwrap();
     let observe = Observe::new(Metrics::register(&registry).unwrap());
     let (review, unfinished) = Review::new(Workloads::default(), without_labels(policies), evidence, observe);
     Bench { review: Arc::new(review), unfinished, registry }
@@ -288,7 +295,7 @@ async fn a_registry_that_says_nothing_does_not_hold_up_what_others_left() {
     let Bench { review, unfinished, registry } = bench(enforcing());
     let mut lax = policies(|its| its.audit = Some("lax".into()));
     let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: false, repointed: Repointed::Deny };
-    let action = Action::Require(Arc::new(Demands { tags: Some(tags) }));
+    let action = Action::Require(Arc::new(Demands { tags: Some(tags), ..Demands::default() }));
     let rules = vec![Rule { name: "all".into(), images: vec![Pattern::parse("**").unwrap()], action }];
     let tolerance = Tolerance { unavailable: Unavailable::Running, inaccessible: Inaccessible::Deny };
     let policy = Policy { name: "lax".into(), unmatched: Unmatched::Deny, tolerance, rules };

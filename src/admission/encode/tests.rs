@@ -17,6 +17,7 @@ const UID: &str = "f3f36f4d-bc03-47a5-8347-bd0ef68c77d0";
 /// An admitting verdict with nothing else in it.
 fn admitting() -> Verdict {
     let request = Request {
+        placement: crate::request::Placement::default(),
         uid: UID.to_owned(),
         operation: Operation::Delete,
         kind: "Pod".to_owned(),

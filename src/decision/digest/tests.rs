@@ -42,7 +42,12 @@ fn trouble<T>(fault: Fault) -> Fact<T> {
 
 /// Never seen before, and its registry says what it is.
 fn new_image() -> ImageFacts {
-    ImageFacts { resolved: resolved('a'), recorded: Fact::Absent(NOW), admitted: Fact::Absent(NOW) }
+    ImageFacts {
+        resolved: resolved('a'),
+        recorded: Fact::Absent(NOW),
+        admitted: Fact::Absent(NOW),
+        examined: Vec::new(),
+    }
 }
 
 fn admitted() -> Fact<Admitted> {
@@ -51,7 +56,7 @@ fn admitted() -> Fact<Admitted> {
 
 fn policy(name: &str, repointed: Repointed, tolerance: Tolerance) -> Policy {
     let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: false, repointed };
-    let action = Action::Require(Arc::new(Demands { tags: Some(tags) }));
+    let action = Action::Require(Arc::new(Demands { tags: Some(tags), ..Demands::default() }));
     let rules = vec![Rule { name: "all".into(), images: vec![Pattern::parse("**").unwrap()], action }];
     Policy { name: name.into(), unmatched: Unmatched::Deny, tolerance, rules }
 }
@@ -61,7 +66,7 @@ fn by(policies: impl IntoIterator<Item = Policy>, bindings: Bindings, image: &st
     let containers = vec![Container::first(ContainerKind::Regular, "web", image)];
     let request = Request::about(Subject::Images { containers, old: Vec::new() });
     let policies = Policies { by_name, bindings };
-    let plan = plan(&policies, &Scope { labels: Fact::Absent(NOW) }, &request);
+    let plan = plan(&policies, &Scope::of(Fact::Absent(NOW)), &request);
     decide(&plan, &Facts { images: vec![facts] }, NOW)
 }
 
@@ -295,7 +300,12 @@ fn a_demand_that_only_warns_leaves_its_doubt_to_the_record() {
     let warns = Case { repointed: Repointed::Warn, ..Case::STRICT };
     let recorded = || on_record('b');
     for fault in [Fault::Outage, Fault::Refused, Fault::Mismatch] {
-        let facts = ImageFacts { resolved: trouble(fault), recorded: recorded(), admitted: Fact::Absent(NOW) };
+        let facts = ImageFacts {
+            resolved: trouble(fault),
+            recorded: recorded(),
+            admitted: Fact::Absent(NOW),
+            examined: Vec::new(),
+        };
         let verdict = warns.on(facts);
         assert_eq!(basis(&verdict), Some(Basis::UndeterminedButTolerated));
         assert_eq!((verdict.warnings.len(), verdict.audit.len()), (0, 1));

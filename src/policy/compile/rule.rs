@@ -48,7 +48,8 @@ fn compile(rule: &Placed<file::Rule>, trusted: &Trusted<'_>, findings: &mut Find
         (Field::Given(_), _) => Action::Admit,
         (_, Field::Given(why)) => Action::Refuse(Arc::from(why.value.trim())),
         (Field::Absent | Field::Unusable, Field::Absent | Field::Unusable) => {
-            Action::Require(Arc::new(Demands { tags: Some(tags?) }))
+            let (signatures, attestations, examination) = (None, Vec::new(), None);
+            Action::Require(Arc::new(Demands { tags: Some(tags?), signatures, attestations, examination }))
         }
     };
     Some(Rule { name: RuleName::from(name.given()?.value.as_str()), images: images?, action })

@@ -5,6 +5,10 @@ use super::super::document::{Entry, Value};
 use super::super::{Action, Repointed, TagDemands};
 use super::*;
 
+fn compile(node: &Node, source: &str) -> Result<Compiled, Vec<Mistake>> {
+    super::compile(node, source, &no_keys)
+}
+
 fn fixtures(folder: &str) -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -65,7 +65,7 @@ fn with(change: impl FnOnce(&mut Bindings)) -> Policies {
 fn labels(enforce: Option<&str>, warn: Option<&str>, audit: Option<&str>) -> Scope {
     let owned = |label: Option<&str>| label.map(str::to_owned);
     let value = Labels { enforce: owned(enforce), warn: owned(warn), audit: owned(audit) };
-    Scope { labels: Fact::Known(Seen { value, at: Timestamp::UNIX_EPOCH, source: Source::Current }) }
+    Scope::of(Fact::Known(Seen { value, at: Timestamp::UNIX_EPOCH, source: Source::Current }))
 }
 
 fn unlabelled() -> Scope {
@@ -135,7 +135,7 @@ fn a_namespace_that_cannot_be_told_is_judged_by_defaults_and_floor() {
         (Fact::Unavailable(Trouble::new(Fault::Broken, "out")), true),
         (Fact::Pending, true),
     ] {
-        let scope = Scope { labels };
+        let scope = Scope::of(labels);
         assert_eq!(judged_by(&policies, &scope, &pod).0, ["enforce a", "enforce b"]);
         assert_eq!(plan(&policies, &scope, &pod).namespace_unknown, unknown);
     }
@@ -317,7 +317,7 @@ fn no_rule_matches_what_is_no_reference() {
 /// Demands of a rule for everything: nothing but what is asked about the record of a tag.
 fn comparing(repointed: Repointed) -> Action {
     let tags = TagDemands { deny: Vec::new(), allow: Vec::new(), require_digest: false, repointed };
-    Action::Require(Arc::new(Demands { tags: Some(tags) }))
+    Action::Require(Arc::new(Demands { tags: Some(tags), ..Demands::default() }))
 }
 
 /// The waits of the only want, where a policy with this action judges in this mode.
@@ -466,7 +466,10 @@ fn the_plan_says_whether_every_refusal_is_only_for_the_record() {
 fn tags(deny: &[&str], allow: &[&str], require_digest: bool) -> Demands {
     let patterns = |texts: &[&str]| texts.iter().map(|text| TagPattern::parse(text).unwrap()).collect();
     let repointed = Repointed::Warn;
-    Demands { tags: Some(TagDemands { deny: patterns(deny), allow: patterns(allow), require_digest, repointed }) }
+    Demands {
+        tags: Some(TagDemands { deny: patterns(deny), allow: patterns(allow), require_digest, repointed }),
+        ..Demands::default()
+    }
 }
 
 /// Denied, allowed, whether a digest must be there, the image, and what the demands have against it.
@@ -506,7 +509,7 @@ fn tags_are_refused_as_the_demands_say_and_a_digest_makes_them_irrelevant() {
 
 #[test]
 fn without_tag_demands_no_name_is_refused() {
-    let demands = Demands { tags: None };
+    let demands = Demands::default();
     assert_eq!(demands.refuses_statically(&Reference::parse("nginx").unwrap()), []);
 }
 

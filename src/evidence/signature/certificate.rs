@@ -1,0 +1,1 @@
+//! What a Fulcio certificate says of its holder.
