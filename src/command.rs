@@ -15,6 +15,7 @@ use crate::evidence::cluster::{self, Manifests};
 use crate::evidence::registry::credentials::ProviderPaths;
 use crate::evidence::registry::outbound::Surroundings;
 use crate::evidence::registry::{self, Registries};
+use crate::evidence::signature::trust::Trust;
 use crate::observe::Observe;
 use crate::observe::metrics::Metrics;
 use crate::policy::document::Mistake;
@@ -115,14 +116,25 @@ fn registry_settings(config: &Config, surroundings: Surroundings) -> registry::S
     }
 }
 
-/// The registries with what their settings name, read; with warnings.
-fn registries(
-    config: &Config,
-    surroundings: Surroundings,
-    metrics: &prometheus::Registry,
-) -> Result<(Arc<Registries>, Vec<Mistake>), Vec<Mistake>> {
-    let (registries, warnings) = Registries::new(registry_settings(config, surroundings), metrics)?;
-    Ok((Arc::new(registries), warnings))
+/// What evidence is had from, and believed by.
+#[derive(Debug, Clone)]
+struct World {
+    registries: Arc<Registries>,
+    trust: Arc<Trust>,
+}
+
+impl World {
+    /// With what the settings name, read; with warnings.
+    fn of(
+        config: &Config,
+        surroundings: Surroundings,
+        metrics: &prometheus::Registry,
+    ) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
+        let trust = Trust::built_in().map_err(|error| vec![Mistake::about("trust", error)]);
+        let read = both(Registries::new(registry_settings(config, surroundings), metrics), trust)?;
+        let ((registries, warnings), trust) = read;
+        Ok((Self { registries: Arc::new(registries), trust: Arc::new(trust) }, warnings))
+    }
 }
 
 /// Whether the process runs in a cluster: the kubelet tells every container so.
@@ -151,7 +163,7 @@ fn review(
     budget: &Budget,
     policies: Policies,
     manifests: Manifests,
-    registries: Arc<Registries>,
+    world: World,
     registry: &prometheus::Registry,
 ) -> Result<(Review, Unfinished, Metrics), prometheus::Error> {
     let metrics = Metrics::register(registry)?;
@@ -163,7 +175,8 @@ fn review(
         PullSecrets::Named => Usage::Named,
         PullSecrets::All => Usage::All,
     };
-    let evidence = Evidence::new(budget, registries, usage, config.platforms.as_slice().into(), registry)?;
+    let World { registries, trust } = world;
+    let evidence = Evidence::new(budget, registries, trust, usage, config.platforms.as_slice().into(), registry)?;
     let Manifests { namespaces, pull_secrets, .. } = manifests;
     let in_force = InForce { policies, namespaces, pull_secrets };
     let (review, unfinished) = Review::new(workloads(config), in_force, evidence, Observe::new(metrics.clone()));

@@ -13,6 +13,7 @@ use crate::request::{Container, Flaw, Role, printable};
 use verdict::{Answer, Basis, Denial, DeniedImage, ImageVerdict, Permit, Reason, Verdict};
 
 mod digest;
+mod doubt;
 mod record;
 mod tag;
 pub mod verdict;
@@ -175,6 +176,10 @@ impl Found {
         Self::on(Basis::EveryDemandMet)
     }
 
+    fn unasked() -> Self {
+        Self { unasked: true, ..Self::met() }
+    }
+
     fn one(finding: Finding) -> Self {
         Self { findings: vec![finding], ..Self::met() }
     }
@@ -192,7 +197,7 @@ impl Found {
 }
 
 fn judge<'p>(plan: &Plan<'_>, judgement: &'p Judgement, containers: &[Container], facts: &Facts) -> Outcome<'p> {
-    let Judgement { mode: _, policy: _, container, want: _, ruling, refusals: _, tolerance: _ } = judgement;
+    let Judgement { mode: _, policy: _, container, want: _, examine: _, ruling, refusals: _, tolerance: _ } = judgement;
     let Some(container) = containers.get(*container) else {
         let message = "a container is missing from its own review".to_owned();
         let denial = whole_object(judgement.mode, Some(judgement.policy.clone()), Reason::InternalError, message);

@@ -104,10 +104,10 @@ fn engine(check: &Check, config: &Config, mut manifests: Manifests) -> Result<Re
         if check.policy.is_some() { mistakes.into_iter().map(typed).collect() } else { mistakes }
     })?;
     let metrics = prometheus::Registry::new();
-    let (registries, warnings) = super::registries(config, super::surroundings(), &metrics)?;
+    let (world, warnings) = super::World::of(config, super::surroundings(), &metrics)?;
     super::warn(&warnings);
     let budget = Budget { briefly: BRIEFLY, ..Budget::default() };
-    let wired = super::review(config, &budget, policies, manifests, registries, &metrics);
+    let wired = super::review(config, &budget, policies, manifests, world, &metrics);
     // Nothing is finished after a report: there is no log and no record for it.
     let (review, _unfinished, _metrics) = wired.map_err(|error| vec![Mistake::about("check", error.to_string())])?;
     Ok(review)

@@ -157,15 +157,15 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     let seen = cluster::fingerprint(&paths);
     let registry_files = super::registry_settings(&config, surroundings).files();
     let registry_files_seen = cluster::fingerprint_of(&registry_files);
-    let read = super::both(super::manifests(&paths), super::registries(&config, surroundings, &registry));
-    let (mut manifests, (registries, warnings)) = read?;
+    let read = super::both(super::manifests(&paths), super::World::of(&config, surroundings, &registry));
+    let (mut manifests, (world, warnings)) = read?;
     warned(&manifests.warnings, "the manifests");
     warned(&warnings, "the settings of registries");
     manifests.warnings.clear();
     let (identity, bundle) = identity(&config)?;
     let client = client(&config)?;
     let policies = super::policies(&manifests, super::bindings(&config), &source)?;
-    let wired = super::review(&config, &budget, policies, manifests, Arc::clone(&registries), &registry);
+    let wired = super::review(&config, &budget, policies, manifests, world.clone(), &registry);
     let (review, unfinished, metrics) = wired.map_err(|error| vec![Mistake::about("metrics", error.to_string())])?;
     let review = Arc::new(review);
     let mut tasks = JoinSet::new();
@@ -200,7 +200,7 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
             files: Watched::since(registry_files_seen),
             fingerprint: Box::new(move || cluster::fingerprint_of(&registry_files)),
             load: Box::new(move || {
-                warned(&registries.reload()?, "the settings of registries");
+                warned(&world.registries.reload()?, "the settings of registries");
                 Ok(())
             }),
             stale: Box::new(move |stale| metrics.registries_stale(stale)),

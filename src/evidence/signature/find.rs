@@ -20,6 +20,12 @@ pub struct Ceilings {
     pub all_bytes: usize,
 }
 
+impl Default for Ceilings {
+    fn default() -> Self {
+        Self { signatures: 50, bytes: 4 << 20, all_bytes: 16 << 20 }
+    }
+}
+
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Found {
