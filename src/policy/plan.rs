@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::fact::{Fact, Labels, PlatformManifest, Scope};
+use crate::fact::attached::Attached;
+use crate::fact::{Fact, Facts, Labels, PlatformManifest, Scope};
 use crate::image::{Platform, Reference};
 use crate::request::{Container, Flaw, NoImages, PullSecrets, Request, Role, Subject};
 
@@ -222,6 +223,19 @@ impl Want<'_> {
         for examine in self.examine.iter_mut().filter(|examine| examine.wait > Wait::AtHand) {
             examine.wait = Wait::UntilDeadline;
         }
+    }
+}
+
+impl Plan<'_> {
+    /// Whether something attached to an image, which may be looked at, is still being looked at.
+    #[must_use]
+    pub fn leaves_open(&self, facts: &Facts) -> bool {
+        let open = |fact: &Fact<Arc<Attached>>| matches!(fact, Fact::Pending);
+        let asked = self.wants.iter().zip(&facts.images).flat_map(|(want, facts)| want.examine.iter().zip(&facts.examined));
+        asked.filter(|(examine, _)| examine.wait > Wait::AtHand).any(|(_, examined)| {
+            let platforms = examined.platforms.iter().flatten().map(|(_, fact)| fact);
+            examined.own.iter().chain(platforms).any(open)
+        })
     }
 }
 
