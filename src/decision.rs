@@ -368,12 +368,7 @@ fn image_verdict(
 }
 
 /// What was found attached to the image, by the demands of one judgement.
-fn signatures(
-    judgement: &Judgement,
-    container: &Container,
-    facts: &Facts,
-    now: Timestamp,
-) -> Vec<SignatureVerdict> {
+fn signatures(judgement: &Judgement, container: &Container, facts: &Facts, now: Timestamp) -> Vec<SignatureVerdict> {
     let found = || {
         let demands = judgement.ruling.demands()?;
         let facts = facts.images.get(judgement.want?)?;

@@ -137,7 +137,7 @@ pub(super) fn for_platform(subject: Subject<'_>) -> String {
     }
 }
 
-/// `; found sig-tag ..., bundle-v0.3 ... and 4 more`
+/// `; found sig-tag: ...; bundle-v0.3: ..., and 4 more`
 pub(super) fn found(told: &[String]) -> String {
     if told.is_empty() {
         return String::new();
@@ -145,7 +145,7 @@ pub(super) fn found(told: &[String]) -> String {
     let more = told.len().saturating_sub(TOLD);
     let more = if more == 0 { String::new() } else { format!(", and {more} more") };
     let first = told.get(..TOLD).unwrap_or(told).join("; ");
-    format!("; found: {first}{more}")
+    format!("; found {first}{more}")
 }
 
 /// `release`, `release or ops`, `release, ops or qa`

@@ -52,7 +52,7 @@ fn explain(demand: &AttestationDemand, lacking: &[Subject<'_>], now: Timestamp) 
     let mut told: Vec<(Reason, String)> = Vec::new();
     for signature in lacking.iter().flat_map(|subject| subject.signatures()) {
         if let Some((reason, words)) = tell(demand, signature, now) {
-            told.push((reason, format!("{} {words}", signature.layout.label())));
+            told.push((reason, format!("{}: {words}", signature.layout.label())));
         }
     }
     told.sort_by_key(|(reason, _)| nearness(*reason));

@@ -103,9 +103,10 @@ pub(super) fn stranger<'a>(
     signature: &Signature,
     now: Timestamp,
 ) -> String {
-    let refusals = signature.proofs.iter().flat_map(|proof| {
-        authorities.clone().filter_map(move |authority| authority.accepts(proof, now).err())
-    });
+    let refusals = signature
+        .proofs
+        .iter()
+        .flat_map(|proof| authorities.clone().filter_map(move |authority| authority.accepts(proof, now).err()));
     refusals.max().as_ref().map_or_else(|| "made by nobody for certain".to_owned(), Mismatch::words)
 }
 
@@ -118,7 +119,7 @@ fn explain(case: &Case<'_>, demand: &SignatureDemand, lacking: &[Subject<'_>], n
             let accepts = |authority: &&str| its.authority.is_some_and(|its| &*its.name == *authority);
             missing.retain(|authority| !accepts(authority) || demand.threshold == 1);
         } else {
-            told.push((its.near, format!("{} {}", signature.layout.label(), its.words)));
+            told.push((its.near, format!("{}: {}", signature.layout.label(), its.words)));
         }
     }
     told.sort_by_key(|(near, _)| std::cmp::Reverse(*near));
@@ -137,7 +138,8 @@ fn who(demand: &SignatureDemand, missing: &[&str]) -> String {
     if demand.threshold == 1 {
         return format!("no signature by {}", names(missing.iter().copied(), "or"));
     }
-    let missing = if missing.is_empty() { String::new() } else { format!("; none by {}", names(missing.iter().copied(), "or")) };
+    let missing =
+        if missing.is_empty() { String::new() } else { format!("; none by {}", names(missing.iter().copied(), "or")) };
     format!("fewer than {} signers that the policy trusts{missing}", demand.threshold)
 }
 
@@ -156,3 +158,6 @@ fn place(case: &Case<'_>, signed: Signed, lacking: &[Subject<'_>]) -> String {
         (Signed::Platforms | Signed::Either, None) => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

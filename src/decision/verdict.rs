@@ -309,8 +309,18 @@ impl Reason {
         match self {
             Self::TagMutable | Self::TagNotAllowed | Self::TagRepointed => "tag",
             Self::DigestMissing | Self::DigestMismatch => "digest",
-            Self::SignatureMismatch | Self::SignatureUntrusted | Self::SignatureInvalid | Self::Unsigned | Self::SignatureTooMany => "signature",
-            Self::AttestationMismatch | Self::AttestationCondition | Self::AttestationUntrusted | Self::AttestationInvalid | Self::AttestationUnreadable | Self::AttestationWrongType | Self::AttestationMissing => "attestation",
+            Self::SignatureMismatch
+            | Self::SignatureUntrusted
+            | Self::SignatureInvalid
+            | Self::Unsigned
+            | Self::SignatureTooMany => "signature",
+            Self::AttestationMismatch
+            | Self::AttestationCondition
+            | Self::AttestationUntrusted
+            | Self::AttestationInvalid
+            | Self::AttestationUnreadable
+            | Self::AttestationWrongType
+            | Self::AttestationMissing => "attestation",
             Self::ImageNotFound
             | Self::ImageInaccessible
             | Self::RegistryUnavailable
@@ -344,7 +354,18 @@ impl Reason {
             | Self::PolicyUnknown
             | Self::PodSpecMissing
             | Self::ReviewUnreadable
-            | Self::SignatureMismatch | Self::SignatureUntrusted | Self::SignatureInvalid | Self::Unsigned | Self::SignatureTooMany | Self::AttestationMismatch | Self::AttestationCondition | Self::AttestationUntrusted | Self::AttestationInvalid | Self::AttestationUnreadable | Self::AttestationWrongType | Self::AttestationMissing => false,
+            | Self::SignatureMismatch
+            | Self::SignatureUntrusted
+            | Self::SignatureInvalid
+            | Self::Unsigned
+            | Self::SignatureTooMany
+            | Self::AttestationMismatch
+            | Self::AttestationCondition
+            | Self::AttestationUntrusted
+            | Self::AttestationInvalid
+            | Self::AttestationUnreadable
+            | Self::AttestationWrongType
+            | Self::AttestationMissing => false,
         }
     }
 
@@ -370,7 +391,17 @@ impl Reason {
             | Self::ImageUnmatched
             | Self::RefusedByRule
             | Self::PolicyUnknown
-            | Self::SignatureMismatch | Self::SignatureUntrusted | Self::SignatureInvalid | Self::Unsigned | Self::AttestationMismatch | Self::AttestationCondition | Self::AttestationUntrusted | Self::AttestationInvalid | Self::AttestationUnreadable | Self::AttestationWrongType | Self::AttestationMissing => false,
+            | Self::SignatureMismatch
+            | Self::SignatureUntrusted
+            | Self::SignatureInvalid
+            | Self::Unsigned
+            | Self::AttestationMismatch
+            | Self::AttestationCondition
+            | Self::AttestationUntrusted
+            | Self::AttestationInvalid
+            | Self::AttestationUnreadable
+            | Self::AttestationWrongType
+            | Self::AttestationMissing => false,
         }
     }
 
@@ -431,9 +462,7 @@ impl Reason {
             Self::SignatureTooMany => {
                 "more signatures and attestations than are tried, and what is demanded is not among the first: remove what nobody needs"
             }
-            Self::AttestationMismatch => {
-                "the attestation is of another image: attest this one"
-            }
+            Self::AttestationMismatch => "the attestation is of another image: attest this one",
             Self::AttestationCondition => {
                 "the attestation is there, and a field does not hold what the policy's `where` demands: the message shows both"
             }

@@ -231,7 +231,8 @@ impl Plan<'_> {
     #[must_use]
     pub fn leaves_open(&self, facts: &Facts) -> bool {
         let open = |fact: &Fact<Arc<Attached>>| matches!(fact, Fact::Pending);
-        let asked = self.wants.iter().zip(&facts.images).flat_map(|(want, facts)| want.examine.iter().zip(&facts.examined));
+        let asked =
+            self.wants.iter().zip(&facts.images).flat_map(|(want, facts)| want.examine.iter().zip(&facts.examined));
         asked.filter(|(examine, _)| examine.wait > Wait::AtHand).any(|(_, examined)| {
             let platforms = examined.platforms.iter().flatten().map(|(_, fact)| fact);
             examined.own.iter().chain(platforms).any(open)
