@@ -12,6 +12,7 @@ mod object;
 mod program;
 mod registry;
 mod review;
+pub mod signer;
 mod webhook;
 mod wire;
 
