@@ -20,6 +20,8 @@
 //! let bundle = signer.bundle(Version::V03, &Statement::signature_of(digest));
 //! let wrong = signer.but(Wrong::EntryOfAnotherArtifact).bundle(Version::V03, &Statement::signature_of(digest));
 //! assert_ne!(bundle.bytes, wrong.bytes);
+//!
+//! // Into a registry: layer.attach(&registry, "team/app", digest, Place::SignatureTag)
 //! ```
 
 mod certificate;
@@ -43,6 +45,8 @@ use certificate::Holder;
 use key::pem;
 use log::{Entry, envelope_record, hashed_record};
 
+use crate::{Place, Registry};
+
 const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
 
@@ -55,6 +59,21 @@ pub struct Layer {
     pub media_type: &'static str,
     pub bytes: Vec<u8>,
     pub annotations: BTreeMap<String, String>,
+}
+
+/// What [`Registry::attach_layers`] takes.
+impl From<&Layer> for crate::Layer {
+    fn from(layer: &Layer) -> Self {
+        let new = Self::new(layer.media_type, &layer.bytes);
+        layer.annotations.iter().fold(new, |layer, (key, value)| layer.annotated(key, value))
+    }
+}
+
+impl Layer {
+    /// Attaches it to a digest (`sha256:...`) of a repository: the digest of the manifest that holds it.
+    pub fn attach(&self, registry: &Registry, repository: &str, digest: &str, place: Place) -> String {
+        registry.attach_layers(repository, digest, place, &[self.into()])
+    }
 }
 
 /// Of a Sigstore bundle.
