@@ -30,11 +30,13 @@ mod bundle;
 mod certificate;
 mod examine;
 mod find;
+mod json;
 mod key;
 mod simple;
 mod statement;
 pub mod trust;
 
+pub use examine::blob::{Artifact, Signatory, verify_bundle};
 pub use examine::examine;
 pub use key::read_public_key;
 
