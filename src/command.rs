@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::admission::workload::Workloads;
 use crate::args::{Arguments, Command, Sources};
-use crate::config::{self, Cache, Config, PullSecrets};
+use crate::config::{self, Cache, Config, PullSecrets, TrustedRoot};
 use crate::evidence::Evidence;
 use crate::evidence::budget::Budget;
 use crate::evidence::cluster::pull_secrets::Usage;
@@ -15,7 +15,7 @@ use crate::evidence::cluster::{self, Manifests};
 use crate::evidence::registry::credentials::ProviderPaths;
 use crate::evidence::registry::outbound::Surroundings;
 use crate::evidence::registry::{self, Registries};
-use crate::evidence::signature::trust::Trust;
+use crate::evidence::signature::trust::{self, Trust};
 use crate::observe::Observe;
 use crate::observe::metrics::Metrics;
 use crate::policy::document::Mistake;
@@ -116,6 +116,17 @@ fn registry_settings(config: &Config, surroundings: Surroundings) -> registry::S
     }
 }
 
+/// Whose certificates and logs are believed, as the settings say.
+fn trust_settings(config: &Config, surroundings: Surroundings) -> trust::Settings {
+    let source = |root: &TrustedRoot| trust::Source {
+        name: root.name.as_str().into(),
+        trusted_root: root.trusted_root.clone(),
+        repository: root.tuf.as_ref().map(|tuf| trust::Repository { url: tuf.url.clone(), root: tuf.root.clone() }),
+    };
+    let roots = config.trust.iter().map(source).collect();
+    trust::Settings { roots, refresh: config.trust_refresh, surroundings }
+}
+
 /// What evidence is had from, and believed by.
 #[derive(Debug, Clone)]
 struct World {
@@ -130,9 +141,10 @@ impl World {
         surroundings: Surroundings,
         metrics: &prometheus::Registry,
     ) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
-        let trust = Trust::built_in().map_err(|error| vec![Mistake::about("trust", error)]);
+        let trust = Trust::load(trust_settings(config, surroundings), metrics);
         let read = both(Registries::new(registry_settings(config, surroundings), metrics), trust)?;
-        let ((registries, warnings), trust) = read;
+        let ((registries, mut warnings), (trust, told)) = read;
+        warnings.extend(told);
         Ok((Self { registries: Arc::new(registries), trust: Arc::new(trust) }, warnings))
     }
 }

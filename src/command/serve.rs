@@ -157,6 +157,8 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     let seen = cluster::fingerprint(&paths);
     let registry_files = super::registry_settings(&config, surroundings).files();
     let registry_files_seen = cluster::fingerprint_of(&registry_files);
+    let trust_files = super::trust_settings(&config, surroundings).files();
+    let trust_files_seen = cluster::fingerprint_of(&trust_files);
     let read = super::both(super::manifests(&paths), super::World::of(&config, surroundings, &registry));
     let (mut manifests, (world, warnings)) = read?;
     warned(&manifests.warnings, "the manifests");
@@ -175,8 +177,9 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     if let Some(client) = &client {
         tasks.spawn(Arc::clone(client).watch(LOOK_EVERY));
     }
-    let troubles = [("manifests", Trouble::default()), ("registries", Trouble::default())];
-    let [(_, of_manifests), (_, of_registries)] = troubles.clone();
+    let troubles = ["manifests", "registries", "trust"].map(|name| (name, Trouble::default()));
+    let [(_, of_manifests), (_, of_registries), (_, of_trust)] = troubles.clone();
+    tasks.spawn(Arc::clone(&world.trust).refresh());
     tasks.spawn(
         Reload {
             what: "manifests",
@@ -199,12 +202,32 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
             what: "settings of registries",
             files: Watched::since(registry_files_seen),
             fingerprint: Box::new(move || cluster::fingerprint_of(&registry_files)),
+            load: Box::new({
+                let registries = Arc::clone(&world.registries);
+                move || {
+                    warned(&registries.reload()?, "the settings of registries");
+                    Ok(())
+                }
+            }),
+            stale: Box::new({
+                let metrics = metrics.clone();
+                move |stale| metrics.registries_stale(stale)
+            }),
+            trouble: of_registries,
+        }
+        .watch(),
+    );
+    tasks.spawn(
+        Reload {
+            what: "trusted roots",
+            files: Watched::since(trust_files_seen),
+            fingerprint: Box::new(move || cluster::fingerprint_of(&trust_files)),
             load: Box::new(move || {
-                warned(&world.registries.reload()?, "the settings of registries");
+                warned(&world.trust.reload()?, "the trusted roots");
                 Ok(())
             }),
-            stale: Box::new(move |stale| metrics.registries_stale(stale)),
-            trouble: of_registries,
+            stale: Box::new(move |stale| metrics.trust_stale(stale)),
+            trouble: of_trust,
         }
         .watch(),
     );
@@ -279,7 +302,7 @@ fn client(config: &Config) -> Result<Option<Arc<ClientAuthentication>>, Vec<Mist
 fn parts(
     identity: &Arc<Identity>,
     client: Option<Arc<ClientAuthentication>>,
-    watched: [(&'static str, Trouble); 2],
+    watched: [(&'static str, Trouble); 3],
 ) -> Vec<Part> {
     let identity = Arc::clone(identity);
     let mut parts = Vec::new();
