@@ -76,11 +76,17 @@ fn bindings(config: &Config) -> Bindings {
 }
 
 /// The policies with the bindings; a binding to a policy that does not exist is a mistake in the settings.
-fn policies(manifests: &Manifests, bindings: Bindings, source: &str) -> Result<Policies, Vec<Mistake>> {
+fn policies(
+    manifests: &Manifests,
+    config: &Config,
+    bindings: Bindings,
+    source: &str,
+) -> Result<Policies, Vec<Mistake>> {
     let policies = Policies { by_name: manifests.policies.clone(), bindings };
     let unknown = policies.unknown_bindings();
+    let unrooted = unrooted(manifests, config);
     if unknown.is_empty() {
-        return Ok(policies);
+        return if unrooted.is_empty() { Ok(policies) } else { Err(unrooted) };
     }
     let known: Vec<&str> = policies.by_name.keys().map(crate::policy::PolicyName::as_str).collect();
     let told = |(setting, name)| Mistake {
@@ -89,7 +95,13 @@ fn policies(manifests: &Manifests, bindings: Bindings, source: &str) -> Result<P
         path: setting,
         message: format!("there is no policy \"{name}\": add it to the manifests, or name one of {}", known.join(", ")),
     };
-    Err(unknown.into_iter().map(told).collect())
+    Err(unknown.into_iter().map(told).chain(unrooted).collect())
+}
+
+/// Where policies name trusted roots that the settings do not have.
+fn unrooted(manifests: &Manifests, config: &Config) -> Vec<Mistake> {
+    let known = |name: &str| name == trust::PUBLIC || config.trust.iter().any(|root| root.name == name);
+    manifests.roots.iter().filter(|(name, _)| !known(name)).map(|(_, mistake)| mistake.clone()).collect()
 }
 
 /// The kinds that are looked at.

@@ -99,8 +99,11 @@ fn engine(check: &Check, config: &Config, mut manifests: Manifests) -> Result<Re
         // By that policy alone: no label may say otherwise.
         manifests.namespaces = Namespaces::default();
     }
-    let policies = super::policies(&manifests, bindings, "settings").map_err(|mistakes| {
-        let typed = |unknown: Mistake| Mistake::about("--policy", unknown.message);
+    let policies = super::policies(&manifests, config, bindings, "settings").map_err(|mistakes| {
+        let typed = |unknown: Mistake| match unknown.source.as_str() {
+            "settings" => Mistake::about("--policy", unknown.message),
+            _ => unknown,
+        };
         if check.policy.is_some() { mistakes.into_iter().map(typed).collect() } else { mistakes }
     })?;
     let metrics = prometheus::Registry::new();

@@ -30,7 +30,7 @@ fn read(lint: &Lint) -> Result<(usize, usize, Vec<Mistake>), Vec<Mistake>> {
     let source = path.as_ref().map_or_else(|| "settings".to_owned(), |path| path.display().to_string());
     let registries = super::World::of(&config, super::surroundings(), &prometheus::Registry::new());
     let manifests = manifests.and_then(|manifests| {
-        let policies = super::policies(&manifests, super::bindings(&config), &source)?;
+        let policies = super::policies(&manifests, &config, super::bindings(&config), &source)?;
         Ok((manifests, policies))
     });
     let ((manifests, policies), (_registries, told)) = super::both(manifests, registries)?;

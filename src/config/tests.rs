@@ -142,7 +142,7 @@ log: {level: debug, format: text}
     assert_eq!(config.cache.memory, 128 << 20);
     assert_eq!(config.cache.last_known_good, Duration::from_hours(36));
     assert_eq!(config.log, Log { level: LogLevel::Debug, format: LogFormat::Text });
-    let places = ["7: platforms", "12: scans.namespaces"];
+    let places = ["12: scans.namespaces"];
     assert_eq!(told(&warnings), places.map(|place| format!("line {place}: {NO_EFFECT}")));
 }
 

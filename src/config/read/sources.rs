@@ -8,8 +8,8 @@ use crate::policy::document::scalar::is_dns_name;
 use crate::policy::document::wording::quoted;
 
 use super::super::file::{self, Settings};
-use super::super::{Cache, Config, CredentialProviders, Platform, Registries, Scans, TrustedRoot, TufRepository};
-use super::{check_label, namespaces, platform};
+use super::super::{Cache, CredentialProviders, Registries, Scans, TrustedRoot, TufRepository};
+use super::{check_label, namespaces};
 
 /// Below this nothing worth its eviction fits.
 const LEAST_MEMORY: u64 = 1 << 20;
@@ -22,7 +22,6 @@ pub(super) fn without_effect(settings: &Settings) -> Vec<Place> {
             unused.push(place.clone());
         }
     };
-    let default = Config::default();
     if let Field::Given(scans) = &settings.scans {
         add(differs(&scans.directories, |directories| !directories.is_empty()));
         add(differs(&scans.namespaces, |namespaces| !namespaces.is_empty()));
@@ -31,10 +30,6 @@ pub(super) fn without_effect(settings: &Settings) -> Vec<Place> {
         add(differs(&cache.state, Option::is_some));
         add(differs(&cache.seal_key, Option::is_some));
     }
-    add(differs(&settings.platforms, |platforms| {
-        let read: Option<Vec<Platform>> = platforms.0.iter().map(|text| platform(&text.value)).collect();
-        read.is_none_or(|read| read != default.platforms)
-    }));
     unused
 }
 

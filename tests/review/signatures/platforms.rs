@@ -69,9 +69,8 @@ async fn a_pod_that_can_only_run_on_one_platform_needs_only_that_one_signed() {
     sign(&key, &registry, &amd64);
     let named = format!("{}/acme/web:v1", registry.host());
     let ask = async |selector: serde_json::Value| {
-        let mut review = review(&pod("web").container("web", &named));
-        review["request"]["object"]["spec"]["nodeSelector"] = selector;
-        webhook.review(&review).await.allowed
+        let object = review(&pod("web").container("web", &named));
+        webhook.review(&object.set("/request/object/spec/nodeSelector", selector)).await.allowed
     };
     assert!(!ask(json!({})).await);
     assert!(ask(json!({"kubernetes.io/arch": "amd64"})).await);
