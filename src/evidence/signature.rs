@@ -89,7 +89,10 @@ impl Signatures {
         oldest: Option<Duration>,
     ) -> Fact<Arc<Attached>> {
         let roots = self.trust.in_force();
-        let question = self.question(repository, digest, asker, examination, &roots);
+        let (question, now) = (self.question(repository, digest, asker, examination, &roots), Timestamp::now());
+        if let Some(fact) = self.attached.fresh(&question, now, oldest) {
+            return fact;
+        }
         let (registries, ceilings) = (Arc::clone(&self.registries), self.ceilings.clone());
         let (asked, processors) = (question.clone(), Arc::clone(&self.processors));
         let look_up = move |_known| async move {
@@ -103,7 +106,7 @@ impl Signatures {
                 (false, _) => examined(found, asked, roots, processors, at).await,
             }
         };
-        self.attached.get(question, Timestamp::now(), oldest, look_up).await
+        self.attached.get(question, now, oldest, look_up).await
     }
 
     /// The same without asking anybody.
