@@ -68,7 +68,7 @@ fn a_key_comes_from_a_file_beside_the_policy_and_the_file_is_to_be_watched() {
 
 #[test]
 fn a_key_comes_from_a_secret_of_our_namespace_in_whatever_order_the_files_are_read() {
-    let plain = format!("{:?}", PEM);
+    let plain = format!("{PEM:?}");
     for (policy, file) in [("a.yaml", "b.yaml"), ("b.yaml", "a.yaml")] {
         for text in [secret("ours", "data", &base64(PEM)), secret("ours", "stringData", &plain)] {
             let folder = Folder::new("key-secret").with(policy, &signed_by(&[IN_SECRET])).with(file, &text);
@@ -94,7 +94,7 @@ fn a_secret_of_another_namespace_is_never_looked_into() {
     assert_eq!(
         folder.read_in("pratique-system").unwrap_err(),
         ["a.yaml:10: spec.authorities[0].keys[0].secretRef.name: gives no public key: the manifests have no Secret \
-             `cosign` in namespace `pratique-system`, which is ours; POD_NAMESPACE names another"]
+             `cosign` in our namespace, `pratique-system` (the variable POD_NAMESPACE says which it is)"]
     );
     assert!(folder.read_in("shop").is_ok());
     assert_eq!(own_namespace(), "pratique-system");
