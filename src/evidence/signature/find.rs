@@ -10,6 +10,7 @@
 //! Rounds of waiting: two for Cosign's tags (manifest, blobs), three for referrers (list, manifests, blobs), and one more
 //! where the list is in the fallback tag. Neither waits for the rounds of the other.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -254,12 +255,14 @@ impl<'a> Search<'a> {
         let most = BYTES_AT_ONCE / UNIT;
         let units = u32::try_from(content.size.div_ceil(UNIT).clamp(1, most)).unwrap_or(u32::MAX);
         let Ok(_room) = self.room.acquire_many(units).await else { return };
-        let arrived = match registries.blob_up_to(repository, &content.digest, content.size, asker).await {
-            Fact::Absent(_) => Some(Arrived::Missing),
-            other => self.known(other).map(|blob| match blob {
+        let fact = registries.blob_up_to(repository, &content.digest, content.size, asker).await;
+        let arrived = if let Fact::Absent(_) = fact {
+            Some(Arrived::Missing)
+        } else {
+            self.known(fact).map(|blob| match blob {
                 Blob::Whole(bytes) => Arrived::Whole(bytes),
                 Blob::Larger => Arrived::Larger,
-            }),
+            })
         };
         if let Some(arrived) = arrived {
             self.gathered().arrived(content, arrived);
@@ -289,6 +292,6 @@ impl<'a> Search<'a> {
 fn distinct(listed: Vec<Descriptor>) -> Vec<Digest> {
     let mut listed = listed;
     listed.sort_by_key(|descriptor| !layer::is_hinted(descriptor));
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     listed.into_iter().map(|descriptor| descriptor.digest).filter(|digest| seen.insert(digest.clone())).collect()
 }
