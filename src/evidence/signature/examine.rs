@@ -20,6 +20,8 @@ use super::simple;
 use super::statement::{self, Statement};
 use super::trust::Roots;
 use envelope::Content;
+#[cfg(test)]
+pub(super) use envelope::hashed;
 use flaw::flaw;
 
 pub(super) mod blob;
