@@ -74,13 +74,18 @@ fn logged(
     let Some(root) = roots.by_name.get(name) else {
         return (unproved(&format!("there is no trusted root \"{name}\" to verify its log entry with")), None);
     };
-    let Some((bundle, artifact)) = content.for_key(bundle, scheme) else {
-        return (unproved("log entries of this kind of signature cannot be verified here"), None);
+    let entries = &bundle.verification_material.tlog_entries;
+    let unlogged = match &sealed.unverifiable {
+        Some(unverifiable) => Some(unverifiable.words.clone()),
+        None => entries.is_empty().then(|| NO_ENTRY.into()),
     };
-    let entry = match (&sealed.unverifiable, bundle.verification_material.tlog_entries.is_empty()) {
-        (Some(unverifiable), _) => Err(unverifiable.words.clone()),
-        (None, true) => Err(NO_ENTRY.into()),
-        (None, false) => every_entry_is_proved(&bundle)
+    let Some((bundle, artifact)) = content.for_key(bundle, scheme) else {
+        let words = "its log entry is one of a kind of key whose entries cannot be verified here";
+        return (Logged::Unproved(unlogged.unwrap_or_else(|| words.into())), None);
+    };
+    let entry = match unlogged {
+        Some(words) => Err(words),
+        None => every_entry_is_proved(&bundle)
             .and_then(|()| times(root, &bundle, artifact.clone(), key, true).map_err(|error| meaning(&error, name)))
             .map_err(|flaw| flaw.words),
     };
