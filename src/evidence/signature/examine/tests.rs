@@ -1,6 +1,6 @@
 //! What real signers left in registries, and what differs from it in one thing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use base64::Engine;

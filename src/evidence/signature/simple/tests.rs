@@ -1,7 +1,5 @@
 //! Payloads of simple signing, and annotations, that differ in one thing from good ones.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::*;

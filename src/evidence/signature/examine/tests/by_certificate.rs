@@ -151,6 +151,41 @@ fn each_root_is_tried_and_one_that_is_not_there_proves_nothing() {
 }
 
 #[test]
+fn a_certificate_needs_the_promise_of_a_certificate_log_where_its_root_has_any() {
+    let mut json = value("sigstore-bundles/production_trusted_root.json");
+    let with = |json: &Value| {
+        let root = Arc::new(Root::from_json(&json.to_string()).unwrap());
+        let roots = Roots { by_name: BTreeMap::from([(PUBLIC.into(), root)]), generation: 0 };
+        examine(&legacy(), &sha256(LEGACY_IMAGE), &keyless(&[PUBLIC]), &roots)
+    };
+    assert_eq!(signers(&with(&json)), [PHILIPP]);
+    json["ctlogs"] = value("sigstore-bundles/sigstore-go/scaffolding-trusted-root.json")["ctlogs"].clone();
+    let words = "its certificate has no promise (SCT) of a certificate log of the trusted root \"public\"";
+    is_flawed(&with(&json), FlawKind::CertificateUntrusted, words);
+    json["ctlogs"] = json!([]);
+    assert_eq!(signers(&with(&json)), [PHILIPP]);
+}
+
+#[test]
+fn a_certificate_of_another_authority_is_not_trusted() {
+    let mut json = value("sigstore-bundles/production_trusted_root.json");
+    json["certificateAuthorities"] =
+        value("sigstore-bundles/sigstore-go/scaffolding-trusted-root.json")["certificateAuthorities"].clone();
+    json["certificateAuthorities"][0]["validFor"]["start"] = "2020-01-01T00:00:00Z".into();
+    let roots = |json: &Value| {
+        let root = Arc::new(Root::from_json(&json.to_string()).unwrap());
+        Roots { by_name: BTreeMap::from([(PUBLIC.into(), root)]), generation: 0 }
+    };
+    let run = |json: &Value| examine(&legacy(), &sha256(LEGACY_IMAGE), &keyless(&[PUBLIC]), &roots(json));
+    let words = "its certificate is not one for signing that an authority of the trusted root \"public\" issued";
+    is_flawed(&run(&json), FlawKind::CertificateUntrusted, words);
+    json["certificateAuthorities"][0]["validFor"]["start"] = "2025-01-01T00:00:00Z".into();
+    let words =
+        "no certificate authority of the trusted root \"public\" is good for signatures of 2024-05-30T15:18:17Z";
+    is_flawed(&run(&json), FlawKind::CertificateUntrusted, words);
+}
+
+#[test]
 fn without_a_log_an_rfc_3161_timestamp_must_hold() {
     let mut unlogged = value(BLOB);
     unlogged["verificationMaterial"]["tlogEntries"] = json!([]);
