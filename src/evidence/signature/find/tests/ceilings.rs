@@ -178,7 +178,8 @@ fn what_waits_for_its_turn_is_bounded_as_well() {
             .collect(),
         ..Layers::none(digest.clone())
     };
-    let mut kept = |lengths: &[usize]| gathered.hold(layers(lengths)).layers.len();
+    let mut kept =
+        |lengths: &[usize]| gathered.hold(layers(lengths), &super::super::room::Room::default()).layers.len();
     assert_eq!([kept(&[1, 1, 1]), kept(&[5, 4]), kept(&[1, 0])], [2, 1, 2]);
     assert_eq!(gathered.found().untried, 1 + 1);
 }
