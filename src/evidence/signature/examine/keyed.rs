@@ -34,7 +34,6 @@ pub(super) fn proofs(
         }
     };
     let over = content.over();
-    let bundle = sealed.as_if_by_key();
     let (mut proofs, mut tried) = (Vec::new(), None);
     for (key, root) in &examination.keys {
         let scheme = match tried {
@@ -43,7 +42,7 @@ pub(super) fn proofs(
         };
         tried = Some((key, scheme));
         if let Some(scheme) = scheme {
-            let (logged, made) = logged(sealed, &bundle, content, scheme, key, root, roots);
+            let (logged, made) = logged(sealed, content, scheme, key, root, roots);
             proofs.push(Proof { signer: Signer::Key(key.fingerprint), root: root.clone(), logged, made });
         }
     }
@@ -67,7 +66,6 @@ fn nobody(over: &Over<'_>, examination: &Examination) -> Flaw {
 /// Whether a log of the root has it, and since when it is proved to exist.
 fn logged(
     sealed: &Sealed,
-    bundle: &Bundle,
     content: &Content<'_>,
     scheme: SigningScheme,
     key: &PublicKey,
@@ -78,12 +76,12 @@ fn logged(
     let Some(root) = roots.by_name.get(name) else {
         return (unproved(&format!("there is no trusted root \"{name}\" to verify its log entry with")), None);
     };
-    let entries = &bundle.verification_material.tlog_entries;
+    let entries = &sealed.bundle.verification_material.tlog_entries;
     let unlogged = match &sealed.unverifiable {
         Some(unverifiable) => Some(unverifiable.words.clone()),
         None => entries.is_empty().then(|| NO_ENTRY.into()),
     };
-    let Some((bundle, artifact)) = content.for_key(bundle, scheme) else {
+    let Some((bundle, artifact)) = content.for_key(&sealed.as_if_by_key(), scheme) else {
         let words = "its log entry is one of a kind of key whose entries cannot be verified here";
         return (Logged::Unproved(unlogged.unwrap_or_else(|| words.into())), None);
     };
