@@ -1,7 +1,7 @@
 //! The real cosign, at home in a folder of its own.
 
-use std::net::TcpStream;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 
 use pratique_testkit::real::{built, run_in};
 use pratique_testkit::{Directory, Outcome};
@@ -32,7 +32,8 @@ impl Cosign {
     /// Runs it; `settings` are `NAME=value`.
     pub(crate) fn run(&self, settings: &[&str], command: &[&str], more: &[String]) -> Outcome {
         let home = self.home.path().display();
-        let mut environment = vec![format!("HOME={home}"), format!("DOCKER_CONFIG={home}"), "COSIGN_PASSWORD=".to_owned()];
+        let mut environment =
+            vec![format!("HOME={home}"), format!("DOCKER_CONFIG={home}"), "COSIGN_PASSWORD=".to_owned()];
         environment.extend(settings.iter().map(|&setting| setting.to_owned()));
         let mut all = vec![self.program.as_str()];
         all.extend(command);
