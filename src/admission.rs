@@ -5,6 +5,8 @@ pub mod encode;
 mod field;
 pub mod manifest;
 mod object;
+mod placement;
+mod shape;
 mod wire;
 pub mod workload;
 

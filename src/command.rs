@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::admission::workload::Workloads;
 use crate::args::{Arguments, Command, Sources};
-use crate::config::{self, Cache, Config, PullSecrets};
+use crate::config::{self, Cache, Config, PullSecrets, TrustedRoot};
 use crate::evidence::Evidence;
 use crate::evidence::budget::Budget;
 use crate::evidence::cluster::pull_secrets::Usage;
@@ -15,6 +15,7 @@ use crate::evidence::cluster::{self, Manifests};
 use crate::evidence::registry::credentials::ProviderPaths;
 use crate::evidence::registry::outbound::Surroundings;
 use crate::evidence::registry::{self, Registries};
+use crate::evidence::signature::trust::{self, Trust};
 use crate::observe::Observe;
 use crate::observe::metrics::Metrics;
 use crate::policy::document::Mistake;
@@ -75,11 +76,17 @@ fn bindings(config: &Config) -> Bindings {
 }
 
 /// The policies with the bindings; a binding to a policy that does not exist is a mistake in the settings.
-fn policies(manifests: &Manifests, bindings: Bindings, source: &str) -> Result<Policies, Vec<Mistake>> {
+fn policies(
+    manifests: &Manifests,
+    config: &Config,
+    bindings: Bindings,
+    source: &str,
+) -> Result<Policies, Vec<Mistake>> {
     let policies = Policies { by_name: manifests.policies.clone(), bindings };
     let unknown = policies.unknown_bindings();
+    let unrooted = unrooted(manifests, config);
     if unknown.is_empty() {
-        return Ok(policies);
+        return if unrooted.is_empty() { Ok(policies) } else { Err(unrooted) };
     }
     let known: Vec<&str> = policies.by_name.keys().map(crate::policy::PolicyName::as_str).collect();
     let told = |(setting, name)| Mistake {
@@ -88,7 +95,13 @@ fn policies(manifests: &Manifests, bindings: Bindings, source: &str) -> Result<P
         path: setting,
         message: format!("there is no policy \"{name}\": add it to the manifests, or name one of {}", known.join(", ")),
     };
-    Err(unknown.into_iter().map(told).collect())
+    Err(unknown.into_iter().map(told).chain(unrooted).collect())
+}
+
+/// Where policies name trusted roots that the settings do not have.
+fn unrooted(manifests: &Manifests, config: &Config) -> Vec<Mistake> {
+    let known = |name: &str| name == trust::PUBLIC || config.trust.iter().any(|root| root.name == name);
+    manifests.roots.iter().filter(|(name, _)| !known(name)).map(|(_, mistake)| mistake.clone()).collect()
 }
 
 /// The kinds that are looked at.
@@ -115,14 +128,37 @@ fn registry_settings(config: &Config, surroundings: Surroundings) -> registry::S
     }
 }
 
-/// The registries with what their settings name, read; with warnings.
-fn registries(
-    config: &Config,
-    surroundings: Surroundings,
-    metrics: &prometheus::Registry,
-) -> Result<(Arc<Registries>, Vec<Mistake>), Vec<Mistake>> {
-    let (registries, warnings) = Registries::new(registry_settings(config, surroundings), metrics)?;
-    Ok((Arc::new(registries), warnings))
+/// Whose certificates and logs are believed, as the settings say.
+fn trust_settings(config: &Config, surroundings: Surroundings) -> trust::Settings {
+    let source = |root: &TrustedRoot| trust::Source {
+        name: root.name.as_str().into(),
+        trusted_root: root.trusted_root.clone(),
+        repository: root.tuf.as_ref().map(|tuf| trust::Repository { url: tuf.url.clone(), root: tuf.root.clone() }),
+    };
+    let roots = config.trust.iter().map(source).collect();
+    trust::Settings { roots, refresh: config.trust_refresh, surroundings }
+}
+
+/// What evidence is had from, and believed by.
+#[derive(Debug, Clone)]
+struct World {
+    registries: Arc<Registries>,
+    trust: Arc<Trust>,
+}
+
+impl World {
+    /// With what the settings name, read; with warnings.
+    fn of(
+        config: &Config,
+        surroundings: Surroundings,
+        metrics: &prometheus::Registry,
+    ) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
+        let trust = Trust::load(trust_settings(config, surroundings), metrics);
+        let read = both(Registries::new(registry_settings(config, surroundings), metrics), trust)?;
+        let ((registries, mut warnings), (trust, told)) = read;
+        warnings.extend(told);
+        Ok((Self { registries: Arc::new(registries), trust: Arc::new(trust) }, warnings))
+    }
 }
 
 /// Whether the process runs in a cluster: the kubelet tells every container so.
@@ -151,7 +187,7 @@ fn review(
     budget: &Budget,
     policies: Policies,
     manifests: Manifests,
-    registries: Arc<Registries>,
+    world: World,
     registry: &prometheus::Registry,
 ) -> Result<(Review, Unfinished, Metrics), prometheus::Error> {
     let metrics = Metrics::register(registry)?;
@@ -163,7 +199,8 @@ fn review(
         PullSecrets::Named => Usage::Named,
         PullSecrets::All => Usage::All,
     };
-    let evidence = Evidence::new(budget, registries, usage, config.platforms.as_slice().into(), registry)?;
+    let World { registries, trust } = world;
+    let evidence = Evidence::new(budget, registries, trust, usage, config.platforms.as_slice().into(), registry)?;
     let Manifests { namespaces, pull_secrets, .. } = manifests;
     let in_force = InForce { policies, namespaces, pull_secrets };
     let (review, unfinished) = Review::new(workloads(config), in_force, evidence, Observe::new(metrics.clone()));

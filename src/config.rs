@@ -38,6 +38,8 @@ pub struct Config {
     pub registries: Registries,
     /// Trusted roots beside the built-in `public`.
     pub trust: Vec<TrustedRoot>,
+    /// Whether `public`, and each root with a repository of its own, is looked for anew in the background.
+    pub trust_refresh: bool,
     pub scans: Scans,
     pub cache: Cache,
     pub log: Log,
@@ -108,6 +110,17 @@ pub enum PullSecrets {
 pub struct TrustedRoot {
     pub name: String,
     pub trusted_root: PathBuf,
+    /// Where later ones come from.
+    pub tuf: Option<TufRepository>,
+}
+
+/// A TUF repository with a `trusted_root.json` among its targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TufRepository {
+    /// `https://tuf.example`; over plain HTTP it works too, since all of it is signed.
+    pub url: String,
+    /// A `root.json` of TUF: whose word counts there.
+    pub root: PathBuf,
 }
 
 /// Where scan reports come from.
@@ -189,6 +202,7 @@ impl Default for Config {
             workloads: Vec::new(),
             registries: Registries::default(),
             trust: Vec::new(),
+            trust_refresh: true,
             scans: Scans::default(),
             cache: Cache::default(),
             log: Log { level: LogLevel::Info, format: LogFormat::Json },

@@ -10,21 +10,27 @@ use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Wait};
 use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, RuleName, Unmatched};
 use crate::request::{Container, Flaw, Role, printable};
 
-use verdict::{Answer, Basis, Denial, DeniedImage, ImageVerdict, Permit, Reason, Verdict};
+use attached::Case;
+use verdict::{Answer, Basis, Denial, DeniedImage, ImageVerdict, Permit, Reason, SignatureVerdict, Verdict};
 
+mod attached;
+mod attestation;
 mod digest;
+mod doubt;
+mod listing;
 mod record;
+mod signature;
 mod tag;
 pub mod verdict;
 
 /// Decides one review. `now` is read once per review, so that time-dependent demands agree with each other.
-pub fn decide(plan: &Plan<'_>, facts: &Facts, _now: Timestamp) -> Verdict {
+pub fn decide(plan: &Plan<'_>, facts: &Facts, now: Timestamp) -> Verdict {
     match plan.standing {
         Standing::Exempt => passed(Basis::Exempt),
         Standing::Nothing(_) | Standing::IgnoredController => passed(Basis::NothingDemanded),
         Standing::Unchanged => passed(Basis::Unchanged),
         Standing::Unreadable(flaw) => unreadable(plan, flaw),
-        Standing::Judged(containers) => judged(plan, containers, facts),
+        Standing::Judged(containers) => judged(plan, containers, facts, now),
     }
 }
 
@@ -76,18 +82,18 @@ fn whole_object(mode: Mode, policy: Option<PolicyName>, reason: Reason, message:
     Denial { mode, policy, rule: None, subject: None, reason, message }
 }
 
-fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts) -> Verdict {
+fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts, now: Timestamp) -> Verdict {
     let mut outcomes: Vec<Outcome<'_>> =
-        plan.judgements.iter().map(|judgement| judge(plan, judgement, containers, facts)).collect();
+        plan.judgements.iter().map(|judgement| judge(plan, judgement, containers, facts, now)).collect();
     refuse_unasked(plan, &mut outcomes, containers, facts);
     let mut verdict = passed(Basis::EveryDemandMet);
-    verdict.images = image_verdicts(plan, containers, &outcomes, facts);
+    verdict.images = image_verdicts(plan, containers, &outcomes, facts, now);
     let weakest = verdict.images.iter().filter_map(|image| image.basis).max();
     verdict.answer = Answer::Admit(Permit::new(weakest.unwrap_or(Basis::NothingDemanded)));
     verdict.pending = outcomes.iter().any(|outcome| outcome.pending);
     let asked = plan.wants.iter().map(|want| want.resolve > Wait::AtHand);
     let looked_up = facts.images.iter().map(|image| !matches!(image.resolved, Fact::Pending));
-    verdict.unfinished = asked.zip(looked_up).any(|(asked, looked_up)| asked && !looked_up);
+    verdict.unfinished = asked.zip(looked_up).any(|(asked, looked_up)| asked && !looked_up) || plan.leaves_open(facts);
     let unknown = plan.unknown.iter().map(unknown_policy);
     let denials = unknown.chain(outcomes.into_iter().flat_map(|outcome| outcome.denials)).collect();
     sort_into(&mut verdict, denials, plan.dry_run);
@@ -175,6 +181,10 @@ impl Found {
         Self::on(Basis::EveryDemandMet)
     }
 
+    fn unasked() -> Self {
+        Self { unasked: true, ..Self::met() }
+    }
+
     fn one(finding: Finding) -> Self {
         Self { findings: vec![finding], ..Self::met() }
     }
@@ -191,8 +201,14 @@ impl Found {
     }
 }
 
-fn judge<'p>(plan: &Plan<'_>, judgement: &'p Judgement, containers: &[Container], facts: &Facts) -> Outcome<'p> {
-    let Judgement { mode: _, policy: _, container, want: _, ruling, refusals: _, tolerance: _ } = judgement;
+fn judge<'p>(
+    plan: &Plan<'_>,
+    judgement: &'p Judgement,
+    containers: &[Container],
+    facts: &Facts,
+    now: Timestamp,
+) -> Outcome<'p> {
+    let Judgement { mode: _, policy: _, container, want: _, examine: _, ruling, refusals: _, tolerance: _ } = judgement;
     let Some(container) = containers.get(*container) else {
         let message = "a container is missing from its own review".to_owned();
         let denial = whole_object(judgement.mode, Some(judgement.policy.clone()), Reason::InternalError, message);
@@ -213,7 +229,7 @@ fn judge<'p>(plan: &Plan<'_>, judgement: &'p Judgement, containers: &[Container]
             match action {
                 Action::Admit => nothing(),
                 Action::Refuse(why) => refused(Reason::RefusedByRule, printable(why, 400)),
-                Action::Require(demands) => require(plan, judgement, demands, container, facts),
+                Action::Require(demands) => require(plan, judgement, demands, container, facts, now),
             },
         ),
     };
@@ -223,7 +239,14 @@ fn judge<'p>(plan: &Plan<'_>, judgement: &'p Judgement, containers: &[Container]
 }
 
 /// Every demand of a rule on one image.
-fn require(plan: &Plan<'_>, judgement: &Judgement, demands: &Demands, container: &Container, facts: &Facts) -> Found {
+fn require(
+    plan: &Plan<'_>,
+    judgement: &Judgement,
+    demands: &Demands,
+    container: &Container,
+    facts: &Facts,
+    now: Timestamp,
+) -> Found {
     let Ok(reference) = &container.reference else {
         // A container without a reference never comes before a rule; if it did, it must not pass.
         return Found::one(Finding::plain((Reason::ImageInvalid, invalid(container))));
@@ -237,7 +260,24 @@ fn require(plan: &Plan<'_>, judgement: &Judgement, demands: &Demands, container:
         let message = "nothing was gathered about the image".to_owned();
         return Found::one(Finding::plain((Reason::InternalError, message)));
     };
-    Found::met().and(digest::check(judgement, demands, reference, facts, want.resolve))
+    let tag = digest::check(judgement, demands, reference, facts, want.resolve);
+    if demands.examination.is_none() {
+        return Found::met().and(tag);
+    }
+    let looked_at = judgement.examine.and_then(|index| Some((want.examine.get(index)?, facts.examined.get(index)?)));
+    let Some((examine, examined)) = looked_at else {
+        let message = "nothing was gathered about its signatures".to_owned();
+        return Found::one(Finding::plain((Reason::InternalError, message)));
+    };
+    let resolved = match doubt::resolved(judgement, reference, facts, want.resolve, Mode::Enforce) {
+        Ok(resolved) => resolved,
+        // Says whatever the tag's check says.
+        Err(found) => return found,
+    };
+    let case = Case { judgement, reference, facts, resolved, examined, asked: examine.wait };
+    let signed = demands.signatures.as_ref().map_or_else(Found::met, |demand| signature::check(case, demand, now));
+    let attested = demands.attestations.iter().map(|demand| attestation::check(case, demand, now));
+    attested.fold(Found::met().and(tag).and(signed), Found::and)
 }
 
 fn invalid(container: &Container) -> String {
@@ -277,13 +317,14 @@ fn image_verdicts(
     containers: &[Container],
     outcomes: &[Outcome<'_>],
     facts: &Facts,
+    now: Timestamp,
 ) -> Vec<ImageVerdict> {
     let mut rest = outcomes;
     let verdict = |(index, container)| {
         let count = rest.iter().take_while(|outcome| outcome.judgement.container == index).count();
         let (of_image, later) = rest.split_at(count);
         rest = later;
-        image_verdict(plan, index, container, of_image, facts)
+        image_verdict(plan, index, container, of_image, facts, now)
     };
     containers.iter().enumerate().map(verdict).collect()
 }
@@ -296,6 +337,7 @@ fn image_verdict(
     container: &Container,
     outcomes: &[Outcome<'_>],
     facts: &Facts,
+    now: Timestamp,
 ) -> ImageVerdict {
     let unknown = plan.unknown.iter().map(|(mode, _)| *mode).min();
     let mode = outcomes.iter().map(|outcome| outcome.judgement.mode).chain(unknown).min();
@@ -321,7 +363,23 @@ fn image_verdict(
         digest: digest_of(container, want, facts),
         resolved: container.reference.as_ref().is_ok_and(|reference| reference.digest().is_none()),
         admitted_since: admitted(facts, want).map(|its| its.first),
+        signatures: telling.map_or_else(Vec::new, |outcome| signatures(outcome.judgement, container, facts, now)),
     }
+}
+
+/// What was found attached to the image, by the demands of one judgement.
+fn signatures(judgement: &Judgement, container: &Container, facts: &Facts, now: Timestamp) -> Vec<SignatureVerdict> {
+    let found = || {
+        let demands = judgement.ruling.demands()?;
+        let facts = facts.images.get(judgement.want?)?;
+        let reference = container.reference.as_ref().ok()?;
+        let own = match &facts.resolved {
+            Fact::Known(seen) => Some(&seen.value.digest),
+            Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => None,
+        };
+        Some(listing::listing(demands, own, reference, facts.examined.get(judgement.examine?)?, now))
+    };
+    found().unwrap_or_default()
 }
 
 /// A warning of an enforcing policy makes its admission a softened one.

@@ -3,21 +3,29 @@
 //! On a warm cache neither [`Evidence::scope`] nor [`Evidence::gather`] awaits anything.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use crate::fact::{Admitted, Fact, Facts, Fault, ImageFacts, Record, Recorded, Resolved, Scope, Trouble};
-use crate::image::{Platform, Reference};
-use crate::policy::plan::{Plan, Wait, Want};
+use crate::fact::attached::Attached;
+use crate::fact::{
+    Admitted, Content, Examined, Fact, Facts, Fault, ImageFacts, PlatformManifest, Record, Recorded, Resolved, Scope,
+    Seen, Trouble,
+};
+use crate::image::{Digest, Platform, Reference};
+use crate::policy::plan::{Examine, Nodes, Plan, Wait, Want};
+use crate::policy::trust::Examination;
 use crate::request::Request;
 
-use budget::{Budget, Deadline};
+use budget::{Budget, Deadline, Patience};
 use cluster::pull_secrets::{PullSecrets, Usage};
 use registry::Registries;
-use registry::credentials::Asker;
+use registry::credentials::{Asker, Keyring};
 use scope::Namespaces;
-use store::{FactCache, Life, Store};
+use signature::Signatures;
+use signature::trust::Trust;
+use store::{FactCache, Life, NEGATIVE, Store};
 
 pub mod budget;
 pub mod cluster;
@@ -26,8 +34,9 @@ pub mod scope;
 pub mod signature;
 pub mod store;
 
-/// Share of the memory for what names stand for; what is left is for facts about digests.
+/// Shares of the memory: for what names stand for, and for what is attached to digests. What is left is for records.
 const RESOLVED_SHARE: u64 = 4;
+const SIGNATURES_SHARE: u64 = 2;
 
 /// What the process knows of the world.
 #[derive(Debug)]
@@ -38,6 +47,7 @@ pub struct Evidence {
     /// What a name stands for, by its address and by who asks: what one may see another may not. Not by how a
     /// registry is reached: what `hosts.toml` says is the operator's, and a change is asked about when the fact is stale.
     resolved: FactCache<(Reference, Asker), Resolved>,
+    signatures: Signatures,
     pull_secrets: Usage,
     /// What nodes run, where there are none to ask.
     platforms: Arc<[Platform]>,
@@ -48,6 +58,7 @@ impl Evidence {
     pub fn new(
         budget: Budget,
         registries: Arc<Registries>,
+        trust: Arc<Trust>,
         pull_secrets: Usage,
         platforms: Arc<[Platform]>,
         metrics: &prometheus::Registry,
@@ -62,8 +73,10 @@ impl Evidence {
         let weigh = |(address, asker): &(Reference, Asker), resolved: Option<&Resolved>| {
             address.length() + size_of_val(asker.candidates()) + resolved.map_or(0, Resolved::weight)
         };
-        let resolved = FactCache::new(budget.memory / RESOLVED_SHARE, life, weigh, store.lookups("image"));
-        Ok(Self { budget, store, registries, resolved, pull_secrets, platforms })
+        let resolved = FactCache::new(budget.memory / RESOLVED_SHARE, life, weigh, |_| None, store.lookups("image"));
+        let (bytes, asked) = (budget.memory / SIGNATURES_SHARE, Arc::clone(&registries));
+        let signatures = Signatures::new(bytes, &budget, asked, trust, store.lookups("signatures"));
+        Ok(Self { budget, store, registries, resolved, signatures, pull_secrets, platforms })
     }
 
     /// What surrounds the object. Without an API server to ask, the manifests are all there is to know.
@@ -75,38 +88,42 @@ impl Evidence {
 
     /// A fact for each want of the plan, in its order; side by side, and each for as long as its want may be waited for.
     pub async fn gather(&self, plan: &Plan<'_>, secrets: &PullSecrets, deadline: Deadline) -> Facts {
-        let facts = plan.wants.iter().map(|want| self.look_up(want, secrets, deadline));
+        let patience = deadline.patience(&self.budget);
+        let facts = plan.wants.iter().map(|want| self.look_up(want, &plan.nodes, secrets, patience));
         Facts { images: join_all(facts).await }
     }
 
     /// One want. Each room that can say something about an image answers here.
-    async fn look_up(&self, want: &Want<'_>, secrets: &PullSecrets, deadline: Deadline) -> ImageFacts {
+    async fn look_up(&self, want: &Want<'_>, nodes: &Nodes, secrets: &PullSecrets, patience: Patience) -> ImageFacts {
         let (now, address) = (Timestamp::now(), want.reference.address());
         let recorded = match address.digest() {
             None => self.store.recorded(&address, now),
             Some(_) => Fact::Absent(now),
         };
-        let patience = match &recorded {
+        let wait = match &recorded {
             Fact::Known(_) => want.resolve.max(want.compare),
             Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => want.resolve,
         };
-        let resolved = self.resolve(want, address, secrets, patience, deadline).await;
+        let keyrings = secrets.of(self.pull_secrets, want.namespace, want.pull);
+        let resolved = self.resolve(want, address, &keyrings, wait, patience).await;
         let admitted = self.admitted(want, &resolved, &recorded, now);
-        ImageFacts { resolved, recorded, admitted, examined: Vec::new() }
+        let examine =
+            want.examine.iter().map(|examine| self.examine(want, examine, nodes, &resolved, &keyrings, patience));
+        let examined = join_all(examine).await;
+        ImageFacts { resolved, recorded, admitted, examined }
     }
 
     async fn resolve(
         &self,
         want: &Want<'_>,
         address: Reference,
-        secrets: &PullSecrets,
-        patience: Wait,
-        deadline: Deadline,
+        keyrings: &[Arc<Keyring>],
+        wait: Wait,
+        patience: Patience,
     ) -> Fact<Resolved> {
-        let keyrings = secrets.of(self.pull_secrets, want.namespace, want.pull);
-        let asker = self.registries.asker(&address, &keyrings);
+        let asker = self.registries.asker(&address, keyrings);
         let (key, now) = ((address, asker), Timestamp::now());
-        if patience == Wait::AtHand {
+        if wait == Wait::AtHand {
             return self.resolved.at_hand(&key, now).unwrap_or(Fact::Pending);
         }
         let (registries, question) = (Arc::clone(&self.registries), key.clone());
@@ -114,15 +131,78 @@ impl Evidence {
             let (address, asker) = question;
             registries.resolve(&address, &asker, known.as_ref()).await
         };
-        let get = self.resolved.get(key, now, look_up);
-        match (deadline.within(patience, &self.budget, get).await, patience) {
-            (Some(fact), _) => fact,
-            (None, Wait::UntilDeadline) => {
-                let words = format!("{} has not answered in time", want.reference.registry());
-                Fact::Unavailable(Trouble::new(Fault::Deadline, words))
-            }
-            (None, Wait::AtHand | Wait::Afterwards | Wait::Briefly) => Fact::Pending,
+        let get = self.resolved.get(key, now, None, look_up);
+        patience.within(wait, get).await.unwrap_or_else(|| late(wait, want.reference))
+    }
+
+    /// What is attached to the image: to the digest itself, and where that is not enough, to the manifests of its index
+    /// that the pod could run.
+    async fn examine(
+        &self,
+        want: &Want<'_>,
+        examine: &Examine,
+        nodes: &Nodes,
+        resolved: &Fact<Resolved>,
+        keyrings: &[Arc<Keyring>],
+        patience: Patience,
+    ) -> Examined {
+        let (Fact::Known(Seen { value: resolved, .. }), Some(examination)) = (resolved, &examine.demands.examination)
+        else {
+            // Without a digest there is nothing to look at, and the decision goes by that.
+            return Examined::default();
+        };
+        let kept = examination.repository.as_ref().unwrap_or(want.reference).repository_alone();
+        let asker = self.registries.asker(&kept, keyrings);
+        let place = Place { kept, asker, examination, wait: examine.wait, patience };
+        let examined = self.examine_at(want, examine, nodes, resolved, &place, None).await;
+        if examine.wait == Wait::AtHand
+            || examine.demands.signed_enough(&examined, resolved, want.reference, Timestamp::now())
+        {
+            return examined;
         }
+        // What is there was not enough. It may be by now: only what is new is a reason to refuse.
+        self.examine_at(want, examine, nodes, resolved, &place, Some(NEGATIVE)).await
+    }
+
+    async fn examine_at(
+        &self,
+        want: &Want<'_>,
+        examine: &Examine,
+        nodes: &Nodes,
+        resolved: &Resolved,
+        place: &Place<'_>,
+        oldest: Option<Duration>,
+    ) -> Examined {
+        let mut examined = Examined::default();
+        if examine.demands.examines_own(resolved) {
+            examined.own = Some(self.attached(want, place, &resolved.digest, oldest).await);
+        }
+        let Content::Index(manifests) = &resolved.content else { return examined };
+        if examine.demands.examines_platforms()
+            && !examine.demands.signed_enough(&examined, resolved, want.reference, Timestamp::now())
+        {
+            let of_one = |manifest: PlatformManifest| async move {
+                let attached = self.attached(want, place, &manifest.digest, oldest).await;
+                (manifest, attached)
+            };
+            examined.platforms = Some(join_all(nodes.candidates(manifests).into_iter().map(of_one)).await);
+        }
+        examined
+    }
+
+    async fn attached(
+        &self,
+        want: &Want<'_>,
+        place: &Place<'_>,
+        digest: &Digest,
+        oldest: Option<Duration>,
+    ) -> Fact<Arc<Attached>> {
+        let Place { kept, asker, examination, wait, patience } = place;
+        if *wait == Wait::AtHand {
+            return self.signatures.at_hand(kept, digest, asker, examination);
+        }
+        let get = self.signatures.attached(kept, digest, asker, examination, oldest);
+        patience.within(*wait, get).await.unwrap_or_else(|| late(*wait, want.reference))
     }
 
     fn admitted(
@@ -163,5 +243,25 @@ impl Evidence {
     #[must_use]
     pub fn background_deadline(&self) -> Deadline {
         Deadline::at(std::time::Instant::now() + self.budget.background)
+    }
+}
+
+/// Where signatures are looked for, by whom, and for how long.
+struct Place<'a> {
+    kept: Reference,
+    asker: Asker,
+    examination: &'a Arc<Examination>,
+    wait: Wait,
+    patience: Patience,
+}
+
+/// What was not there when waiting for it was over.
+fn late<T>(wait: Wait, image: &Reference) -> Fact<T> {
+    match wait {
+        Wait::UntilDeadline => {
+            let words = format!("{} has not answered in time", image.registry());
+            Fact::Unavailable(Trouble::new(Fault::Deadline, words))
+        }
+        Wait::AtHand | Wait::Afterwards | Wait::Briefly => Fact::Pending,
     }
 }

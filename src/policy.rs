@@ -15,6 +15,7 @@ pub mod compile;
 pub mod document;
 pub mod file;
 pub mod plan;
+pub mod signed;
 pub mod trust;
 
 /// `metadata.name` of an ImagePolicy: a DNS label of at most 63 characters, so that it fits a namespace label.

@@ -19,7 +19,8 @@ const TABLE: &str = "
     decision pure | image request fact policy             | jiff
     evidence      | image request fact policy             | arc_swap aws_lc_rs base64 fastrand futures_util httpdate hyper jiff moka \
                                                             prometheus psl reqwest rustix rustls rustls_native_certs serde serde_json \
-                                                            sigstore_crypto sigstore_trust_root sigstore_types sigstore_verify x509_parser \
+                                                            sigstore_crypto sigstore_trust_root sigstore_tuf sigstore_types \
+                                                            sigstore_verify x509_parser \
                                                             serde_saphyr thiserror tokio tokio_rustls toml tracing
     admission     | image request decision::verdict       | jiff serde serde_json serde_saphyr thiserror
     observe       | request policy fact decision::verdict | jiff prometheus tracing tracing_subscriber

@@ -127,6 +127,21 @@ fn unreadable(uid: String, flaw: Flaw) -> Request {
     }
 }
 
+/// What is read of the new object.
+struct Asked {
+    subject: Subject,
+    /// With whose credentials its images are pulled.
+    pull: PullSecrets,
+    placement: Placement,
+}
+
+impl Asked {
+    /// Without an object there is nothing to pull with, and nowhere to run.
+    fn only(subject: Subject) -> Self {
+        Self { subject, pull: PullSecrets::default(), placement: Placement::default() }
+    }
+}
+
 impl Wire<'_> {
     /// A flaw of the whole body leaves it readable who and where it is about: an exempt namespace stays exempt.
     fn into_request(self, uid: String, flaw: Option<Flaw>, workloads: &Workloads) -> Request {
@@ -139,7 +154,7 @@ impl Wire<'_> {
             "CONNECT" => Operation::Connect,
             _ => Operation::Unknown,
         };
-        let nothing = |why: NoImages| Ok((Subject::Nothing(why), PullSecrets::default()));
+        let nothing = |why: NoImages| Ok(Asked::only(Subject::Nothing(why)));
         let read = match (flaw, operation) {
             (Some(flaw), _) => Err(flaw),
             (None, Operation::Create) => self.subject(workload, false),
@@ -147,7 +162,7 @@ impl Wire<'_> {
             (None, Operation::Delete | Operation::Connect) => nothing(NoImages::Operation),
             (None, Operation::Unknown) => Err(Flaw::Operation(sent.chars().take(40).collect())),
         };
-        let (subject, pull) = read.unwrap_or_else(|flaw| (Subject::Unreadable(flaw), PullSecrets::default()));
+        let Asked { subject, pull, placement } = read.unwrap_or_else(|flaw| Asked::only(Subject::Unreadable(flaw)));
         Request {
             uid,
             operation,
@@ -157,7 +172,7 @@ impl Wire<'_> {
             dry_run: self.dry_run == Some(true),
             role: workload.map_or(Role::Controller, |known| known.role),
             pull,
-            placement: Placement::default(),
+            placement,
             subject,
         }
     }
@@ -175,21 +190,20 @@ impl Wire<'_> {
         }
     }
 
-    /// With whose credentials the new object's images are pulled.
-    fn subject(&self, workload: Option<&Workload>, update: bool) -> Result<(Subject, PullSecrets), Flaw> {
+    fn subject(&self, workload: Option<&Workload>, update: bool) -> Result<Asked, Flaw> {
         self.consistent(workload)?;
         let Some(workload) = workload else {
-            return Ok((Subject::Nothing(NoImages::Kind), PullSecrets::default()));
+            return Ok(Asked::only(Subject::Nothing(NoImages::Kind)));
         };
         // A resize changes resources alone; the API server lets nothing else through that door (KEP-1287).
         if update && workload.role == Role::Pod && self.sub_resource.as_ref().is_some_and(|its| its.0 == "resize") {
-            return Ok((Subject::Nothing(NoImages::Subresource), PullSecrets::default()));
+            return Ok(Asked::only(Subject::Nothing(NoImages::Subresource)));
         }
-        let (containers, pull) = self.read(self.object.as_ref(), workload, |object| {
-            Ok((object.containers(&workload.pod_spec)?, object.pull()))
+        let (containers, pull, placement) = self.read(self.object.as_ref(), workload, |object| {
+            Ok((object.containers(&workload.pod_spec)?, object.pull(), object.placement()))
         })?;
         let old = if update && self.old_object.is_some() { self.old_containers(workload)? } else { Vec::new() };
-        Ok((Subject::Images { containers, old }, pull))
+        Ok(Asked { subject: Subject::Images { containers, old }, pull, placement })
     }
 
     /// What is to be known of an object that is what it was sent as.

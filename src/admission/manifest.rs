@@ -163,7 +163,7 @@ fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Resu
         Err(Flaw::NoPodSpec { .. }) if !must => return Ok(None),
         Err(flaw) => Subject::Unreadable(flaw),
     };
-    let pull = object.pull();
+    let (pull, placement) = (object.pull(), object.placement());
     let (name, namespace) = (object.name(), object.metadata.namespace.map(|text| text.0.into_owned()));
     Ok(Some(ManifestObject {
         kind: kind.to_owned(),
@@ -176,7 +176,7 @@ fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Resu
             dry_run: false,
             role: workload.role,
             pull,
-            placement: Placement::default(),
+            placement,
             subject,
         },
         namespace,

@@ -11,9 +11,11 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::image::{InvalidReference, Reference};
-use crate::request::{Container, ContainerKind, ContainerPath, Flaw, PullSecrets};
+use crate::request::{Container, ContainerKind, ContainerPath, Flaw, Placement, PullSecrets};
 
 use super::field::{Fields, Text, once};
+use super::placement::{Affinity, NodeSelector, placement};
+use super::shape::Any;
 use super::workload::PodSpecPath;
 
 /// More containers than this in one pod are no pod: it bounds the work of a review, and an object of etcd's 1.5 MiB
@@ -67,6 +69,10 @@ struct PodSpec<'a> {
     /// Its deprecated alias, which the API server keeps the same.
     #[serde(borrow, default)]
     service_account: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    node_selector: Option<Any<NodeSelector<'a>>>,
+    #[serde(borrow, default)]
+    affinity: Option<Any<Affinity<'a>>>,
 }
 
 /// The names in `imagePullSecrets`, as many as are looked at.
@@ -201,6 +207,12 @@ impl<'a> Object<'a> {
             named: image_pull_secrets.iter().flat_map(|PullNames(names)| names).map(owned).collect(),
             service_account: accounts.filter(|name| !name.0.is_empty()).map(owned).next().unwrap_or_default(),
         }
+    }
+
+    /// Which nodes the pod may run on, by their platform.
+    pub(super) fn placement(&self) -> Placement {
+        let Some(Fields(pod_spec)) = &self.pod_spec else { return Placement::default() };
+        placement(pod_spec.node_selector.as_ref(), pod_spec.affinity.as_ref())
     }
 
     /// The containers in the order init, regular, ephemeral, image volumes.

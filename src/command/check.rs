@@ -99,15 +99,18 @@ fn engine(check: &Check, config: &Config, mut manifests: Manifests) -> Result<Re
         // By that policy alone: no label may say otherwise.
         manifests.namespaces = Namespaces::default();
     }
-    let policies = super::policies(&manifests, bindings, "settings").map_err(|mistakes| {
-        let typed = |unknown: Mistake| Mistake::about("--policy", unknown.message);
+    let policies = super::policies(&manifests, config, bindings, "settings").map_err(|mistakes| {
+        let typed = |unknown: Mistake| match unknown.source.as_str() {
+            "settings" => Mistake::about("--policy", unknown.message),
+            _ => unknown,
+        };
         if check.policy.is_some() { mistakes.into_iter().map(typed).collect() } else { mistakes }
     })?;
     let metrics = prometheus::Registry::new();
-    let (registries, warnings) = super::registries(config, super::surroundings(), &metrics)?;
+    let (world, warnings) = super::World::of(config, super::surroundings(), &metrics)?;
     super::warn(&warnings);
     let budget = Budget { briefly: BRIEFLY, ..Budget::default() };
-    let wired = super::review(config, &budget, policies, manifests, registries, &metrics);
+    let wired = super::review(config, &budget, policies, manifests, world, &metrics);
     // Nothing is finished after a report: there is no log and no record for it.
     let (review, _unfinished, _metrics) = wired.map_err(|error| vec![Mistake::about("check", error.to_string())])?;
     Ok(review)

@@ -28,9 +28,9 @@ fn read(lint: &Lint) -> Result<(usize, usize, Vec<Mistake>), Vec<Mistake>> {
         Err(mistakes) => return super::both(Err(mistakes), manifests).map(|((), _manifests)| (0, 0, Vec::new())),
     };
     let source = path.as_ref().map_or_else(|| "settings".to_owned(), |path| path.display().to_string());
-    let registries = super::registries(&config, super::surroundings(), &prometheus::Registry::new());
+    let registries = super::World::of(&config, super::surroundings(), &prometheus::Registry::new());
     let manifests = manifests.and_then(|manifests| {
-        let policies = super::policies(&manifests, super::bindings(&config), &source)?;
+        let policies = super::policies(&manifests, &config, super::bindings(&config), &source)?;
         Ok((manifests, policies))
     });
     let ((manifests, policies), (_registries, told)) = super::both(manifests, registries)?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::decision::verdict::{Answer, Denial, ImageVerdict, Outcome, Verdict};
+use crate::decision::verdict::{Answer, Denial, ImageVerdict, Outcome, SignatureVerdict, Verdict};
 use crate::image::{Digest, Reference};
 use crate::policy::{PolicyName, RuleName};
 use crate::request::{Container, Request, Subject, printable};
@@ -71,6 +71,24 @@ struct AnsweredImage<'a> {
     policy: Option<&'a str>,
     rule: Option<&'a str>,
     denials: Vec<AnsweredDenial<'a>>,
+    /// What was found attached to it, where signatures or attestations are demanded.
+    signatures: Vec<AnsweredSignature<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AnsweredSignature<'a> {
+    digest: &'a str,
+    layout: &'static str,
+    predicate_type: Option<&'a str>,
+    authority: Option<&'a str>,
+    issuer: Option<&'a str>,
+    subject: Option<&'a str>,
+    key: Option<String>,
+    /// RFC 3339.
+    integrated_time: Option<String>,
+    accepted: bool,
+    why: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -122,6 +140,7 @@ fn image<'a>(judged: &'a Judged, container: &'a Container, verdict: Option<&'a I
         policy: verdict.and_then(|image| image.policy.as_ref()).map(PolicyName::as_str),
         rule: verdict.and_then(|image| image.rule.as_ref()).map(RuleName::as_str),
         denials: denials.into_iter().map(denial).collect(),
+        signatures: verdict.map_or_else(Vec::new, |image| image.signatures.iter().map(signature).collect()),
     }
 }
 
@@ -147,6 +166,23 @@ fn image_word(judged: &Judged, image: Option<&ImageVerdict>) -> Outcome {
         Some(ImageVerdict { basis: Some(_), .. }) => Outcome::Admitted,
         // Refused itself, or with its whole object.
         Some(ImageVerdict { basis: None, .. }) | None => judged.verdict.outcome(),
+    }
+}
+
+fn signature(found: &SignatureVerdict) -> AnsweredSignature<'_> {
+    let SignatureVerdict { digest, layout, predicate_type, authority, issuer, subject, key, made, accepted, why } =
+        found;
+    AnsweredSignature {
+        digest: digest.as_str(),
+        layout,
+        predicate_type: predicate_type.as_deref(),
+        authority: authority.as_deref(),
+        issuer: issuer.as_deref(),
+        subject: subject.as_deref(),
+        key: key.map(|key| key.to_string()),
+        integrated_time: made.map(|made| made.to_string()),
+        accepted: *accepted,
+        why: why.as_deref(),
     }
 }
 
@@ -188,6 +224,7 @@ pub(super) fn as_text(judged: &[Judged], terminal: bool) -> String {
             let _infallible = writeln!(text, "  {title} {written}: {verdict}{digest}");
             let held = image.map_or_else(Vec::new, |image| denials(&object.verdict, Some(image.container)));
             tell(&mut text, "    ", &held);
+            image.into_iter().for_each(|image| tell_signers(&mut text, image));
         }
     }
     text + &sum(judged)
@@ -212,6 +249,22 @@ fn tell(text: &mut String, indent: &str, denials: &[&Denial]) {
         let policy = denial.policy.as_ref().map(|policy| format!(" {policy}")).unwrap_or_default();
         let (code, mode) = (denial.reason.code(), denial.mode.label());
         let _infallible = writeln!(text, "{indent}{code}: {} ({mode}{policy})", denial.message);
+    }
+}
+
+/// Who signed and attested, as far as it counts.
+fn tell_signers(text: &mut String, image: &ImageVerdict) {
+    for found in image.signatures.iter().filter(|found| found.accepted) {
+        let word = if found.predicate_type.is_some() { "attested" } else { "signed" };
+        let what = found.predicate_type.as_ref().map(|its| format!(" {its}")).unwrap_or_default();
+        let authority = found.authority.as_deref().unwrap_or_default();
+        let who = match (&found.subject, &found.key) {
+            (Some(subject), _) => format!(" ({subject})"),
+            (None, Some(key)) => format!(" ({key})"),
+            (None, None) => String::new(),
+        };
+        let made = found.made.map(|made| format!(" at {}", made.strftime("%Y-%m-%dT%H:%M:%SZ"))).unwrap_or_default();
+        let _infallible = writeln!(text, "    {word}{what} by {authority}{who}{made}, {}", found.layout);
     }
 }
 

@@ -1,11 +1,13 @@
 //! `pratique serve`: the webhook, from its settings to its end.
 
 use std::error::Error;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use prometheus::{IntGauge, Registry};
 use tokio::signal::unix::{SignalKind, signal};
@@ -154,18 +156,22 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     let Settings { config, source, manifests: paths, bounds, budget, surroundings } = settings;
     let registry = Registry::new();
     // Taken before reading: a file that changes meanwhile is read again.
-    let seen = cluster::fingerprint(&paths);
+    let key_files = Arc::new(ArcSwap::from_pointee(Vec::new()));
+    let seen = fingerprint(&paths, &key_files);
     let registry_files = super::registry_settings(&config, surroundings).files();
     let registry_files_seen = cluster::fingerprint_of(&registry_files);
-    let read = super::both(super::manifests(&paths), super::registries(&config, surroundings, &registry));
-    let (mut manifests, (registries, warnings)) = read?;
+    let trust_files = super::trust_settings(&config, surroundings).files();
+    let trust_files_seen = cluster::fingerprint_of(&trust_files);
+    let read = super::both(super::manifests(&paths), super::World::of(&config, surroundings, &registry));
+    let (mut manifests, (world, warnings)) = read?;
     warned(&manifests.warnings, "the manifests");
     warned(&warnings, "the settings of registries");
     manifests.warnings.clear();
+    key_files.store(Arc::new(std::mem::take(&mut manifests.key_files)));
     let (identity, bundle) = identity(&config)?;
     let client = client(&config)?;
-    let policies = super::policies(&manifests, super::bindings(&config), &source)?;
-    let wired = super::review(&config, &budget, policies, manifests, Arc::clone(&registries), &registry);
+    let policies = super::policies(&manifests, &config, super::bindings(&config), &source)?;
+    let wired = super::review(&config, &budget, policies, manifests, world.clone(), &registry);
     let (review, unfinished, metrics) = wired.map_err(|error| vec![Mistake::about("metrics", error.to_string())])?;
     let review = Arc::new(review);
     let mut tasks = JoinSet::new();
@@ -175,17 +181,26 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     if let Some(client) = &client {
         tasks.spawn(Arc::clone(client).watch(LOOK_EVERY));
     }
-    let troubles = [("manifests", Trouble::default()), ("registries", Trouble::default())];
-    let [(_, of_manifests), (_, of_registries)] = troubles.clone();
+    let troubles = ["manifests", "registries", "trust"].map(|name| (name, Trouble::default()));
+    let [(_, of_manifests), (_, of_registries), (_, of_trust)] = troubles.clone();
+    tasks.spawn(Arc::clone(&world.trust).refresh());
     tasks.spawn(
         Reload {
             what: "manifests",
             files: Watched::since(seen),
             fingerprint: Box::new({
                 let paths = paths.clone();
-                move || cluster::fingerprint(&paths)
+                let key_files = Arc::clone(&key_files);
+                move || fingerprint(&paths, &key_files)
             }),
-            load: Box::new(manifests_loader(paths, config.clone(), source, Arc::clone(&review), metrics.clone())),
+            load: Box::new(manifests_loader(
+                paths,
+                key_files,
+                config.clone(),
+                source,
+                Arc::clone(&review),
+                metrics.clone(),
+            )),
             stale: Box::new({
                 let metrics = metrics.clone();
                 move |stale| metrics.manifests_stale(stale)
@@ -199,12 +214,32 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
             what: "settings of registries",
             files: Watched::since(registry_files_seen),
             fingerprint: Box::new(move || cluster::fingerprint_of(&registry_files)),
+            load: Box::new({
+                let registries = Arc::clone(&world.registries);
+                move || {
+                    warned(&registries.reload()?, "the settings of registries");
+                    Ok(())
+                }
+            }),
+            stale: Box::new({
+                let metrics = metrics.clone();
+                move |stale| metrics.registries_stale(stale)
+            }),
+            trouble: of_registries,
+        }
+        .watch(),
+    );
+    tasks.spawn(
+        Reload {
+            what: "trusted roots",
+            files: Watched::since(trust_files_seen),
+            fingerprint: Box::new(move || cluster::fingerprint_of(&trust_files)),
             load: Box::new(move || {
-                warned(&registries.reload()?, "the settings of registries");
+                warned(&world.trust.reload()?, "the trusted roots");
                 Ok(())
             }),
-            stale: Box::new(move |stale| metrics.registries_stale(stale)),
-            trouble: of_registries,
+            stale: Box::new(move |stale| metrics.trust_stale(stale)),
+            trouble: of_trust,
         }
         .watch(),
     );
@@ -235,9 +270,21 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     })
 }
 
+/// The files with public keys that the manifests named when they were read last.
+type KeyFiles = Arc<ArcSwap<Vec<PathBuf>>>;
+
+/// Of the manifests and of the keys beside them. Where they name other keys than before, it is another one: they are
+/// then read once more, so that a key that changed while they were read is not missed.
+fn fingerprint(manifests: &[PathBuf], key_files: &KeyFiles) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (cluster::fingerprint(manifests), cluster::fingerprint_of(&key_files.load())).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Reads the manifests and puts them in force.
 fn manifests_loader(
     paths: Vec<PathBuf>,
+    key_files: KeyFiles,
     config: Config,
     source: String,
     review: Arc<Review>,
@@ -245,8 +292,10 @@ fn manifests_loader(
 ) -> impl FnMut() -> Result<(), Vec<Mistake>> + Send {
     move || {
         let manifests = super::manifests(&paths)?;
-        let policies = super::policies(&manifests, super::bindings(&config), &source)?;
-        let Manifests { namespaces, pull_secrets, warnings, objects: _, policies: _ } = manifests;
+        let policies = super::policies(&manifests, &config, super::bindings(&config), &source)?;
+        let Manifests { namespaces, pull_secrets, warnings, key_files: read, objects: _, policies: _, roots: _ } =
+            manifests;
+        key_files.store(Arc::new(read));
         warned(&warnings, "the manifests");
         metrics.policies(&policies);
         review.put_in_force(InForce { policies, namespaces, pull_secrets });
@@ -279,7 +328,7 @@ fn client(config: &Config) -> Result<Option<Arc<ClientAuthentication>>, Vec<Mist
 fn parts(
     identity: &Arc<Identity>,
     client: Option<Arc<ClientAuthentication>>,
-    watched: [(&'static str, Trouble); 2],
+    watched: [(&'static str, Trouble); 3],
 ) -> Vec<Part> {
     let identity = Arc::clone(identity);
     let mut parts = Vec::new();

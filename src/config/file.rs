@@ -31,7 +31,9 @@ schema! {
         optional workloads "workloads": Vec<Placed<Workload>>,
         optional registries "registries": Registries,
         /// Trusted roots by name, beside the built-in `public`.
-        optional trust "trust": Placed<Vec<Root>>,
+        optional trust "trust": Vec<Root>,
+        /// Whether roots are looked for anew in the background, in TUF repositories.
+        optional trust_refresh "trustRefresh": bool,
         optional scans "scans": Scans,
         optional cache "cache": Cache,
         optional log "log": Log,
@@ -104,6 +106,18 @@ schema! {
         required name "name": Text,
         /// A `trusted_root.json`.
         required trusted_root "trustedRoot": Text,
+        /// Where later ones come from.
+        optional tuf "tuf": Tuf,
+    }
+}
+
+schema! {
+    /// `trust[].tuf`.
+    Tuf {
+        /// The repository.
+        required url "url": Text,
+        /// A `root.json` of TUF: whose word counts there.
+        required root "root": Text,
     }
 }
 

@@ -62,6 +62,7 @@ fn read(node: &Node, mistakes: &mut Mistakes) -> Option<(Config, Vec<Place>)> {
         workloads,
         registries,
         trust,
+        trust_refresh,
         scans,
         cache,
         log,
@@ -85,7 +86,8 @@ fn read(node: &Node, mistakes: &mut Mistakes) -> Option<(Config, Vec<Place>)> {
         registries: registries
             .given()
             .map_or(default.registries, |registries| sources::read_registries(registries, mistakes)),
-        trust: trust.given().map_or(default.trust, |roots| sources::read_trust(&roots.value, mistakes)),
+        trust: trust.given().map_or(default.trust, |roots| sources::read_trust(roots, mistakes)),
+        trust_refresh: trust_refresh.or(default.trust_refresh),
         scans: scans.given().map_or(default.scans, |scans| sources::read_scans(scans, mistakes)),
         cache: cache.given().map_or(default.cache, |cache| sources::read_cache(cache, mistakes)),
         log: log.given().map_or(default.log, |written| Log {

@@ -20,6 +20,8 @@ registries:
   concurrency: 16
 trust:
 - {name: private, trustedRoot: /etc/pratique/trusted_root.json}
+- {name: followed, trustedRoot: /roots/trusted_root.json, tuf: {url: 'https://tuf.example/a', root: /roots/root.json}}
+trustRefresh: true
 scans: {directories: [/scans], namespaces: []}
 cache: {memory: 64Mi, lastKnownGood: 7d, state: /var/lib/pratique, sealKey: /etc/pratique/seal}
 log: {level: info, format: json}
@@ -73,7 +75,18 @@ fn the_complete_file_is_read_and_warns_of_what_has_no_effect() {
             }),
             ..default.registries
         },
-        trust: vec![TrustedRoot { name: "private".to_owned(), trusted_root: "/etc/pratique/trusted_root.json".into() }],
+        trust: vec![
+            TrustedRoot {
+                name: "private".to_owned(),
+                trusted_root: "/etc/pratique/trusted_root.json".into(),
+                tuf: None,
+            },
+            TrustedRoot {
+                name: "followed".to_owned(),
+                trusted_root: "/roots/trusted_root.json".into(),
+                tuf: Some(TufRepository { url: "https://tuf.example/a".to_owned(), root: "/roots/root.json".into() }),
+            },
+        ],
         scans: Scans { directories: vec!["/scans".into()], namespaces: Vec::new() },
         cache: Cache {
             state: Some("/var/lib/pratique".into()),
@@ -83,7 +96,7 @@ fn the_complete_file_is_read_and_warns_of_what_has_no_effect() {
         ..default
     };
     assert_eq!(config, expected);
-    let places = ["18: trust", "20: scans.directories", "21: cache.state", "21: cache.sealKey"];
+    let places = ["22: scans.directories", "23: cache.state", "23: cache.sealKey"];
     assert_eq!(told(&warnings), places.map(|place| format!("settings.yaml:{place}: {NO_EFFECT}")));
 }
 
@@ -98,6 +111,7 @@ floor: least
 exemptNamespaces: []
 platforms: [linux/arm64, linux/arm/v7]
 dryRun: true
+trustRefresh: false
 controllers: enforce
 registries: {pullSecrets: all, realms: {registry.example: 'auth.example:5000'}, concurrency: 4}
 scans: {namespaces: [trivy-system]}
@@ -114,7 +128,7 @@ log: {level: debug, format: text}
     let Defaults { enforce, warn, audit } = config.defaults;
     assert_eq!((enforce, warn, audit), (Some("acme".into()), None, Some("restricted".into())));
     assert_eq!(config.floor, Some("least".into()));
-    assert!(config.exempt_namespaces.is_empty() && config.dry_run);
+    assert!(config.exempt_namespaces.is_empty() && config.dry_run && !config.trust_refresh);
     let arm = |architecture: &str, variant: Option<&str>| Platform {
         os: "linux".to_owned(),
         architecture: architecture.to_owned(),
@@ -128,7 +142,7 @@ log: {level: debug, format: text}
     assert_eq!(config.cache.memory, 128 << 20);
     assert_eq!(config.cache.last_known_good, Duration::from_hours(36));
     assert_eq!(config.log, Log { level: LogLevel::Debug, format: LogFormat::Text });
-    let places = ["7: platforms", "11: scans.namespaces"];
+    let places = ["12: scans.namespaces"];
     assert_eq!(told(&warnings), places.map(|place| format!("line {place}: {NO_EFFECT}")));
 }
 
@@ -157,7 +171,7 @@ workloads:
 - {group: a.b, kind: X, podSpec: spec.x}
 - {kind: Y}
 registries: {credentialProviders: {config: /x}, pullSecrets: some, realms: {a.b: 'https://x'}, concurrency: 0}
-trust: [{name: public, trustedRoot: /x}, {name: b, trustedRoot: ''}]
+trust: [{name: public, trustedRoot: /x}, {name: b, trustedRoot: ''}, {name: c, trustedRoot: /c, tuf: {url: 'https://me:secret@x'}}, {name: d, trustedRoot: /d, tuf: {url: 'https://me:secret@x', root: /r}}]
 scans: {directories: /scans, namespaces: [A]}
 cache: {memory: 1Ki, lastKnownGood: 7 days, state: 5}
 log: {level: verbose, format: yaml}
@@ -193,7 +207,9 @@ colours: true
         "line 16: registries.concurrency: must be at least 1: with 0 no registry could be asked".to_owned(),
         "line 16: registries.realms[\"a.b\"]: `https://x` is no host such as auth.example or auth.example:5000".to_owned(),
         "line 17: trust[1].trustedRoot: is empty".to_owned(),
+        "line 17: trust[2].tuf.root: is missing".to_owned(),
         "line 17: trust[0].name: `public` is the built-in root: choose another name".to_owned(),
+        "line 17: trust[3].tuf.url: is no URL such as https://tuf.example, without user, query and fragment".to_owned(),
         "line 18: scans.directories: expected a list, found the text `/scans`".to_owned(),
         format!("line 18: scans.namespaces[0]: a namespace's name {label}; found `A`"),
         "line 19: cache.lastKnownGood: expected a duration above 0 such as 90s, 10m, 72h or 7d, found the text `7 days`".to_owned(),
@@ -202,7 +218,7 @@ colours: true
         "line 20: log.level: expected one of trace, debug, info, warn, error, found the text `verbose`".to_owned(),
         "line 20: log.format: expected one of json, text, found the text `yaml`".to_owned(),
         "line 21: colours: unknown field; known here: listen, admin, tls, defaults, floor, exemptNamespaces, platforms, dryRun, \
-         controllers, workloads, registries, trust, scans, cache, log".to_owned(),
+         controllers, workloads, registries, trust, trustRefresh, scans, cache, log".to_owned(),
     ];
     assert_eq!(mistakes(text), expected);
 }
@@ -249,6 +265,7 @@ fn a_key_too_many_in_any_section_is_exactly_one_mistake_at_its_path() {
         ("registries.", "registries: {zzzz: 1}"),
         ("registries.credentialProviders.", "registries: {credentialProviders: {config: a, binaries: b, zzzz: 1}}"),
         ("trust[0].", "trust: [{name: a, trustedRoot: b, zzzz: 1}]"),
+        ("trust[0].tuf.", "trust: [{name: a, trustedRoot: b, tuf: {url: 'https://c', root: d, zzzz: 1}}]"),
         ("scans.", "scans: {zzzz: 1}"),
         ("cache.", "cache: {zzzz: 1}"),
         ("log.", "log: {zzzz: 1}"),

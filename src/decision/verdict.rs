@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::fact::Record;
+use crate::fact::attached::Fingerprint;
 use crate::image::Digest;
 use crate::policy::{Mode, PolicyName, RuleName};
 use crate::request::ContainerPath;
@@ -143,6 +144,32 @@ pub struct ImageVerdict {
     pub resolved: bool,
     /// Since when the namespace has had this digest, where that is known; for the log.
     pub admitted_since: Option<Timestamp>,
+    /// What was found attached to it, where signatures or attestations are demanded.
+    pub signatures: Vec<SignatureVerdict>,
+}
+
+/// A signature or attestation that was found, and whether it counts.
+#[derive(Debug, Clone)]
+pub struct SignatureVerdict {
+    /// What it is attached to.
+    pub digest: Digest,
+    /// Where and in what form it is kept.
+    pub layout: &'static str,
+    /// Of an attestation.
+    pub predicate_type: Option<String>,
+    /// Whose it is.
+    pub authority: Option<Arc<str>>,
+    /// Whom its certificate was issued to; unproved where it does not verify.
+    pub issuer: Option<String>,
+    pub subject: Option<String>,
+    /// The key that verifies it.
+    pub key: Option<Fingerprint>,
+    /// The earliest proved time at which it existed.
+    pub made: Option<Timestamp>,
+    /// It counts for a demand.
+    pub accepted: bool,
+    /// Why it does not.
+    pub why: Option<String>,
 }
 
 /// One demand that one image does not meet.
@@ -187,6 +214,18 @@ pub enum Reason {
     TagRepointed,
     RegistryBroken,
     RegistryForbidden,
+    SignatureMismatch,
+    SignatureUntrusted,
+    SignatureInvalid,
+    Unsigned,
+    SignatureTooMany,
+    AttestationMismatch,
+    AttestationCondition,
+    AttestationUntrusted,
+    AttestationInvalid,
+    AttestationUnreadable,
+    AttestationWrongType,
+    AttestationMissing,
     TagMutable,
     TagNotAllowed,
     DigestMissing,
@@ -197,7 +236,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, worst first: the order of the enum, and the one in which refusals are told.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 29] = [
         Self::InternalError,
         Self::ReviewUnreadable,
         Self::PodSpecMissing,
@@ -209,6 +248,18 @@ impl Reason {
         Self::TagRepointed,
         Self::RegistryBroken,
         Self::RegistryForbidden,
+        Self::SignatureMismatch,
+        Self::SignatureUntrusted,
+        Self::SignatureInvalid,
+        Self::Unsigned,
+        Self::SignatureTooMany,
+        Self::AttestationMismatch,
+        Self::AttestationCondition,
+        Self::AttestationUntrusted,
+        Self::AttestationInvalid,
+        Self::AttestationUnreadable,
+        Self::AttestationWrongType,
+        Self::AttestationMissing,
         Self::TagMutable,
         Self::TagNotAllowed,
         Self::DigestMissing,
@@ -221,6 +272,18 @@ impl Reason {
     pub fn code(self) -> &'static str {
         match self {
             Self::TagMutable => "tag-mutable",
+            Self::SignatureMismatch => "signature-mismatch",
+            Self::SignatureUntrusted => "signature-untrusted",
+            Self::SignatureInvalid => "signature-invalid",
+            Self::Unsigned => "unsigned",
+            Self::SignatureTooMany => "signature-too-many",
+            Self::AttestationMismatch => "attestation-mismatch",
+            Self::AttestationCondition => "attestation-condition",
+            Self::AttestationUntrusted => "attestation-untrusted",
+            Self::AttestationInvalid => "attestation-invalid",
+            Self::AttestationUnreadable => "attestation-unreadable",
+            Self::AttestationWrongType => "attestation-wrong-type",
+            Self::AttestationMissing => "attestation-missing",
             Self::TagNotAllowed => "tag-not-allowed",
             Self::TagRepointed => "tag-repointed",
             Self::DigestMismatch => "digest-mismatch",
@@ -246,6 +309,18 @@ impl Reason {
         match self {
             Self::TagMutable | Self::TagNotAllowed | Self::TagRepointed => "tag",
             Self::DigestMissing | Self::DigestMismatch => "digest",
+            Self::SignatureMismatch
+            | Self::SignatureUntrusted
+            | Self::SignatureInvalid
+            | Self::Unsigned
+            | Self::SignatureTooMany => "signature",
+            Self::AttestationMismatch
+            | Self::AttestationCondition
+            | Self::AttestationUntrusted
+            | Self::AttestationInvalid
+            | Self::AttestationUnreadable
+            | Self::AttestationWrongType
+            | Self::AttestationMissing => "attestation",
             Self::ImageNotFound
             | Self::ImageInaccessible
             | Self::RegistryUnavailable
@@ -278,7 +353,19 @@ impl Reason {
             | Self::RefusedByRule
             | Self::PolicyUnknown
             | Self::PodSpecMissing
-            | Self::ReviewUnreadable => false,
+            | Self::ReviewUnreadable
+            | Self::SignatureMismatch
+            | Self::SignatureUntrusted
+            | Self::SignatureInvalid
+            | Self::Unsigned
+            | Self::SignatureTooMany
+            | Self::AttestationMismatch
+            | Self::AttestationCondition
+            | Self::AttestationUntrusted
+            | Self::AttestationInvalid
+            | Self::AttestationUnreadable
+            | Self::AttestationWrongType
+            | Self::AttestationMissing => false,
         }
     }
 
@@ -292,7 +379,8 @@ impl Reason {
             | Self::ImageInaccessible
             | Self::RegistryUnavailable
             | Self::RegistryForbidden
-            | Self::RegistryBroken => true,
+            | Self::RegistryBroken
+            | Self::SignatureTooMany => true,
             Self::TagMutable
             | Self::TagNotAllowed
             | Self::TagRepointed
@@ -302,7 +390,18 @@ impl Reason {
             | Self::ImageInvalid
             | Self::ImageUnmatched
             | Self::RefusedByRule
-            | Self::PolicyUnknown => false,
+            | Self::PolicyUnknown
+            | Self::SignatureMismatch
+            | Self::SignatureUntrusted
+            | Self::SignatureInvalid
+            | Self::Unsigned
+            | Self::AttestationMismatch
+            | Self::AttestationCondition
+            | Self::AttestationUntrusted
+            | Self::AttestationInvalid
+            | Self::AttestationUnreadable
+            | Self::AttestationWrongType
+            | Self::AttestationMissing => false,
         }
     }
 
@@ -347,6 +446,40 @@ impl Reason {
             }
             Self::ReviewUnreadable => {
                 "the review could not be understood (version, type, depth, count): look at who sent it"
+            }
+            Self::SignatureMismatch => {
+                "one who is trusted signed, and not this: another image, or without the annotations or the docker-reference that the policy demands; sign this image as the policy says"
+            }
+            Self::SignatureUntrusted => {
+                "there are signatures, and none by those whom the policy names (other key, other identity, not in the log): sign with the right key or identity, or correct the authority"
+            }
+            Self::SignatureInvalid => {
+                "there are signatures, and who made them cannot be verified (expired certificate, forged or missing log entry, damaged payload): sign again"
+            }
+            Self::Unsigned => {
+                "nothing that is there is a signature of the image: sign it (`cosign sign`), in the place where the policy looks"
+            }
+            Self::SignatureTooMany => {
+                "more signatures and attestations than are tried, and what is demanded is not among the first: remove what nobody needs"
+            }
+            Self::AttestationMismatch => "the attestation is of another image: attest this one",
+            Self::AttestationCondition => {
+                "the attestation is there, and a field does not hold what the policy's `where` demands: the message shows both"
+            }
+            Self::AttestationUntrusted => {
+                "the attestation is there, and not by those whom the policy names: attest with the right key or identity, or correct the authority"
+            }
+            Self::AttestationInvalid => {
+                "the attestation is there, and who made it cannot be verified (expired certificate, forged or missing log entry): attest again"
+            }
+            Self::AttestationUnreadable => {
+                "the attestation is there, and what it says is no in-toto statement: look at what makes it"
+            }
+            Self::AttestationWrongType => {
+                "there are attestations, and none has the `predicateType` that the policy demands: attest with that type, or correct the policy"
+            }
+            Self::AttestationMissing => {
+                "the image has no attestation of the demanded type: attest it (`cosign attest`)"
             }
             Self::InternalError => "a fault of Pratique itself; the log has the details: please report it",
         }

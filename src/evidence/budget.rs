@@ -50,19 +50,34 @@ impl Deadline {
         Self(instant)
     }
 
+    /// The patience of a review that begins to look things up now: several waits after each other are still brief.
+    #[must_use]
+    pub fn patience(self, budget: &Budget) -> Patience {
+        Patience { brief: self.0.min(Instant::now() + budget.briefly), until: self.0 }
+    }
+}
+
+/// Until when things are waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    brief: Instant,
+    until: Instant,
+}
+
+impl Patience {
     /// Until when a want may be waited for; none: not at all.
-    fn allows(self, wait: Wait, budget: &Budget) -> Option<Instant> {
+    fn allows(self, wait: Wait) -> Option<Instant> {
         match wait {
             Wait::AtHand | Wait::Afterwards => None,
-            Wait::Briefly => Some(self.0.min(Instant::now() + budget.briefly)),
-            Wait::UntilDeadline => Some(self.0),
+            Wait::Briefly => Some(self.brief),
+            Wait::UntilDeadline => Some(self.until),
         }
     }
 
     /// What the future comes to in time. It is asked once even where nothing may be waited for, so that what is at
     /// hand is never missed.
-    pub async fn within<T>(self, wait: Wait, budget: &Budget, future: impl Future<Output = T>) -> Option<T> {
-        match self.allows(wait, budget) {
+    pub async fn within<T>(self, wait: Wait, future: impl Future<Output = T>) -> Option<T> {
+        match self.allows(wait) {
             Some(until) => tokio::time::timeout_at(until.into(), future).await.ok(),
             None => {
                 let mut future = std::pin::pin!(future);
@@ -89,22 +104,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_enforced_want_waits_until_the_deadline_and_no_longer() {
-        let (budget, deadline) = (Budget::default(), Deadline::at(Instant::now() + 4 * SECOND));
-        assert_eq!(deadline.within(Wait::UntilDeadline, &budget, after(3 * SECOND)).await, Some("known"));
-        assert_eq!(deadline.within(Wait::UntilDeadline, &budget, after(5 * SECOND)).await, None);
+        let patience = Deadline::at(Instant::now() + 4 * SECOND).patience(&Budget::default());
+        assert_eq!(patience.within(Wait::UntilDeadline, after(3 * SECOND)).await, Some("known"));
+        assert_eq!(patience.within(Wait::UntilDeadline, after(5 * SECOND)).await, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_warning_waits_half_a_second_at_most() {
-        let (budget, deadline) = (Budget::default(), Deadline::at(Instant::now() + 60 * SECOND));
-        assert_eq!(deadline.within(Wait::Briefly, &budget, after(SECOND / 4)).await, Some("known"));
-        assert_eq!(deadline.within(Wait::Briefly, &budget, after(SECOND)).await, None);
+        let patience = Deadline::at(Instant::now() + 60 * SECOND).patience(&Budget::default());
+        assert_eq!(patience.within(Wait::Briefly, after(SECOND / 4)).await, Some("known"));
+        assert_eq!(patience.within(Wait::Briefly, after(SECOND)).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_brief_waits_are_no_longer_than_one() {
+        let patience = Deadline::at(Instant::now() + 60 * SECOND).patience(&Budget::default());
+        assert_eq!(patience.within(Wait::Briefly, after(SECOND * 2 / 5)).await, Some("known"));
+        assert_eq!(patience.within(Wait::Briefly, after(SECOND * 2 / 5)).await, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_audit_waits_not_at_all_and_still_takes_what_is_at_hand() {
-        let (budget, deadline) = (Budget::default(), Deadline::at(Instant::now() + SECOND));
-        assert_eq!(deadline.within(Wait::Afterwards, &budget, after(Duration::from_millis(1))).await, None);
-        assert_eq!(deadline.within(Wait::Afterwards, &budget, std::future::ready("known")).await, Some("known"));
+        let patience = Deadline::at(Instant::now() + SECOND).patience(&Budget::default());
+        assert_eq!(patience.within(Wait::Afterwards, after(Duration::from_millis(1))).await, None);
+        assert_eq!(patience.within(Wait::Afterwards, std::future::ready("known")).await, Some("known"));
     }
 }

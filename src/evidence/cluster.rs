@@ -17,12 +17,16 @@ use crate::fact::Labels;
 use crate::policy::compile::{self, Compiled};
 use crate::policy::document::wording::quoted;
 use crate::policy::document::{Entry, Mistake, Node, parse_documents};
+use crate::policy::trust::RootName;
 use crate::policy::{Policy, PolicyName};
 
 use super::scope::{LABELS, Namespaces, policy_labels};
+use super::signature;
 
+use keys::Keys;
 use pull_secrets::{Found, PullSecrets};
 
+mod keys;
 pub mod pull_secrets;
 
 /// A ConfigMap holds 1 MiB at most, a file of policies written by hand far less.
@@ -43,14 +47,26 @@ pub struct Manifests {
     pub warnings: Vec<Mistake>,
     /// How many objects of the manifests are in force.
     pub objects: usize,
+    /// Files beside the manifests that policies have their keys from; [`files`] does not list them.
+    pub key_files: Vec<PathBuf>,
+    /// The trusted roots that policies name, each with what to say if the settings have none of that name.
+    pub roots: Vec<(RootName, Mistake)>,
 }
 
 /// Reads files, and every `.yaml`, `.yml` and `.json` below directories; what starts with a dot is passed over, as
 /// the kubelet's own entries in a mounted ConfigMap do.
 pub fn read(paths: &[PathBuf]) -> Result<Manifests, Vec<Mistake>> {
-    let mut reading = Reading::default();
+    read_with(paths, Keys::of_namespace(keys::own_namespace(), signature::read_public_key))
+}
+
+fn read_with(paths: &[PathBuf], keys: Keys) -> Result<Manifests, Vec<Mistake>> {
+    let mut reading = Reading::with(keys);
     match files(paths) {
-        Ok(files) => files.iter().for_each(|file| reading.file(file)),
+        Ok(files) => {
+            files.iter().for_each(|file| reading.file(file));
+            reading.policies();
+            reading.in_order_of(&files);
+        }
         Err(mistakes) => reading.mistakes.extend(mistakes),
     }
     reading.finish()
@@ -169,8 +185,11 @@ pub fn read_bounded(source: impl Read, limit: u64) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| format!("is no text in UTF-8: {error}"))
 }
 
-#[derive(Default)]
 struct Reading {
+    /// Documents that are policies, each with its file: compiled when all Secrets are known.
+    waiting: Vec<(Node, PathBuf)>,
+    keys: Keys,
+    roots: Vec<(RootName, Mistake)>,
     /// Each with the file that it comes from.
     policies: BTreeMap<PolicyName, (Arc<Policy>, String)>,
     namespaces: HashMap<String, (Labels, String)>,
@@ -182,6 +201,20 @@ struct Reading {
 }
 
 impl Reading {
+    fn with(keys: Keys) -> Self {
+        Self {
+            waiting: Vec::new(),
+            keys,
+            roots: Vec::new(),
+            policies: BTreeMap::new(),
+            namespaces: HashMap::new(),
+            pull: Found::default(),
+            named: Vec::new(),
+            warnings: Vec::new(),
+            mistakes: Vec::new(),
+        }
+    }
+
     fn file(&mut self, path: &Path) {
         let source = path.display().to_string();
         let text = read_text(path).and_then(|text| match text.trim() {
@@ -190,18 +223,18 @@ impl Reading {
             _ => Ok(text),
         });
         match text.and_then(|text| parse_documents(&text).map_err(|wrong| wrong.in_source(&source))) {
-            Ok(documents) => documents.iter().for_each(|document| self.document(document, &source)),
+            Ok(documents) => documents.iter().for_each(|document| self.document(document, path, &source)),
             Err(mistake) => self.mistakes.push(mistake),
         }
     }
 
-    fn document(&mut self, document: &Node, source: &str) {
+    fn document(&mut self, document: &Node, path: &Path, source: &str) {
         let text = |key: &str| document.field(key).and_then(Node::text).unwrap_or_default();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
         match (api_version, kind) {
             ("v1", "List") => {
                 match document.field("items").and_then(Node::items) {
-                    Some(items) => items.iter().for_each(|item| self.document(item, source)),
+                    Some(items) => items.iter().for_each(|item| self.document(item, path, source)),
                     // What it was to hold would be gone without a word.
                     None => {
                         self.mistakes.push(told(document, source, "items", "a List needs a list of items".to_owned()));
@@ -209,13 +242,12 @@ impl Reading {
                 }
             }
             ("v1", "Namespace") => self.namespace(document, source),
-            ("v1", "Secret") => match self.pull.secret(document, source) {
-                Ok(warnings) => self.warnings.extend(warnings),
-                Err(mistake) => self.mistakes.push(mistake),
-            },
+            ("v1", "Secret") => self.secret(document, source),
             ("v1", "ServiceAccount") => self.mistakes.extend(self.pull.service_account(document, source).err()),
             // Whatever claims to be ours is read as a policy, so that a slip in version or kind is told.
-            _ if kind == "ImagePolicy" || api_version.starts_with("pratique.dev/") => self.policy(document, source),
+            _ if kind == "ImagePolicy" || api_version.starts_with("pratique.dev/") => {
+                self.waiting.push((document.clone(), path.to_owned()));
+            }
             ("", _) | (_, "") => {
                 self.wrong(document, source, "is no Kubernetes object: `apiVersion` or `kind` is missing");
             }
@@ -227,20 +259,45 @@ impl Reading {
         }
     }
 
-    fn policy(&mut self, document: &Node, source: &str) {
-        match compile::compile(document, source, &|_| Err("cannot be read yet".to_owned())) {
-            Ok(Compiled { policy, warnings }) => {
+    fn secret(&mut self, document: &Node, source: &str) {
+        let taken = self.pull.secret(document, source).and_then(|warnings| {
+            self.warnings.extend(warnings);
+            self.keys.secret(document, source)
+        });
+        self.mistakes.extend(taken.err());
+    }
+
+    fn policies(&mut self) {
+        for (document, path) in std::mem::take(&mut self.waiting) {
+            self.policy(&document, &path);
+        }
+    }
+
+    fn policy(&mut self, document: &Node, path: &Path) {
+        let source = path.display().to_string();
+        match compile::compile(document, &source, &|at| self.keys.read(at, path)) {
+            Ok(Compiled { policy, warnings, roots }) => {
                 self.warnings.extend(warnings);
+                self.roots.extend(roots);
                 let name = policy.name.clone();
                 if let Some((_, first)) = self.policies.get(&name) {
                     let message = format!("policy {name} is there already, in {first}: keep one");
-                    self.mistakes.push(told(document, source, "metadata.name", message));
+                    self.mistakes.push(told(document, &source, "metadata.name", message));
                 } else {
-                    self.policies.insert(name, (Arc::new(policy), source.to_owned()));
+                    self.policies.insert(name, (Arc::new(policy), source));
                 }
             }
             Err(mistakes) => self.mistakes.extend(mistakes),
         }
+    }
+
+    /// Mistakes and warnings by file and line, whichever kind of object was read first.
+    fn in_order_of(&mut self, files: &[PathBuf]) {
+        let order: HashMap<String, usize> =
+            files.iter().enumerate().map(|(index, file)| (file.display().to_string(), index)).collect();
+        let place = |mistake: &Mistake| (order.get(&mistake.source).copied(), mistake.line);
+        self.mistakes.sort_by_key(place);
+        self.warnings.sort_by_key(place);
     }
 
     fn namespace(&mut self, document: &Node, source: &str) {
@@ -294,11 +351,12 @@ impl Reading {
     }
 
     fn finish(self) -> Result<Manifests, Vec<Mistake>> {
-        let Self { policies, namespaces, pull, named, mut warnings, mistakes } = self;
+        let Self { waiting: _, keys, roots, policies, namespaces, pull, named, mut warnings, mistakes } = self;
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let objects = policies.len() + namespaces.len() + pull.len();
+        let (secrets, key_files) = keys.finish();
+        let objects = policies.len() + namespaces.len() + pull.len() + secrets;
         let (pull_secrets, unknown) = pull.finish();
         warnings.extend(unknown);
         let mut all: BTreeMap<PolicyName, Arc<Policy>> =
@@ -308,7 +366,7 @@ impl Reading {
         warnings.extend(unknown.map(|(_, warning)| warning));
         let labels = namespaces.into_iter().map(|(name, (labels, _))| (name, labels)).collect();
         let namespaces = Namespaces::new(labels, Timestamp::now());
-        Ok(Manifests { policies: all, namespaces, pull_secrets, warnings, objects })
+        Ok(Manifests { policies: all, namespaces, pull_secrets, warnings, objects, key_files, roots })
     }
 }
 

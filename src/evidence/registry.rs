@@ -16,6 +16,7 @@ use crate::policy::document::Mistake;
 
 use capacity::{Capacity, Metrics};
 use client::{Client, Exchange, Limits};
+pub use content::Blob;
 use content::{BlobOf, ManifestOf, Name, Resolution};
 use credentials::{Asker, Credentials, Keyring, ProviderPaths};
 use hosts::Hosts;
@@ -155,13 +156,24 @@ impl Registries {
 
     /// A manifest of this repository by its digest; tag and digest of `repository` do not matter.
     pub async fn manifest(&self, repository: &Reference, digest: &Digest, asker: &Asker) -> Fact<Manifest> {
-        self.look_up(repository, asker).run(&ManifestOf(digest)).await
+        self.look_up(repository, asker).run(&ManifestOf(Name::Digest(digest))).await
+    }
+
+    /// The manifest behind a tag of this repository, now; tag and digest of `repository` do not matter.
+    pub async fn tagged(&self, repository: &Reference, tag: &str, asker: &Asker) -> Fact<Manifest> {
+        self.look_up(repository, asker).run(&ManifestOf(Name::Tag(tag))).await
     }
 
     /// A blob of this repository by its digest. More bytes than `most` are a broken answer; more than one registry may
     /// have in flight never come.
     pub async fn blob(&self, repository: &Reference, digest: &Digest, most: usize, asker: &Asker) -> Fact<Arc<[u8]>> {
-        self.look_up(repository, asker).run(&BlobOf { digest, most }).await
+        self.look_up(repository, asker).run(&BlobOf::new(digest, most)).await
+    }
+
+    /// The same where somebody else than the registry said how many bytes there are: more of them are a finding.
+    pub async fn blob_up_to(&self, repository: &Reference, digest: &Digest, most: usize, asker: &Asker) -> Fact<Blob> {
+        let question = BlobOf::new(digest, most);
+        question.judged(self.look_up(repository, asker).run(&question).await)
     }
 
     /// Everything that says it refers to this digest, of whatever kind. Absent: there is nothing, by the API and by the

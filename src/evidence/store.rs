@@ -5,6 +5,7 @@
 //! answered as last known, for so long as the operator allows. A look-up is a task of its own: an API server that hangs
 //! up drops its review, and what was being looked up for it must still arrive. Those who wait take the value from the
 //! flight, not from the cache, so that a value that was evicted at once, or may not be kept, still reaches them.
+//! A value with a gap, of which a part could not be had, is such a one: it is used by those who wait and kept by nobody.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +25,7 @@ use crate::image::{Digest, Reference};
 use super::budget::Budget;
 
 /// How long "there is none" is believed: a signature or a report may be pushed at any moment.
-const NEGATIVE: Duration = Duration::from_secs(60);
+pub const NEGATIVE: Duration = Duration::from_secs(60);
 /// Share of the memory for records; the rest is for facts.
 const RECORDS_SHARE: u64 = 4;
 /// Look-ups of one kind under way. Each is a task of its own that outlives its review, some kilobytes for up to twenty
@@ -156,6 +157,7 @@ pub struct FactCache<K, T> {
 struct Shared<K, T> {
     kept: Cache<K, Entry<T>>,
     flights: Flights<K, T>,
+    gap: fn(&T) -> Option<Fault>,
 }
 
 type Flights<K, T> = Mutex<HashMap<K, watch::Receiver<Option<Fact<T>>>>>;
@@ -184,11 +186,13 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    /// Holding `bytes` at most, as `weigh` counts key and value without the overhead of an entry.
+    /// Holding `bytes` at most, as `weigh` counts key and value without the overhead of an entry. `gap` says why a part
+    /// of a value is missing, if one is.
     pub fn new(
         bytes: u64,
         life: impl Fn(&K) -> Life + Send + Sync + 'static,
         weigh: impl Fn(&K, Option<&T>) -> usize + Send + Sync + 'static,
+        gap: fn(&T) -> Option<Fault>,
         lookups: Lookups,
     ) -> Self {
         let weigher = move |key: &K, entry: &Entry<T>| match entry {
@@ -196,7 +200,8 @@ where
             Entry::Absent(_) => weight(weigh(key, None)),
         };
         let kept = Cache::builder().max_capacity(bytes).weigher(weigher).build();
-        Self { shared: Arc::new(Shared { kept, flights: Mutex::default() }), life: Box::new(life), lookups }
+        let shared = Shared { kept, flights: Mutex::default(), gap };
+        Self { shared: Arc::new(shared), life: Box::new(life), lookups }
     }
 
     /// What is at hand and may still be used at `now`, without asking anybody.
@@ -220,12 +225,19 @@ where
     }
 
     /// The fact at hand, else what a look-up comes to: the one that is under way, or `look_up` as its own task. A fact
-    /// that is no longer fresh is answered at once, and asked again meanwhile; `look_up` is told its value.
-    pub async fn get<F>(&self, key: K, now: Timestamp, look_up: impl FnOnce(Option<T>) -> F) -> Fact<T>
+    /// that is no longer fresh is answered at once, and asked again meanwhile; `look_up` is told its value. One that is
+    /// older than `oldest` is not answered, whatever became of asking again.
+    pub async fn get<F>(
+        &self,
+        key: K,
+        now: Timestamp,
+        oldest: Option<Duration>,
+        look_up: impl FnOnce(Option<T>) -> F,
+    ) -> Fact<T>
     where
         F: Future<Output = Fact<T>> + Send + 'static,
     {
-        let at_hand = self.find(&key, now);
+        let at_hand = self.find(&key, now).filter(|its| oldest.is_none_or(|oldest| !is_older(&its.fact, now, oldest)));
         self.lookups.count(at_hand.is_some());
         if let Some(AtHand { fact, stale: false }) = at_hand {
             return fact;
@@ -280,19 +292,32 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'sta
     /// there, and no longer stands by what it said.
     fn keep(&self, key: &K, fact: &Fact<T>) {
         match fact {
-            Fact::Known(Seen { value, at, source: _ }) => {
-                self.kept.insert(key.clone(), Entry::Known { value: value.clone(), at: *at, out: None });
-            }
-            Fact::Absent(at) => self.kept.insert(key.clone(), Entry::Absent(*at)),
-            Fact::Unavailable(trouble) if trouble.fault.passes() => match self.kept.get(key) {
-                Some(Entry::Known { value, at, out: _ }) => {
-                    self.kept.insert(key.clone(), Entry::Known { value, at, out: Some(trouble.fault) });
-                }
-                Some(Entry::Absent(_)) | None => {}
+            Fact::Known(Seen { value, at, source: _ }) => match (self.gap)(value).filter(|fault| fault.passes()) {
+                Some(fault) => self.mark(key, fault),
+                None => self.kept.insert(key.clone(), Entry::Known { value: value.clone(), at: *at, out: None }),
             },
+            Fact::Absent(at) => self.kept.insert(key.clone(), Entry::Absent(*at)),
+            Fact::Unavailable(trouble) if trouble.fault.passes() => self.mark(key, trouble.fault),
             Fact::Unavailable(_) => self.kept.invalidate(key),
             Fact::Pending => {}
         }
+    }
+
+    /// What was known stays, as what is known last.
+    fn mark(&self, key: &K, fault: Fault) {
+        match self.kept.get(key) {
+            Some(Entry::Known { value, at, out: _ }) => {
+                self.kept.insert(key.clone(), Entry::Known { value, at, out: Some(fault) });
+            }
+            Some(Entry::Absent(_)) | None => {}
+        }
+    }
+}
+
+fn is_older<T>(fact: &Fact<T>, now: Timestamp, oldest: Duration) -> bool {
+    match fact {
+        Fact::Known(Seen { at, .. }) | Fact::Absent(at) => age(*at, now) >= oldest,
+        Fact::Unavailable(_) | Fact::Pending => false,
     }
 }
 

@@ -76,6 +76,12 @@ impl Reference {
         Self { text, ..self.clone() }
     }
 
+    /// The repository alone, without tag and digest.
+    #[must_use]
+    pub fn repository_alone(&self) -> Self {
+        Self { text: self.name().into(), digest: None, ..self.clone() }
+    }
+
     /// Bytes of registry, repository and tag.
     #[must_use]
     pub fn length(&self) -> usize {

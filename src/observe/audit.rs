@@ -76,6 +76,16 @@ fn image_list(request: &Request, images: &[ImageVerdict]) -> String {
             let rule = image.rule.as_ref().map_or("-", |rule| rule.as_str());
             let _infallible = write!(list, "({policy}/{rule})");
         }
+        for found in image.signatures.iter().filter(|found| found.accepted) {
+            let word = if found.predicate_type.is_some() { "attested" } else { "signed" };
+            let authority = found.authority.as_deref().unwrap_or_default();
+            let subject = cut(found.subject.as_deref().unwrap_or_default());
+            let _infallible = write!(list, "[{word} by {authority}");
+            let _infallible = match &found.key {
+                Some(key) => write!(list, " {key}]"),
+                None => write!(list, " {subject}]"),
+            };
+        }
         if let Some(since) = image.admitted_since {
             let _infallible = write!(list, "[since {since}]");
         }
@@ -117,7 +127,17 @@ mod tests {
         let (policy, rule) = (Some("acme".into()), Some("all".into()));
         let path = Container::first(ContainerKind::Regular, "web", "nginx").path;
         let basis = Some(Basis::EveryDemandMet);
-        ImageVerdict { container, path, policy, rule, basis, digest: None, resolved: true, admitted_since: None }
+        ImageVerdict {
+            container,
+            path,
+            policy,
+            rule,
+            basis,
+            digest: None,
+            resolved: true,
+            admitted_since: None,
+            signatures: Vec::new(),
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub struct Metrics {
     panics: IntCounter,
     stale: IntGauge,
     registries_stale: IntGauge,
+    trust_stale: IntGauge,
 }
 
 impl Metrics {
@@ -64,6 +65,10 @@ impl Metrics {
                 "pratique_registry_settings_stale",
                 "1: hosts.toml, docker config or credential providers on disk are invalid, the last good ones are in force",
             )?,
+            trust_stale: IntGauge::new(
+                "pratique_trusted_roots_stale",
+                "1: the trusted roots on disk are invalid, the last good ones are in force",
+            )?,
         };
         // Counted from zero, so that the first drop is an increase that an alert sees.
         for outcome in ["finished", "dropped", "failed"] {
@@ -74,7 +79,8 @@ impl Metrics {
     }
 
     fn enter(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        let Self { reviews, duration, refusals, policies, background, panics, stale, registries_stale } = self.clone();
+        let Self { reviews, duration, refusals, policies, background, panics, stale, registries_stale, trust_stale } =
+            self.clone();
         registry.register(Box::new(reviews))?;
         registry.register(Box::new(duration))?;
         registry.register(Box::new(refusals))?;
@@ -83,6 +89,7 @@ impl Metrics {
         registry.register(Box::new(panics))?;
         registry.register(Box::new(stale))?;
         registry.register(Box::new(registries_stale))?;
+        registry.register(Box::new(trust_stale))?;
         let build = IntGaugeVec::new(Opts::new("pratique_build_info", "The running version"), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(build))?;
@@ -145,5 +152,10 @@ impl Metrics {
     /// Whether the files on disk that say how registries are reached are others than those in force.
     pub fn registries_stale(&self, stale: bool) {
         self.registries_stale.set(i64::from(stale));
+    }
+
+    /// Whether the trusted roots on disk are others than those in force.
+    pub fn trust_stale(&self, stale: bool) {
+        self.trust_stale.set(i64::from(stale));
     }
 }

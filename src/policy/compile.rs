@@ -4,7 +4,8 @@
 //! `unmatched: allow` in so many words; an empty list, a missing field or a demand that this build cannot check never
 //! becomes "nothing demanded". Refuses a document as a whole: half of a policy is none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::fact::attached::PublicKey;
 
@@ -12,12 +13,17 @@ use super::document::reader::{Field, Mistakes, Place, Placed, Read, Text, refuse
 use super::document::scalar::{DNS_LABEL, is_dns_label};
 use super::document::wording::{nearest, quoted};
 use super::document::{Mistake, Node, parse_documents};
-use super::file::{API_VERSION, Authority, Document, KIND, Spec};
+use super::file::{self, API_VERSION, Document, KIND, Spec};
+use super::trust::{self, RootName};
 use super::{Inaccessible, Policy, PolicyName, Tolerance, Unavailable, Unmatched};
 
 mod authority;
 mod demand;
 mod rule;
+mod signed;
+mod signers;
+
+use authority::Sources;
 
 /// What became of a document without mistakes.
 #[derive(Debug)]
@@ -25,6 +31,9 @@ pub struct Compiled {
     pub policy: Policy,
     /// What is allowed and yet surely not meant.
     pub warnings: Vec<Mistake>,
+    /// The trusted roots that authorities name, each with what to say if the settings have none of that name. Of an
+    /// authority that no rule names as well.
+    pub roots: Vec<(RootName, Mistake)>,
 }
 
 /// Where a policy writes a public key.
@@ -46,13 +55,20 @@ pub type ReadKey<'a> = dyn Fn(KeyAt<'_>) -> Result<PublicKey, String> + 'a;
 
 /// Compiles one `ImagePolicy`. `source` is the file, or the object in the cluster, that the mistakes name.
 pub fn compile(node: &Node, source: &str, read_key: &ReadKey<'_>) -> Result<Compiled, Vec<Mistake>> {
-    let _ = read_key;
-    let mut findings = Findings { mistakes: Mistakes::of(source), warnings: Mistakes::of(source) };
+    let mut findings = Findings { mistakes: Mistakes::of(source), warnings: Mistakes::of(source), roots: Vec::new() };
+    let sources = Sources { origin: Origin::of(node), read_key };
     let policy = Document::read(node, &Place::root(node), &mut findings.mistakes)
-        .and_then(|document| policy(document, Origin::of(node), &mut findings));
-    let Findings { mut mistakes, warnings } = findings;
+        .and_then(|document| policy(document, sources, &mut findings));
+    let Findings { mut mistakes, warnings, roots } = findings;
     match policy {
-        Some(policy) if mistakes.is_empty() => Ok(Compiled { policy, warnings: warnings.in_order() }),
+        Some(policy) if mistakes.is_empty() => {
+            let unknown = |(root, Place { path, line }): (RootName, Place)| {
+                let message = format!("the settings have no trusted root {}: add it to `trust`", quoted(&root));
+                (root, Mistake { source: source.to_owned(), line, path, message })
+            };
+            let roots = roots.into_iter().map(unknown).collect();
+            Ok(Compiled { policy, warnings: warnings.in_order(), roots })
+        }
         Some(_) => Err(mistakes.in_order()),
         None => {
             if mistakes.is_empty() {
@@ -86,6 +102,8 @@ fn no_keys(_: KeyAt<'_>) -> Result<PublicKey, String> {
 struct Findings {
     mistakes: Mistakes,
     warnings: Mistakes,
+    /// Where trusted roots are named.
+    roots: Vec<(RootName, Place)>,
 }
 
 /// Where a policy was written: a cluster's has no files beside it.
@@ -102,7 +120,7 @@ impl Origin {
     }
 }
 
-fn policy(document: Document, origin: Origin, findings: &mut Findings) -> Option<Policy> {
+fn policy(document: Document, sources: Sources<'_>, findings: &mut Findings) -> Option<Policy> {
     let Document { api_version, kind, metadata, spec, status: _ } = document;
     must_be(&api_version, API_VERSION, &mut findings.mistakes);
     must_be(&kind, KIND, &mut findings.mistakes);
@@ -110,11 +128,11 @@ fn policy(document: Document, origin: Origin, findings: &mut Findings) -> Option
     let Field::Given(Spec { unmatched, unavailable, inaccessible, rules, authorities }) = spec else {
         return None;
     };
-    let trusted = Trusted::of(&authorities, &mut findings.mistakes);
-    for authority in authorities.given().into_iter().flatten() {
-        authority::check(authority, origin, findings);
-    }
-    let rules = rules.given().and_then(|rules| rule::compile_all(&rules.0, &trusted, findings));
+    let trusted = Trusted::of(&authorities, sources, findings);
+    let rules = rules.given().and_then(|rules| {
+        trusted.warn_of_unnamed(&rules.0, &mut findings.warnings);
+        rule::compile_all(&rules.0, &trusted, findings)
+    });
     Some(Policy {
         name: name?,
         unmatched: unmatched.or(Unmatched::Deny),
@@ -145,34 +163,63 @@ fn check_label(name: &Text, what: &str, mistakes: &mut Mistakes) {
     }
 }
 
-/// The names of `spec.authorities`; `None` where one could not be read, and no reference can be called wrong.
-struct Trusted<'a>(Option<BTreeSet<&'a str>>);
+/// `spec.authorities` by name.
+struct Trusted<'a> {
+    /// `None` where one had mistakes, and what names it need not have one more.
+    by_name: BTreeMap<&'a str, (&'a Place, Option<Arc<trust::Authority>>)>,
+    /// The name of each could be read. Else no reference can be called wrong.
+    all_read: bool,
+}
 
 impl<'a> Trusted<'a> {
-    fn of(authorities: &'a Field<Vec<Placed<Authority>>>, mistakes: &mut Mistakes) -> Self {
+    fn of(authorities: &'a Field<Vec<Placed<file::Authority>>>, sources: Sources<'_>, findings: &mut Findings) -> Self {
         let list = match authorities {
-            Field::Absent => return Self(Some(BTreeSet::new())),
-            Field::Unusable => return Self(None),
+            Field::Absent => &[][..],
+            Field::Unusable => return Self { by_name: BTreeMap::new(), all_read: false },
             Field::Given(list) => list,
         };
         let names: Vec<&Text> = list.iter().filter_map(|authority| authority.value.name.given()).collect();
-        refuse_repeated(names.iter().copied(), mistakes);
-        let all_read = names.len() == list.len();
-        Self(all_read.then(|| names.iter().map(|name| name.value.as_str()).collect()))
+        refuse_repeated(names.iter().copied(), &mut findings.mistakes);
+        let all_read = names.len() == list.len() && !findings.mistakes.has_lost_items("spec.authorities");
+        let mut by_name = BTreeMap::new();
+        for authority in list {
+            let compiled = authority::compile(authority, sources, findings).map(Arc::new);
+            if let Field::Given(name) = &authority.value.name {
+                by_name.entry(name.value.as_str()).or_insert((&name.place, compiled));
+            }
+        }
+        Self { by_name, all_read }
     }
 
-    /// Each name exists, and none stands twice.
-    fn check(&self, names: &[Text], mistakes: &mut Mistakes) {
+    /// Each name exists, and none stands twice; else `None`, after a mistake.
+    fn named(&self, names: &[Text], mistakes: &mut Mistakes) -> Option<Vec<Arc<trust::Authority>>> {
         refuse_repeated(names, mistakes);
-        let Some(known) = &self.0 else { return };
-        for name in names.iter().filter(|name| !known.contains(name.value.as_str())) {
-            let known: Vec<&str> = known.iter().copied().collect();
+        let named: Vec<Option<Arc<trust::Authority>>> = names.iter().map(|name| self.find(name, mistakes)).collect();
+        named.into_iter().collect::<Option<Vec<_>>>().filter(|named| !named.is_empty())
+    }
+
+    fn find(&self, name: &Text, mistakes: &mut Mistakes) -> Option<Arc<trust::Authority>> {
+        if let Some((_, authority)) = self.by_name.get(name.value.as_str()) {
+            return authority.clone();
+        }
+        if self.all_read {
+            let known: Vec<&str> = self.by_name.keys().copied().collect();
             let advice = match (nearest(&name.value, &known), known.is_empty()) {
                 (Some(near), _) => format!("did you mean `{near}`?"),
                 (None, true) => "spec.authorities has none".to_owned(),
                 (None, false) => format!("there are {}", known.join(", ")),
             };
             mistakes.add(&name.place, format!("no authority is named {}; {advice}", quoted(&name.value)));
+        }
+        None
+    }
+
+    fn warn_of_unnamed(&self, rules: &[Placed<file::Rule>], warnings: &mut Mistakes) {
+        let named: BTreeSet<&str> = rules.iter().flat_map(|rule| rule::authorities(&rule.value)).collect();
+        for (name, (place, _)) in &self.by_name {
+            if !named.contains(name) {
+                warnings.add(place, "has no effect: no rule names this authority");
+            }
         }
     }
 }

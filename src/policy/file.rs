@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
-use super::document::reader::{Ignored, NonEmpty, Placed, Table, Text, schema, words};
+use super::document::reader::{Field, Ignored, NonEmpty, Placed, Table, Text, schema, words};
 use super::{Inaccessible, Repointed, Unavailable, Unmatched};
 
 /// The `apiVersion` that this build reads.
@@ -318,6 +318,55 @@ schema! {
         optional build_trigger "buildTrigger": Text,
         optional run_invocation_uri "runInvocationURI": Text,
         optional source_repository_visibility "sourceRepositoryVisibilityAtSigning": Text,
+    }
+}
+
+impl Extensions {
+    /// Each by the name that users type, which is Fulcio's.
+    #[must_use]
+    pub fn by_name(&self) -> [(&'static str, &Field<Text>); 19] {
+        let Self {
+            github_workflow_trigger,
+            github_workflow_sha,
+            github_workflow_name,
+            github_workflow_repository,
+            github_workflow_ref,
+            build_signer_uri,
+            build_signer_digest,
+            runner_environment,
+            source_repository_uri,
+            source_repository_digest,
+            source_repository_ref,
+            source_repository_identifier,
+            source_repository_owner_uri,
+            source_repository_owner_identifier,
+            build_config_uri,
+            build_config_digest,
+            build_trigger,
+            run_invocation_uri,
+            source_repository_visibility,
+        } = self;
+        [
+            ("githubWorkflowTrigger", github_workflow_trigger),
+            ("githubWorkflowSHA", github_workflow_sha),
+            ("githubWorkflowName", github_workflow_name),
+            ("githubWorkflowRepository", github_workflow_repository),
+            ("githubWorkflowRef", github_workflow_ref),
+            ("buildSignerURI", build_signer_uri),
+            ("buildSignerDigest", build_signer_digest),
+            ("runnerEnvironment", runner_environment),
+            ("sourceRepositoryURI", source_repository_uri),
+            ("sourceRepositoryDigest", source_repository_digest),
+            ("sourceRepositoryRef", source_repository_ref),
+            ("sourceRepositoryIdentifier", source_repository_identifier),
+            ("sourceRepositoryOwnerURI", source_repository_owner_uri),
+            ("sourceRepositoryOwnerIdentifier", source_repository_owner_identifier),
+            ("buildConfigURI", build_config_uri),
+            ("buildConfigDigest", build_config_digest),
+            ("buildTrigger", build_trigger),
+            ("runInvocationURI", run_invocation_uri),
+            ("sourceRepositoryVisibilityAtSigning", source_repository_visibility),
+        ]
     }
 }
 

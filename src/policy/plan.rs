@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::fact::{Fact, Labels, Scope};
-use crate::image::Reference;
+use crate::fact::attached::Attached;
+use crate::fact::{Fact, Facts, Labels, PlatformManifest, Scope};
+use crate::image::{Platform, Reference};
 use crate::request::{Container, Flaw, NoImages, PullSecrets, Request, Role, Subject};
 
 use super::{
@@ -26,6 +27,36 @@ pub struct Plan<'r> {
     pub controllers: Controllers,
     /// The namespace could not be looked up, and was judged by the defaults and the floor.
     pub namespace_unknown: bool,
+    pub nodes: Nodes,
+}
+
+/// Where the pod could be placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Nodes {
+    /// On nodes of these platforms; never empty.
+    Of(Vec<Platform>),
+    /// Its own spec leaves none of the platforms that we know of: on whatever there is.
+    Any,
+}
+
+impl Nodes {
+    fn of(scope: &Scope, request: &Request) -> Self {
+        let allowed = scope.platforms.iter().filter(|platform| request.placement.allows(platform));
+        let allowed: Vec<Platform> = allowed.cloned().collect();
+        if allowed.is_empty() { Self::Any } else { Self::Of(allowed) }
+    }
+
+    /// The manifests of an index that a pod could be given. An index within an index is one of them: what it would
+    /// come to is not looked at, so it would have to be signed itself.
+    #[must_use]
+    pub fn candidates(&self, manifests: &[PlatformManifest]) -> Vec<PlatformManifest> {
+        let could_run = |manifest: &&PlatformManifest| match self {
+            Self::Of(nodes) => nodes.iter().any(|node| node.could_run(manifest.platform.as_ref())),
+            // What builders attach to an index calls itself unknown/unknown, and no node is.
+            Self::Any => manifest.platform.as_ref().is_none_or(|platform| platform.os != "unknown"),
+        };
+        manifests.iter().filter(could_run).cloned().collect()
+    }
 }
 
 /// What kind of answer the review gets.
@@ -53,6 +84,8 @@ pub struct Judgement {
     pub container: usize,
     /// Index in the plan's wants.
     pub want: Option<usize>,
+    /// Index in what the want examines; none where signatures do not matter.
+    pub examine: Option<usize>,
     pub ruling: Ruling,
     /// What the demands of the rule have against the name alone, in the order in which it is told.
     pub refusals: Vec<StaticRefusal>,
@@ -83,7 +116,26 @@ pub struct Want<'r> {
     pub resolve: Wait,
     /// How long it waits where there is a record to compare with; without one there is nothing to wait for.
     pub compare: Wait,
+    /// What must be known of its signatures, once for each set of demands.
+    pub examine: Vec<Examine>,
 }
+
+/// What is attached to an image has to be looked at.
+#[derive(Debug, Clone)]
+pub struct Examine {
+    /// They have an examination, and say when enough has been seen.
+    pub demands: Arc<Demands>,
+    pub wait: Wait,
+}
+
+/// The same demands, not equal ones: those of one rule.
+impl PartialEq for Examine {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.demands, &other.demands) && self.wait == other.wait
+    }
+}
+
+impl Eq for Examine {}
 
 /// For how long the answer waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +162,7 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
         dry_run: bindings.dry_run,
         controllers: bindings.controllers,
         namespace_unknown: matches!(scope.labels, Fact::Unavailable(_) | Fact::Pending),
+        nodes: Nodes::of(scope, request),
     };
     if let (Standing::Judged(containers), Subject::Images { old, .. }) = (&plan.standing, &request.subject) {
         let (judges, unknown) = judges(policies, &scope.labels, request.role);
@@ -123,9 +176,11 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
             let refused = plan.unknown.iter().any(|(mode, _)| *mode == Mode::Enforce);
             let of_image = plan.judgements.get_mut(first..).unwrap_or_default();
             if let Some(want) = want(request, container, of_image, refused) {
-                let index = enter(&mut plan.wants, want);
+                let longest = want.resolve;
+                let (index, want) = enter(&mut plan.wants, want);
                 for judgement in of_image {
                     judgement.want = Some(index);
+                    judgement.examine = judgement.examine_in(want, longest);
                 }
             }
         }
@@ -141,6 +196,7 @@ impl Plan<'_> {
             if want.resolve > Wait::AtHand {
                 want.resolve = Wait::UntilDeadline;
             }
+            want.examine_patiently();
         }
         self
     }
@@ -156,8 +212,31 @@ impl Plan<'_> {
             if want.resolve > Wait::AtHand {
                 want.resolve = if demanded(index, want.reference) { Wait::UntilDeadline } else { Wait::Briefly };
             }
+            want.examine_patiently();
         }
         self
+    }
+}
+
+impl Want<'_> {
+    fn examine_patiently(&mut self) {
+        for examine in self.examine.iter_mut().filter(|examine| examine.wait > Wait::AtHand) {
+            examine.wait = Wait::UntilDeadline;
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// Whether something attached to an image, which may be looked at, is still being looked at.
+    #[must_use]
+    pub fn leaves_open(&self, facts: &Facts) -> bool {
+        let open = |fact: &Fact<Arc<Attached>>| matches!(fact, Fact::Pending);
+        let asked =
+            self.wants.iter().zip(&facts.images).flat_map(|(want, facts)| want.examine.iter().zip(&facts.examined));
+        asked.filter(|(examine, _)| examine.wait > Wait::AtHand).any(|(_, examined)| {
+            let platforms = examined.platforms.iter().flatten().map(|(_, fact)| fact);
+            examined.own.iter().chain(platforms).any(open)
+        })
     }
 }
 
@@ -241,8 +320,8 @@ impl Judge<'_> {
             }
             Err(_) => (Ruling::InvalidReference, Vec::new()),
         };
-        let (policy, tolerance) = (self.policy.name.clone(), self.policy.tolerance);
-        Judgement { mode: self.mode, policy, container: index, want: None, ruling, refusals, tolerance }
+        let (mode, policy, tolerance) = (self.mode, self.policy.name.clone(), self.policy.tolerance);
+        Judgement { mode, policy, container: index, want: None, examine: None, ruling, refusals, tolerance }
     }
 }
 
@@ -264,7 +343,8 @@ impl Policy {
 fn want<'r>(request: &'r Request, container: &'r Container, judged: &[Judgement], refused: bool) -> Option<Want<'r>> {
     let Request { namespace, pull, .. } = request;
     let reference = container.reference.as_ref().ok()?;
-    let mut want = Want { namespace, reference, pull, resolve: Wait::AtHand, compare: Wait::AtHand };
+    let (resolve, compare) = (Wait::AtHand, Wait::AtHand);
+    let mut want = Want { namespace, reference, pull, resolve, compare, examine: Vec::new() };
     let refused = refused || judged.iter().any(|judgement| judgement.refuses_enforced());
     if !refused {
         for judgement in judged {
@@ -280,25 +360,22 @@ fn want<'r>(request: &'r Request, container: &'r Container, judged: &[Judgement]
     Some(want)
 }
 
-/// The index of the want among them, joined with one for the same image.
-fn enter<'r>(wants: &mut Vec<Want<'r>>, want: Want<'r>) -> usize {
-    match wants.iter_mut().enumerate().find(|(_, other)| other.reference == want.reference) {
-        Some((index, other)) => {
-            other.resolve = other.resolve.max(want.resolve);
-            other.compare = other.compare.max(want.compare);
-            index
-        }
-        None => {
-            wants.push(want);
-            wants.len() - 1
-        }
+/// The want among them with its index, joined with one for the same image.
+fn enter<'w, 'r>(wants: &'w mut Vec<Want<'r>>, want: Want<'r>) -> (usize, &'w mut Want<'r>) {
+    let index = wants.iter().position(|other| other.reference == want.reference).unwrap_or(wants.len());
+    if index == wants.len() {
+        wants.push(want.clone());
     }
+    let entered = wants.get_mut(index).expect("it was there or has just been pushed");
+    entered.resolve = entered.resolve.max(want.resolve);
+    entered.compare = entered.compare.max(want.compare);
+    (index, entered)
 }
 
 impl Ruling {
     /// What the rule requires; none where it requires nothing, or nothing could be met.
     #[must_use]
-    pub fn demands(&self) -> Option<&Demands> {
+    pub fn demands(&self) -> Option<&Arc<Demands>> {
         match self {
             Self::Rule { name: _, action: Action::Require(demands) } => Some(demands),
             Self::Rule { name: _, action: Action::Admit | Action::Refuse(_) }
@@ -325,26 +402,47 @@ impl Judgement {
 
     /// Whether the digest decides about the image, once its name alone did not.
     fn depends_on_digest(&self, reference: &Reference) -> bool {
-        let compares = self.ruling.demands().map(|demands| demands.compares(reference));
-        self.refusals.is_empty() && compares == Some(Repointed::Deny)
+        let depends =
+            |demands: &Arc<Demands>| demands.compares(reference) == Repointed::Deny || demands.examination.is_some();
+        self.refusals.is_empty() && self.ruling.demands().is_some_and(depends)
+    }
+
+    /// The index of what this judgement needs examined, entered into its want; `longest`: what the want may wait.
+    fn examine_in(&self, want: &mut Want<'_>, longest: Wait) -> Option<usize> {
+        let demands =
+            self.ruling.demands().filter(|demands| self.refusals.is_empty() && demands.examination.is_some())?;
+        let wait = self.waits().min(longest);
+        let index = want.examine.iter().position(|examine| Arc::ptr_eq(&examine.demands, demands));
+        let index = index.unwrap_or(want.examine.len());
+        match want.examine.get_mut(index) {
+            Some(examine) => examine.wait = examine.wait.max(wait),
+            None => want.examine.push(Examine { demands: Arc::clone(demands), wait }),
+        }
+        Some(index)
+    }
+
+    fn waits(&self) -> Wait {
+        match self.mode {
+            Mode::Enforce => Wait::UntilDeadline,
+            Mode::Warn => Wait::Briefly,
+            Mode::Audit => Wait::Afterwards,
+        }
     }
 
     /// How long this judgement waits for the digest, and how long where there is a record to compare it with.
     fn needs(&self, reference: &Reference) -> (Wait, Wait) {
-        let waits = match self.mode {
-            Mode::Enforce => Wait::UntilDeadline,
-            Mode::Warn => Wait::Briefly,
-            Mode::Audit => Wait::Afterwards,
-        };
+        let waits = self.waits();
         let Some(demands) = self.ruling.demands().filter(|_| self.refusals.is_empty()) else {
             return (Wait::AtHand, Wait::AtHand);
         };
-        match demands.compares(reference) {
+        let (resolve, compare) = match demands.compares(reference) {
             Repointed::Deny => (waits, Wait::AtHand),
             // It warns at most, so it waits as warnings do.
             Repointed::Warn => (Wait::Afterwards, waits.min(Wait::Briefly)),
             Repointed::Allow => (Wait::Afterwards, Wait::AtHand),
-        }
+        };
+        // What is signed is known by the digest alone.
+        if demands.examination.is_some() { (waits, compare) } else { (resolve, compare) }
     }
 }
 

@@ -9,8 +9,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use regex::Regex;
 
-use crate::fact::attached::{Attached, Proof, PublicKey, Signature};
+use crate::fact::attached::PublicKey;
 use crate::image::{Glob, Reference};
+use crate::request::printable;
+
+mod accept;
+mod attestation;
+pub(super) mod matching;
+mod signature;
+#[cfg(test)]
+mod tests;
+
+pub use attestation::Objection;
 
 /// The name of a trusted root in the settings; `public` is built in.
 pub type RootName = Arc<str>;
@@ -146,53 +156,26 @@ pub enum Mismatch {
     NotLogged(Arc<str>),
 }
 
-impl Authority {
-    /// Whether a proof is this authority's, at the time of judging. A signature whose time is not proved was made at
-    /// the latest now, and counts as made now.
-    pub fn accepts(&self, _proof: &Proof, _now: Timestamp) -> Result<(), Mismatch> {
-        todo!()
-    }
+/// How much of a text that a signer chose, or that a policy has, is repeated in one clause: warnings have 256 bytes.
+const SHOWN_BYTES: usize = 120;
+
+/// Such a text in a clause: short, on one line, and not to be taken for our own words.
+fn shown(text: &str) -> String {
+    format!("\"{}\"", printable(text, SHOWN_BYTES).replace('"', "'"))
 }
 
-impl SignatureDemand {
-    /// How many distinct signers of one digest's signatures can be matched one to one with authorities. `image`: whose
-    /// repository the docker-reference must name where that is demanded.
-    #[must_use]
-    pub fn signers(&self, _attached: &Attached, _image: &Reference, _now: Timestamp) -> usize {
-        todo!()
-    }
+/// The frame that makes an expression match whole texts only.
+const ANCHORS: (&str, &str) = (r"\A(?:", r")\z");
 
-    /// What in the payload of an image signature does not meet the demand, whoever made it: a clause. None: it is met,
-    /// and it is a signature of the image.
-    #[must_use]
-    pub fn objection(&self, _signature: &Signature, _image: &Reference) -> Option<String> {
-        todo!()
-    }
-
-    /// Whether one digest's signatures are enough.
-    #[must_use]
-    pub fn met_by(&self, attached: &Attached, image: &Reference, now: Timestamp) -> bool {
-        self.signers(attached, image, now) >= self.threshold
-    }
+/// What must be compiled so that an expression matches whole texts only.
+pub(super) fn anchored(expression: &str) -> String {
+    let (before, after) = ANCHORS;
+    format!("{before}{expression}{after}")
 }
 
-impl AttestationDemand {
-    /// Whether one digest has a statement of the type, by one of the authorities, that meets every condition.
-    #[must_use]
-    pub fn met_by(&self, _attached: &Attached, _now: Timestamp) -> bool {
-        todo!()
-    }
-}
-
-impl Condition {
-    /// `runDetails.builder.id is "..."`, as the policy demands it, for people.
-    #[must_use]
-    pub fn words(&self) -> String {
-        todo!()
-    }
-
-    #[must_use]
-    pub fn met_by(&self, _fields: &[(Arc<str>, crate::fact::attached::Field)]) -> bool {
-        todo!()
-    }
+/// An anchored expression as the policy writes it.
+fn written(expression: &Regex) -> &str {
+    let (before, after) = ANCHORS;
+    let whole = expression.as_str();
+    whole.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).unwrap_or(whole)
 }

@@ -71,6 +71,7 @@ fn bench(policies: Policies) -> Bench {
     let evidence = Evidence::new(
         Budget::default(),
         Arc::new(registries),
+        Arc::new(crate::evidence::signature::trust::Trust::built_in().unwrap()),
         Usage::Named,
         Arc::from([Platform::default()]),
         &registry,

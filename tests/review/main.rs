@@ -14,6 +14,7 @@ mod real_reviews;
 mod registries;
 mod reload;
 mod shutdown;
+mod signatures;
 mod update_rule;
 mod wire;
 mod workloads;

@@ -29,6 +29,7 @@ fn admitting() -> Verdict {
         subject: Subject::Nothing(NoImages::Operation),
     };
     let plan = Plan {
+        nodes: crate::policy::plan::Nodes::Any,
         request: &request,
         standing: Standing::Nothing(NoImages::Operation),
         judgements: Vec::new(),

@@ -8,8 +8,8 @@ use crate::policy::document::scalar::is_dns_name;
 use crate::policy::document::wording::quoted;
 
 use super::super::file::{self, Settings};
-use super::super::{Cache, Config, CredentialProviders, Platform, Registries, Scans, TrustedRoot};
-use super::{check_label, namespaces, platform};
+use super::super::{Cache, CredentialProviders, Registries, Scans, TrustedRoot, TufRepository};
+use super::{check_label, namespaces};
 
 /// Below this nothing worth its eviction fits.
 const LEAST_MEMORY: u64 = 1 << 20;
@@ -22,7 +22,6 @@ pub(super) fn without_effect(settings: &Settings) -> Vec<Place> {
             unused.push(place.clone());
         }
     };
-    let default = Config::default();
     if let Field::Given(scans) = &settings.scans {
         add(differs(&scans.directories, |directories| !directories.is_empty()));
         add(differs(&scans.namespaces, |namespaces| !namespaces.is_empty()));
@@ -31,11 +30,6 @@ pub(super) fn without_effect(settings: &Settings) -> Vec<Place> {
         add(differs(&cache.state, Option::is_some));
         add(differs(&cache.seal_key, Option::is_some));
     }
-    add(differs(&settings.trust, |roots| !roots.is_empty()));
-    add(differs(&settings.platforms, |platforms| {
-        let read: Option<Vec<Platform>> = platforms.0.iter().map(|text| platform(&text.value)).collect();
-        read.is_none_or(|read| read != default.platforms)
-    }));
     unused
 }
 
@@ -86,7 +80,7 @@ pub(super) fn read_trust(roots: &[file::Root], mistakes: &mut Mistakes) -> Vec<T
     refuse_repeated(roots.iter().filter_map(|root| root.name.given()), mistakes);
     let mut read = Vec::new();
     for root in roots {
-        let file::Root { name, trusted_root } = root;
+        let file::Root { name, trusted_root, tuf } = root;
         let (Field::Given(name), Field::Given(path)) = (name, trusted_root) else {
             continue;
         };
@@ -94,9 +88,28 @@ pub(super) fn read_trust(roots: &[file::Root], mistakes: &mut Mistakes) -> Vec<T
         if name.value == "public" {
             mistakes.add(&name.place, "`public` is the built-in root: choose another name");
         }
-        read.push(TrustedRoot { name: name.value.clone(), trusted_root: PathBuf::from(&path.value) });
+        let tuf = tuf.given().and_then(|tuf| read_tuf(tuf, mistakes));
+        read.push(TrustedRoot { name: name.value.clone(), trusted_root: PathBuf::from(&path.value), tuf });
     }
     read
+}
+
+fn read_tuf(tuf: &file::Tuf, mistakes: &mut Mistakes) -> Option<TufRepository> {
+    let file::Tuf { url, root } = tuf;
+    let (Field::Given(url), Field::Given(root)) = (url, root) else {
+        return None;
+    };
+    if !is_base_url(&url.value) {
+        mistakes.add(&url.place, "is no URL such as https://tuf.example, without user, query and fragment");
+    }
+    Some(TufRepository { url: url.value.clone(), root: PathBuf::from(&root.value) })
+}
+
+/// Its text is never repeated: who writes a password into a URL need not find it in the log.
+fn is_base_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let strange = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | '?' | '#' | '\\');
+    rest.is_some_and(|rest| !rest.contains(strange) && !rest.starts_with(['/', ':']) && !rest.is_empty())
 }
 
 pub(super) fn read_scans(scans: &file::Scans, mistakes: &mut Mistakes) -> Scans {

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::decide;
+use super::super::verdict::Basis;
 use super::super::verdict::{Answer, Denial, Outcome, Verdict};
 use super::*;
-use crate::fact::{Content, Facts, Guard, Record, Recorded, Resolved, Scope, Seen};
+use crate::fact::{Admitted, Content, Facts, Fault, Guard, Record, Recorded, Resolved, Scope, Seen, Source, Trouble};
 use crate::image::Pattern;
 use crate::policy::plan::plan;
-use crate::policy::{Action, Bindings, Controllers, Policies, Policy, Rule, TagDemands, Tolerance, Unmatched};
+use crate::policy::{
+    Action, Bindings, Controllers, Inaccessible, Policies, Policy, Rule, TagDemands, Tolerance, Unavailable, Unmatched,
+};
 use crate::request::{Container, ContainerKind, Request, Subject};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;

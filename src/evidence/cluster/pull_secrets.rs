@@ -70,7 +70,7 @@ impl PullSecrets {
 }
 
 /// Namespace and name.
-type Name = (String, String);
+pub(super) type Name = (String, String);
 
 /// Secrets and service accounts of the manifests so far, each with the file that it comes from.
 #[derive(Debug, Default)]
@@ -195,7 +195,8 @@ impl Form {
     }
 }
 
-fn name(document: &Node, source: &str, kind: &str) -> Result<Name, Mistake> {
+/// Namespace and name of an object.
+pub(super) fn name(document: &Node, source: &str, kind: &str) -> Result<Name, Mistake> {
     let metadata = document.field("metadata");
     let field = |key: &str| metadata.and_then(|its| its.field(key)).filter(|its| !its.is_null());
     let name = field("name").and_then(Node::text).filter(|its| !its.is_empty());
@@ -218,7 +219,7 @@ fn named(index: usize, item: &Node, account: &Name, source: &str) -> Result<Name
     Ok(Named { secret: secret.to_owned(), unknown: told(item, source, &path, message) })
 }
 
-fn twice(document: &Node, source: &str, kind: &str, (namespace, name): &Name, first: &str) -> Mistake {
+pub(super) fn twice(document: &Node, source: &str, kind: &str, (namespace, name): &Name, first: &str) -> Mistake {
     let message = format!("{kind} {namespace}/{name} is there already, in {first}: keep one");
     told(document, source, "metadata.name", message)
 }

@@ -18,7 +18,7 @@ use super::outbound::{Forbidden, Outbound};
 use super::token::{Asking, Challenge, Grant, Tokens, basic, bearer, parse};
 
 pub(super) use exchange::{Body, Call, Exchange, Reply};
-pub(super) use failure::{Kind, Party};
+pub(super) use failure::{Kind, Party, Size};
 pub(super) use limits::Limits;
 
 mod exchange;

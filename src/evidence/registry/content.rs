@@ -1,13 +1,15 @@
 //! What is asked for by name or digest: manifests and blobs, hashed before anything is believed of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
 
-use crate::fact::{Resolved, Trouble};
+use crate::fact::{Fact, Fault, Resolved, Seen, Source, Trouble};
 use crate::image::{Algorithm, Digest, Reference};
 
-use super::client::{Ask, Body, Kind, Reply, Session};
+use super::client::{Ask, Body, Kind, Reply, Session, Size};
 use super::hosts::Endpoint;
 use super::lookup::{Question, Said};
 use super::manifest::{self, Document, Manifest};
@@ -69,25 +71,57 @@ impl Question for Resolution<'_> {
     }
 }
 
-/// A manifest by its digest.
-pub(super) struct ManifestOf<'a>(pub(super) &'a Digest);
+/// A manifest by its tag or digest.
+pub(super) struct ManifestOf<'a>(pub(super) Name<'a>);
 
 impl Question for ManifestOf<'_> {
     type Answer = Manifest;
 
     fn may_ask(&self, endpoint: &Endpoint) -> bool {
-        endpoint.pull
+        self.0.may_ask(endpoint)
     }
 
     async fn ask(&self, session: &Session<'_>) -> Result<Said<Manifest>, Trouble> {
-        manifest(session, Name::Digest(self.0)).await
+        manifest(session, self.0).await
     }
+}
+
+/// A blob, as far as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blob {
+    /// All of it: its hash is right.
+    Whole(Arc<[u8]>),
+    /// It has more bytes than were asked for, or no host has the right ones.
+    Larger,
 }
 
 /// A blob by its digest.
 pub(super) struct BlobOf<'a> {
-    pub(super) digest: &'a Digest,
-    pub(super) most: usize,
+    digest: &'a Digest,
+    most: usize,
+    /// Whether a host sent more.
+    larger: AtomicBool,
+}
+
+impl<'a> BlobOf<'a> {
+    pub(super) fn new(digest: &'a Digest, most: usize) -> Self {
+        Self { digest, most, larger: AtomicBool::new(false) }
+    }
+
+    /// One host with too many bytes may be out of order, so the others are asked; where none of them knows better, it is
+    /// the blob that is too large.
+    pub(super) fn judged(&self, fact: Fact<Arc<[u8]>>) -> Fact<Blob> {
+        let current = |value, at| Fact::Known(Seen { value, at, source: Source::Current });
+        match fact {
+            Fact::Known(Seen { value, at, .. }) => current(Blob::Whole(value), at),
+            Fact::Unavailable(trouble) if trouble.fault == Fault::Broken && self.larger.load(Ordering::Acquire) => {
+                current(Blob::Larger, Timestamp::now())
+            }
+            Fact::Unavailable(trouble) => Fact::Unavailable(trouble),
+            Fact::Absent(at) => Fact::Absent(at),
+            Fact::Pending => Fact::Pending,
+        }
+    }
 }
 
 impl Question for BlobOf<'_> {
@@ -102,6 +136,10 @@ impl Question for BlobOf<'_> {
         let ask = Ask { method: Method::GET, url: &url, accept: "*/*", kind: Kind::Blob, most: self.most };
         let reply = session.send(&ask).await?;
         let Said::Found(reply) = found(session, reply, Kind::Blob)? else { return Ok(Said::Absent) };
+        if reply.body.is_cut() {
+            self.larger.store(true, Ordering::Release);
+            return Err(session.broken(&format!("sent more than {} for a blob", Size(self.most))));
+        }
         check_digest(session, &reply.body, self.digest)?;
         Ok(Said::Found(reply.body.into_bytes().into()))
     }

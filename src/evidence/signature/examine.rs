@@ -1,15 +1,162 @@
 //! Who made a signature for certain, and what it says of the digest.
+//!
+//! Three questions with an answer each: who made it, whatever it says (proofs); what it says (the claim); and whether
+//! that is of our digest. A signature that was copied from another image is not unsigned, and people are told so.
+//! What the verifier crate does and lacks stands beside each step; it is asked for any identity at all, since whom it
+//! may be is for the policy.
 
-use crate::fact::attached::Signature;
+use std::sync::Arc;
+
+use sigstore_types::{MessageSignature, SignatureContent};
+
+use crate::fact::attached::{Claim, Flaw, FlawKind, Proof, Signature};
 use crate::image::Digest;
 use crate::policy::trust::Examination;
 
-use super::find::Item;
+use super::bundle::{self, Sealed};
+use super::find::{Item, Material};
+use super::key::Over;
+use super::simple;
+use super::statement::{self, Statement};
 use super::trust::Roots;
+use envelope::Content;
+use flaw::flaw;
+
+pub(super) mod blob;
+mod envelope;
+pub(super) mod flaw;
+mod keyed;
+mod keyless;
+#[cfg(test)]
+mod tests;
 
 /// Verifies one thing that was found with every key and root of the examination. Pure CPU, up to a millisecond for each
 /// of them; never fails: what does not verify is returned with its flaw.
 #[must_use]
-pub fn examine(_item: &Item, _digest: &Digest, _examination: &Examination, _roots: &Roots) -> Signature {
-    todo!()
+pub fn examine(item: &Item, digest: &Digest, examination: &Examination, roots: &Roots) -> Signature {
+    let about = About { bytes: None, digests: vec![digest.clone()] };
+    let (layout, (claim, proofs, flaw)) = match &item.material {
+        Material::Flawed(flaw) => (item.layout, useless(flaw.clone())),
+        Material::Bundle(json) => match bundle::read(json) {
+            Ok((layout, read)) => (layout, sealed(&read, &about, examination, roots)),
+            Err((layout, flaw)) => (layout.unwrap_or(item.layout), useless(flaw)),
+        },
+        Material::Simple { payload, annotations } => {
+            let outcome = match simple::simple(annotations) {
+                Ok(sealed) => {
+                    let content = Content::Message(Over::Bytes(payload));
+                    finished(simple::claim(payload, digest), &sealed, &content, examination, roots)
+                }
+                Err(flaw) => (simple::claim(payload, digest), Vec::new(), Some(flaw)),
+            };
+            (item.layout, outcome)
+        }
+        Material::Envelope { envelope, annotations } => {
+            let outcome = match simple::envelope(envelope, annotations) {
+                Ok(read) => sealed(&read, &about, examination, roots),
+                Err(flaw) => useless(flaw),
+            };
+            (item.layout, outcome)
+        }
+    };
+    Signature { layout, claim, proofs, flaw }
+}
+
+/// What it should be about: an artifact by its digests, and its bytes where they are known.
+struct About<'a> {
+    bytes: Option<&'a [u8]>,
+    digests: Vec<Digest>,
+}
+
+type Outcome = (Claim, Vec<Proof>, Option<Flaw>);
+
+fn useless(flaw: Flaw) -> Outcome {
+    (Claim::Unreadable(flaw.words.clone()), Vec::new(), Some(flaw))
+}
+
+/// Of a signature that says by itself what it is about.
+fn sealed(sealed: &Sealed, about: &About<'_>, examination: &Examination, roots: &Roots) -> Outcome {
+    match &sealed.bundle.content {
+        SignatureContent::MessageSignature(signature) => message(sealed, signature, about, examination, roots),
+        SignatureContent::DsseEnvelope(envelope) => {
+            let statement = Statement::read(&envelope.payload_type, envelope.payload.as_bytes());
+            // Verified with a digest that the statement names, it is known who signed it even if it is of another image.
+            let named =
+                statement.as_ref().ok().and_then(|its| its.about(&about.digests).cloned().or_else(|| its.named()));
+            let claim = match &statement {
+                Ok(statement) => statement.claim(&about.digests, &examination.predicates),
+                Err(words) => Claim::Unreadable((*words).into()),
+            };
+            let content = Content::of_envelope(envelope, named);
+            let (claim, proofs, flaw) = finished(claim, sealed, &content, examination, roots);
+            let unread = statement.err();
+            (claim, proofs, flaw.map(|flaw| unread.map_or(flaw.clone(), |words| unverified(flaw, words))))
+        }
+        _ => useless(flaw(FlawKind::Unsupported, "its bundle is of a kind that cannot be verified here")),
+    }
+}
+
+/// Where the verifier would have had to read a statement that cannot be read, that is what is wrong with it.
+fn unverified(found: Flaw, words: &str) -> Flaw {
+    if found.kind == FlawKind::Unsupported {
+        Flaw { claimed: found.claimed, ..flaw(FlawKind::Malformed, words) }
+    } else {
+        found
+    }
+}
+
+/// A signature over the bytes of the artifact.
+fn message(
+    sealed: &Sealed,
+    signature: &MessageSignature,
+    about: &About<'_>,
+    examination: &Examination,
+    roots: &Roots,
+) -> Outcome {
+    let named = match envelope::named(signature) {
+        Ok(named) => named,
+        Err(flaw) => return useless(flaw),
+    };
+    let ours = || about.digests.first().and_then(statement::artifact);
+    let is_ours =
+        named.as_ref().is_none_or(|named| statement::digest(named).is_some_and(|named| about.digests.contains(&named)));
+    let claim = if is_ours {
+        Claim::Image { reference: None, annotations: Default::default() }
+    } else {
+        let names = named
+            .as_ref()
+            .and_then(statement::digest)
+            .map_or_else(Arc::default, |digest| statement::shortened(&digest));
+        Claim::Elsewhere { predicate_type: None, names }
+    };
+    let over = match (about.bytes, named) {
+        (Some(bytes), _) if is_ours => Over::Bytes(bytes),
+        (_, Some(named)) => Over::Digest(named),
+        (_, None) => match ours() {
+            Some(ours) => Over::Digest(ours),
+            None => return useless(flaw(FlawKind::Unsupported, "it signs bytes of which no digest is known")),
+        },
+    };
+    finished(claim, sealed, &Content::Message(over), examination, roots)
+}
+
+/// Who made it.
+fn finished(claim: Claim, sealed: &Sealed, content: &Content<'_>, examination: &Examination, roots: &Roots) -> Outcome {
+    let (mut proofs, mut flaws) = (Vec::new(), Vec::new());
+    // Never a key where a certificate belongs, and the other way round (GHSA-fx35-mq7g-6g98): material is one or the
+    // other, and only the layouts before bundles are tried with both.
+    if sealed.has_certificate_material() {
+        let (its, flaw) = keyless::proofs(sealed, content, examination, roots);
+        proofs.extend(its);
+        flaws.extend(flaw);
+    }
+    if sealed.is_for_keys() {
+        let (its, flaw) = keyed::proofs(sealed, content, examination, roots);
+        proofs.extend(its);
+        flaws.extend(flaw);
+    }
+    if !proofs.is_empty() {
+        return (claim, proofs, None);
+    }
+    (claim, proofs, flaws.into_iter().next())
 }

@@ -1,51 +1,124 @@
 //! `spec.authorities`: whom a policy trusts.
 
-use regex::RegexBuilder;
+use std::collections::BTreeMap;
 
-use super::super::document::reader::{Field, Placed, Text};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use regex::{Regex, RegexBuilder};
+
+use super::super::document::reader::{Field, Place, Placed, Text};
 use super::super::document::scalar::is_dns_name;
 use super::super::document::wording::quoted;
-use super::super::file::{Authority, Key, Keyless, SecretKey};
-use super::{Findings, Origin, check_label, exactly_one, pattern};
+use super::super::file::{self, Key, Log, SecretKey};
+use super::super::trust::{Authority, Keyless, Matcher, RootName, TrustedKey, Whom, anchored};
+use super::{Findings, KeyAt, Origin, ReadKey, check_label, exactly_one, pattern};
+use crate::fact::attached::PublicKey;
 use crate::image::Glob;
+
+/// The root of an authority that names none; compiled into the program.
+const PUBLIC_ROOT: &str = "public";
 
 /// The compiled program of an identity's expression stays far below; a counted repetition that would not is refused.
 const MOST_EXPRESSION_BYTES: usize = 1 << 20;
 /// The shortest public key in use, Ed25519, is 44 bytes, 60 characters of base64.
 const LEAST_KEY_CHARACTERS: usize = 60;
 
-pub(super) fn check(authority: &Placed<Authority>, origin: Origin, findings: &mut Findings) {
+/// What authorities are compiled with.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) origin: Origin,
+    pub(super) read_key: &'a ReadKey<'a>,
+}
+
+/// `None` only after a mistake.
+pub(super) fn compile(
+    authority: &Placed<file::Authority>,
+    sources: Sources<'_>,
+    findings: &mut Findings,
+) -> Option<Authority> {
     let Placed { value: authority, place } = authority;
-    let Authority { name, keyless, keys, trust: _, log: _ } = authority;
+    let file::Authority { name, keyless, keys, trust, log } = authority;
     if let Field::Given(name) = name {
         check_label(name, "an authority's name", &mut findings.mistakes);
     }
     let fields = [("keyless", !keyless.is_absent()), ("keys", !keys.is_absent())];
     exactly_one(place, &fields, &mut findings.mistakes);
-    if let Field::Given(keyless) = keyless {
-        check_keyless(keyless, findings);
-    }
-    for key in keys.given().into_iter().flat_map(|keys| &keys.0) {
-        check_key(key, origin, findings);
-    }
+    let keyless = keyless.given().map(|keyless| compile_keyless(keyless, findings));
+    let keys = keys.given().map(|keys| {
+        let keys: Vec<Option<TrustedKey>> = keys.0.iter().map(|key| compile_key(key, sources, findings)).collect();
+        keys.into_iter().collect::<Option<Vec<_>>>()
+    });
+    let (whom, log_by_default) = match (keyless, keys) {
+        (Some(keyless), None) => (Whom::Keyless(keyless?), Log::Required),
+        (None, Some(keys)) => (Whom::Keys(keys.filter(|keys| !keys.is_empty())?), Log::Optional),
+        (Some(_), Some(_)) | (None, None) => return None,
+    };
+    let log = match log {
+        Field::Absent => log_by_default,
+        Field::Given(log) => *log,
+        Field::Unusable => return None,
+    };
+    let root = match trust {
+        Field::Absent => PUBLIC_ROOT,
+        Field::Given(name) => name.value.as_str(),
+        Field::Unusable => return None,
+    };
+    let root = RootName::from(root);
+    let at = trust.given().map_or(place, |name| &name.place);
+    findings.roots.push((RootName::clone(&root), at.clone()));
+    let log_required = match log {
+        Log::Required => true,
+        Log::Optional => false,
+    };
+    Some(Authority { name: name.given()?.value.as_str().into(), root, log_required, whom })
 }
 
 /// Issuer and subject are both mandatory: either alone lets strangers in.
-fn check_keyless(keyless: &Placed<Keyless>, findings: &mut Findings) {
+fn compile_keyless(keyless: &Placed<file::Keyless>, findings: &mut Findings) -> Option<Keyless> {
     let Placed { value: keyless, place } = keyless;
-    let Keyless { issuer, issuer_expression, subject, subject_expression, extensions: _ } = keyless;
+    let file::Keyless { issuer, issuer_expression, subject, subject_expression, extensions } = keyless;
     let fields = [("issuer", !issuer.is_absent()), ("issuerRegExp", !issuer_expression.is_absent())];
     exactly_one(place, &fields, &mut findings.mistakes);
     let fields = [("subject", !subject.is_absent()), ("subjectRegExp", !subject_expression.is_absent())];
     exactly_one(place, &fields, &mut findings.mistakes);
-    for glob in [issuer, subject].into_iter().filter_map(Field::given) {
-        pattern(glob, Glob::parse, &mut findings.mistakes);
-        warn_of_anyone(glob, &["**"], findings);
+    let issuer = matcher(issuer, issuer_expression, findings);
+    let subject = matcher(subject, subject_expression, findings);
+    let extensions = match extensions {
+        Field::Absent => BTreeMap::new(),
+        Field::Given(extensions) => named_extensions(&extensions.0)?,
+        Field::Unusable => return None,
+    };
+    Some(Keyless { issuer: issuer?, subject: subject?, extensions })
+}
+
+/// Each that is written, by its name; both are looked at, so that the mistakes of both are told.
+fn matcher(glob: &Field<Text>, expression: &Field<Text>, findings: &mut Findings) -> Option<Matcher> {
+    let glob = glob.given().map(|text| {
+        warn_of_anyone(text, &["**"], findings);
+        pattern(text, Glob::parse, &mut findings.mistakes).map(Matcher::Glob)
+    });
+    let expression = expression.given().map(|text| {
+        warn_of_anyone(text, &[".*", ".+", "^.*$", "^.+$"], findings);
+        compile_expression(text, findings).map(Matcher::Expression)
+    });
+    match (glob, expression) {
+        (Some(only), None) | (None, Some(only)) => only,
+        (Some(_), Some(_)) | (None, None) => None,
     }
-    for expression in [issuer_expression, subject_expression].into_iter().filter_map(Field::given) {
-        check_expression(expression, findings);
-        warn_of_anyone(expression, &[".*", ".+", "^.*$", "^.+$"], findings);
+}
+
+/// By Fulcio's names, as [`file::Extensions`] has them.
+fn named_extensions(written: &file::Extensions) -> Option<BTreeMap<&'static str, String>> {
+    let mut named = BTreeMap::new();
+    for (name, field) in written.by_name() {
+        match field {
+            Field::Absent => {}
+            Field::Given(text) => drop(named.insert(name, text.value.clone())),
+            Field::Unusable => return None,
+        }
     }
+    Some(named)
 }
 
 fn warn_of_anyone(text: &Text, everything: &[&str], findings: &mut Findings) {
@@ -54,11 +127,13 @@ fn warn_of_anyone(text: &Text, everything: &[&str], findings: &mut Findings) {
     }
 }
 
-/// The expression is complete in itself, so that it cannot close the group that anchors it, and small.
-pub(super) fn check_expression(expression: &Text, findings: &mut Findings) {
-    let whole = format!(r"\A(?:{})\z", expression.value);
-    for text in [expression.value.as_str(), &whole] {
-        if let Err(error) = RegexBuilder::new(text).size_limit(MOST_EXPRESSION_BYTES).build() {
+/// Matches whole texts alone. The expression is complete in itself, so that it cannot close the group that anchors it,
+/// and small.
+pub(super) fn compile_expression(expression: &Text, findings: &mut Findings) -> Option<Regex> {
+    let build = |text: &str| RegexBuilder::new(text).size_limit(MOST_EXPRESSION_BYTES).build();
+    match build(&expression.value).and_then(|_complete| build(&anchored(&expression.value))) {
+        Ok(whole) => Some(whole),
+        Err(error) => {
             let why = if let regex::Error::CompiledTooBig(_) = error {
                 "it is too large when compiled".to_owned()
             } else {
@@ -67,29 +142,70 @@ pub(super) fn check_expression(expression: &Text, findings: &mut Findings) {
             };
             let message = format!("{} is no regular expression: {why}", quoted(&expression.value));
             findings.mistakes.add(&expression.place, message);
-            return;
+            None
         }
     }
 }
 
-fn check_key(key: &Placed<Key>, origin: Origin, findings: &mut Findings) {
+fn compile_key(key: &Placed<Key>, sources: Sources<'_>, findings: &mut Findings) -> Option<TrustedKey> {
     let Placed { value: key, place } = key;
     let Key { pem, secret_ref, file, not_before, not_after } = key;
     let fields = [("pem", !pem.is_absent()), ("secretRef", !secret_ref.is_absent()), ("file", !file.is_absent())];
     exactly_one(place, &fields, &mut findings.mistakes);
-    if let Some((pem, why)) = pem.given().and_then(|pem| Some((pem, not_a_public_key(&pem.value)?))) {
-        findings.mistakes.add(&pem.place, why);
-    }
-    if let Field::Given(secret) = secret_ref {
-        check_secret(secret, findings);
-    }
-    if let (Field::Given(file), Origin::Cluster) = (file, origin) {
-        findings.mistakes.add(&file.place, "only policies of --manifests have files beside them; use pem or secretRef");
-    }
+    let read = [
+        pem.given().map(|pem| read_inline(pem, sources, findings)),
+        secret_ref.given().map(|secret| read_secret(secret, sources, findings)),
+        file.given().map(|file| read_file(file, sources, findings)),
+    ];
     if let (Some(from), Some(to)) = (not_before.given(), not_after.given())
         && *from >= to.value
     {
         findings.mistakes.add(&to.place, format!("must be later than notBefore, {from}"));
+    }
+    let not_before = start_of(not_before, |date| (*date, place), findings);
+    let not_after = start_of(not_after, |date| (date.value, &date.place), findings);
+    let key = read.into_iter().flatten().next().flatten()?;
+    Some(TrustedKey { key, not_before: not_before?, not_after: not_after? })
+}
+
+/// A day begins at midnight, UTC. `None` after a mistake; none within where nothing is written.
+fn start_of<'d, T>(
+    field: &'d Field<T>,
+    date: impl FnOnce(&'d T) -> (Date, &'d Place),
+    findings: &mut Findings,
+) -> Option<Option<Timestamp>> {
+    let (date, place) = match field {
+        Field::Absent => return Some(None),
+        Field::Unusable => return None,
+        Field::Given(written) => date(written),
+    };
+    let start = Offset::UTC.to_timestamp(date.at(0, 0, 0, 0));
+    if start.is_err() {
+        findings.mistakes.add(place, format!("the day {date} is beyond all times that can be compared"));
+    }
+    start.ok().map(Some)
+}
+
+fn read_inline(pem: &Text, sources: Sources<'_>, findings: &mut Findings) -> Option<PublicKey> {
+    if let Some(why) = not_a_public_key(&pem.value) {
+        findings.mistakes.add(&pem.place, why);
+        return None;
+    }
+    let read = (sources.read_key)(KeyAt::Pem(&pem.value));
+    read.map_err(|why| findings.mistakes.add(&pem.place, format!("is no public key: {why}"))).ok()
+}
+
+fn read_file(file: &Text, sources: Sources<'_>, findings: &mut Findings) -> Option<PublicKey> {
+    match sources.origin {
+        Origin::Cluster => {
+            let message = "only policies of --manifests have files beside them; use pem or secretRef";
+            findings.mistakes.add(&file.place, message);
+            None
+        }
+        Origin::File => {
+            let read = (sources.read_key)(KeyAt::File(&file.value));
+            read.map_err(|why| findings.mistakes.add(&file.place, format!("gives no public key: {why}"))).ok()
+        }
     }
 }
 
@@ -111,12 +227,24 @@ fn not_a_public_key(pem: &str) -> Option<&'static str> {
     (!(is_base64 && padded && complete)).then_some("is no public key: what stands between BEGIN and END is damaged")
 }
 
-fn check_secret(secret: &SecretKey, findings: &mut Findings) {
-    if let Some(name) = secret.name.given().filter(|name| !is_dns_name(&name.value)) {
-        findings.mistakes.add(&name.place, format!("{} is no name of a Secret", quoted(&name.value)));
-    }
+fn read_secret(secret: &SecretKey, sources: Sources<'_>, findings: &mut Findings) -> Option<PublicKey> {
+    let SecretKey { name, key } = secret;
+    let name = name.given().filter(|name| {
+        let valid = is_dns_name(&name.value);
+        if !valid {
+            findings.mistakes.add(&name.place, format!("{} is no name of a Secret", quoted(&name.value)));
+        }
+        valid
+    });
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if let Some(key) = secret.key.given().filter(|key| !key.value.chars().all(allowed)) {
-        findings.mistakes.add(&key.place, format!("{} is no key of a Secret", quoted(&key.value)));
-    }
+    let key = key.given().filter(|key| {
+        let valid = key.value.chars().all(allowed);
+        if !valid {
+            findings.mistakes.add(&key.place, format!("{} is no key of a Secret", quoted(&key.value)));
+        }
+        valid
+    });
+    let (name, key) = (name?, key?);
+    let read = (sources.read_key)(KeyAt::Secret { name: &name.value, key: &key.value });
+    read.map_err(|why| findings.mistakes.add(&name.place, format!("gives no public key: {why}"))).ok()
 }

@@ -1,12 +1,10 @@
-//! Demands on signed and scanned evidence: everything about them that a policy alone can get wrong.
+//! Demands on scanned evidence: everything about them that a policy alone can get wrong.
 
-use std::collections::BTreeSet;
-
-use super::super::document::reader::{Field, NonEmpty, Placed, Text};
+use super::super::document::reader::{Field, Placed, Text};
 use super::super::document::wording::quoted;
-use super::super::file::{Attestation, Condition, Response, Severity, Signatures, Tolerated, Vulnerabilities, Waiver};
-use super::{Findings, Trusted, authority, exactly_one, rule};
-use crate::image::{Pattern, Reference};
+use super::super::file::{Response, Severity, Tolerated, Vulnerabilities, Waiver};
+use super::{Findings, Trusted, rule};
+use crate::image::Pattern;
 
 pub(super) fn check_vulnerabilities(demand: &Vulnerabilities, trusted: &Trusted<'_>, findings: &mut Findings) {
     for waiver in demand.ignore.given().into_iter().flatten() {
@@ -26,7 +24,7 @@ pub(super) fn check_vulnerabilities(demand: &Vulnerabilities, trusted: &Trusted<
         }
     }
     if let Field::Given(authorities) = &demand.authorities {
-        trusted.check(&authorities.0, &mut findings.mistakes);
+        drop(trusted.named(&authorities.0, &mut findings.mistakes));
     }
     warn_of_idle(demand, findings);
 }
@@ -79,59 +77,4 @@ fn warn_of_idle(demand: &Vulnerabilities, findings: &mut Findings) {
     warn(running == Response::Deny, place, "has no effect: `running` softens nothing");
     let place = demand.stale.given().map(|stale| &stale.place);
     warn(demand.max_age.is_absent(), place, "has no effect: without `maxAge` no report is stale");
-}
-
-pub(super) fn check_signatures(demand: &Signatures, trusted: &Trusted<'_>, findings: &mut Findings) {
-    if let Field::Given(authorities) = &demand.authorities {
-        trusted.check(&authorities.0, &mut findings.mistakes);
-        check_threshold(authorities, demand.threshold.given(), findings);
-    }
-    if let Field::Given(repository) = &demand.repository {
-        check_repository(repository, findings);
-    }
-}
-
-/// Signers are matched one to one with authorities, so more than there are could never be met.
-fn check_threshold(authorities: &NonEmpty<Vec<Text>>, threshold: Option<&Placed<u32>>, findings: &mut Findings) {
-    let Some(threshold) = threshold else { return };
-    let most = authorities.0.iter().map(|name| name.value.as_str()).collect::<BTreeSet<_>>().len();
-    if threshold.value == 0 {
-        findings.mistakes.add(&threshold.place, "must be at least 1: with 0 nothing would be demanded");
-    } else if usize::try_from(threshold.value).is_ok_and(|threshold| threshold > most) {
-        let message = format!("can never be met: {} signers of {most} authorities", threshold.value);
-        findings.mistakes.add(&threshold.place, message);
-    }
-}
-
-fn check_repository(repository: &Text, findings: &mut Findings) {
-    match Reference::parse(&repository.value) {
-        Ok(reference) if reference.tag().is_none() && reference.digest().is_none() => {}
-        Ok(_) => findings.mistakes.add(&repository.place, "must name a repository, without tag and digest"),
-        Err(error) => {
-            let message = format!("{} is no repository: {error}", quoted(&repository.value));
-            findings.mistakes.add(&repository.place, message);
-        }
-    }
-}
-
-pub(super) fn check_attestation(demand: &Attestation, trusted: &Trusted<'_>, findings: &mut Findings) {
-    if let Field::Given(authorities) = &demand.authorities {
-        trusted.check(&authorities.0, &mut findings.mistakes);
-    }
-    for condition in demand.conditions.given().into_iter().flat_map(|conditions| &conditions.0) {
-        check_condition(condition, findings);
-    }
-}
-
-fn check_condition(condition: &Placed<Condition>, findings: &mut Findings) {
-    let Placed { value: condition, place } = condition;
-    let Condition { path, equals, matches, one_of } = condition;
-    if let Some(path) = path.given().filter(|path| path.value.split('.').any(str::is_empty)) {
-        findings.mistakes.add(&path.place, "is no path: write field names with dots between them, `builder.id`");
-    }
-    let fields = [("equals", !equals.is_absent()), ("matches", !matches.is_absent()), ("in", !one_of.is_absent())];
-    exactly_one(place, &fields, &mut findings.mistakes);
-    if let Field::Given(expression) = matches {
-        authority::check_expression(expression, findings);
-    }
 }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::super::document::reader::{Field, Mistakes, NonEmpty, Place, Placed, Text, refuse_repeated};
 use super::super::document::wording::quoted;
 use super::super::file;
+use super::super::trust::AttestationDemand;
 use super::super::{Action, Demands, Repointed, Rule, RuleName, TagDemands};
-use super::{Findings, Trusted, check_label, demand, pattern};
+use super::signed::SignedImage;
+use super::{Findings, Trusted, check_label, demand, pattern, signed};
 use crate::image::{Pattern, TagPattern};
 
 /// `None` only where there are mistakes.
@@ -29,16 +31,12 @@ fn compile(rule: &Placed<file::Rule>, trusted: &Trusted<'_>, findings: &mut Find
         check_label(name, "a rule's name", &mut findings.mistakes);
     }
     let images = images.given().and_then(|images| patterns(images, Pattern::parse, &mut findings.mistakes));
-    let tags = tags.given().and_then(|tags| compile_tags(tags, findings));
+    let tags = demanded(tags, |tags| compile_tags(tags, findings));
     if let Field::Given(vulnerabilities) = vulnerabilities {
         demand::check_vulnerabilities(&vulnerabilities.value, trusted, findings);
     }
-    if let Field::Given(signatures) = signatures {
-        demand::check_signatures(&signatures.value, trusted, findings);
-    }
-    for attestation in attestations.given().into_iter().flat_map(|list| &list.value.0) {
-        demand::check_attestation(attestation, trusted, findings);
-    }
+    let signatures = demanded(signatures, |demand| signed::signatures(&demand.value, trusted, findings));
+    let attestations = demanded(attestations, |list| signed::attestations(&list.value.0, trusted, findings));
     if let Some(why) = refuse.given().filter(|why| why.value.trim_end().contains(char::is_control)) {
         findings.mistakes.add(&why.place, "is shown to people in one line: write it in one");
     }
@@ -48,21 +46,48 @@ fn compile(rule: &Placed<file::Rule>, trusted: &Trusted<'_>, findings: &mut Find
         (Field::Given(_), _) => Action::Admit,
         (_, Field::Given(why)) => Action::Refuse(Arc::from(why.value.trim())),
         (Field::Absent | Field::Unusable, Field::Absent | Field::Unusable) => {
-            let (signatures, attestations, examination) = (None, Vec::new(), None);
-            Action::Require(Arc::new(Demands { tags: Some(tags?), signatures, attestations, examination }))
+            Action::Require(Arc::new(demands(tags?, signatures?, attestations?)?))
         }
     };
     Some(Rule { name: RuleName::from(name.given()?.value.as_str()), images: images?, action })
 }
 
+/// What a demand compiles to: none where it is not written, `None` where it has mistakes.
+fn demanded<T, D>(field: &Field<T>, compile: impl FnOnce(&T) -> Option<D>) -> Option<Option<D>> {
+    match field {
+        Field::Absent => Some(None),
+        Field::Unusable => None,
+        Field::Given(written) => compile(written).map(Some),
+    }
+}
+
+/// `None` for nothing: a rule that demands nothing has its mistake.
+fn demands(
+    tags: Option<TagDemands>,
+    signatures: Option<SignedImage>,
+    attestations: Option<Vec<AttestationDemand>>,
+) -> Option<Demands> {
+    let attestations = attestations.unwrap_or_default();
+    if tags.is_none() && signatures.is_none() && attestations.is_empty() {
+        return None;
+    }
+    let examination = signed::examination(signatures.as_ref(), &attestations);
+    Some(Demands { tags, signatures: signatures.map(|its| its.demand), attestations, examination })
+}
+
+/// The authorities that a rule names.
+pub(super) fn authorities(rule: &file::Rule) -> impl Iterator<Item = &str> {
+    let reports = rule.vulnerabilities.given().map(|demand| &demand.value.authorities);
+    let signatures = rule.signatures.given().map(|demand| &demand.value.authorities);
+    let attestations = rule.attestations.given().into_iter().flat_map(|list| &list.value.0);
+    let named = reports.into_iter().chain(signatures).chain(attestations.map(|demand| &demand.authorities));
+    named.flat_map(texts).map(|name| name.value.as_str())
+}
+
 /// Demands whose evidence no room gathers: a policy that has one is not loaded. The issue that brings the evidence
 /// takes its line away.
 fn refuse_unchecked(rule: &file::Rule, mistakes: &mut Mistakes) {
-    let unchecked = [
-        ("vulnerabilities", rule.vulnerabilities.given().map(|demand| &demand.place)),
-        ("signatures", rule.signatures.given().map(|demand| &demand.place)),
-        ("attestations", rule.attestations.given().map(|demand| &demand.place)),
-    ];
+    let unchecked = [("vulnerabilities", rule.vulnerabilities.given().map(|demand| &demand.place))];
     for (name, place) in unchecked {
         if let Some(place) = place {
             let why = "and a demand that is not checked would admit everything; remove it";

@@ -117,6 +117,13 @@ impl Mistakes {
         self.found.iter().any(below)
     }
 
+    /// Whether an item of the list at this place could not be read, and was left out.
+    #[must_use]
+    pub fn has_lost_items(&self, list: &str) -> bool {
+        let item = |rest: &str| rest.starts_with('[') && rest.ends_with(']') && !rest.contains('.');
+        self.found.iter().any(|mistake| mistake.path.strip_prefix(list).is_some_and(item))
+    }
+
     /// From the top of the document to its end.
     #[must_use]
     pub fn in_order(mut self) -> Vec<Mistake> {

@@ -13,6 +13,7 @@ mod program;
 pub mod real;
 mod registry;
 mod review;
+pub mod signer;
 mod webhook;
 mod wire;
 
@@ -26,7 +27,10 @@ pub use object::{
     stateful_set,
 };
 pub use program::{Memory, Outcome, Program, first_line_of, run, run_with_input};
-pub use registry::{Behaviour, Image, Registry, RegistrySetup, Route, Seen, digest};
+pub use registry::{
+    BUNDLE_V0_3, Behaviour, DSSE_ENVELOPE, Image, Layer, Place, Registry, RegistrySetup, Route, SIMPLE_SIGNING, Seen,
+    digest,
+};
 pub use review::{Review, review};
 pub use webhook::{Setup, Webhook};
 

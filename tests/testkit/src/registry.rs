@@ -10,6 +10,7 @@
 
 mod access;
 mod answer;
+mod attached;
 mod authority;
 mod behaviour;
 mod bomb;
@@ -27,6 +28,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use attached::{BUNDLE_V0_3, DSSE_ENVELOPE, Layer, Place, SIMPLE_SIGNING};
 pub use behaviour::Behaviour;
 pub use image::Image;
 pub use ledger::Seen;

@@ -62,6 +62,7 @@ impl Reply {
 pub(in super::super) struct Body {
     bytes: Vec<u8>,
     held: Held,
+    cut: bool,
 }
 
 impl Deref for Body {
@@ -72,6 +73,11 @@ impl Deref for Body {
 }
 
 impl Body {
+    /// Whether there was more than was asked for. Only a blob's: what else is too long is no answer.
+    pub(in super::super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// From here on somebody else counts them.
     pub(in super::super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -178,7 +184,7 @@ impl Exchange {
         };
         check_headers(&response, party, &self.limits)?;
         let status = response.status();
-        let mut body = Body { bytes: Vec::new(), held: self.capacity.hold(authority) };
+        let mut body = Body { bytes: Vec::new(), held: self.capacity.hold(authority), cut: false };
         if status.is_success() && call.method != Method::HEAD {
             check_encoding(&response, party)?;
             match timeout_at(end.min(call.until), self.read(&mut response, call, &mut body)).await {
@@ -197,14 +203,18 @@ impl Exchange {
 
     async fn read(&self, response: &mut Response, call: &Call<'_>, body: &mut Body) -> Result<(), Failed> {
         let (party, most) = (call.party, call.most);
-        let too_much = || Failed::broken(format!("{party} sent more than {} for {}", Size(most), call.kind));
+        let too_much = |body: &mut Body| {
+            body.cut = call.kind == Kind::Blob;
+            let words = || format!("{party} sent more than {} for {}", Size(most), call.kind);
+            if body.cut { Ok(()) } else { Err(Failed::broken(words())) }
+        };
         let said = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if said.is_some_and(|said| usize::try_from(said).map_or(true, |said| said > most)) {
-            return Err(too_much());
+            return too_much(body);
         }
         while let Some(chunk) = response.chunk().await.map_err(|error| Failed::transport(party, &error))? {
             if chunk.len() > most.saturating_sub(body.len()) {
-                return Err(too_much());
+                return too_much(body);
             }
             body.append(&chunk, most, &self.limits, party)?;
         }

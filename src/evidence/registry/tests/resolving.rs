@@ -237,3 +237,45 @@ async fn a_blob_is_hashed_and_bounded() {
     let evil = registries.blob(&image(&server.authority, "evil/app"), &digest, 6, &anybody).await;
     assert_eq!(told(evil, &server).0, Fault::Mismatch);
 }
+
+#[tokio::test]
+async fn a_blob_that_is_larger_than_somebody_else_said_is_a_finding_unless_another_host_knows_better() {
+    let digest = digest_of(b"config");
+    let larger = |body: &'static [u8]| Server::start(None, move |_, _| answer(200, &[], body));
+    let (small, large, other) = (larger(b"config").await, larger(b"config of more").await, larger(b"gifnoc").await);
+    let folder = Directory::new();
+    let mirrored = |name: &str, of: &Server| {
+        let inner = folder.path().join(&of.authority);
+        std::fs::create_dir_all(&inner).unwrap();
+        let text =
+            format!("server = \"http://{}\"\n[host.\"http://{name}\"]\ncapabilities = [\"pull\"]\n", of.authority);
+        std::fs::write(inner.join("hosts.toml"), text).unwrap();
+    };
+    mirrored(&large.authority, &small);
+    mirrored(&other.authority, &large);
+    let (registries, anybody) = (registries(limits(), Some(&folder)), Asker::anonymous());
+    let ask = async |of: &Server, most| {
+        registries.blob_up_to(&image(&of.authority, "acme/app"), &digest, most, &anybody).await
+    };
+    assert_eq!(known(ask(&small, 6).await), Blob::Whole(b"config"[..].into()), "after a mirror that has more");
+    assert_eq!(known(ask(&other, 5).await), Blob::Larger);
+    assert_eq!(trouble(ask(&other, 6).await).fault, Fault::Mismatch);
+    assert_eq!(trouble(ask(&large, 6).await).fault, Fault::Mismatch, "what shows that somebody lies is said");
+}
+
+#[tokio::test]
+async fn a_manifest_behind_a_tag_is_hashed_and_read() {
+    let server = Server::start(None, |got, _| {
+        if got.is("GET", "/v2/acme/app/manifests/x.sig") {
+            answer(200, &[OCI], &manifest_of("a"))
+        } else {
+            answer(404, &[], b"")
+        }
+    })
+    .await;
+    let (registries, anybody) = (registries(limits(), None), Asker::anonymous());
+    let acme = image(&server.authority, "acme/app:v1");
+    assert_eq!(known(registries.tagged(&acme, "x.sig", &anybody).await).digest, digest_of(&manifest_of("a")));
+    assert!(matches!(registries.tagged(&acme, "x.att", &anybody).await, Fact::Absent(_)));
+    assert_eq!(server.got().len(), 2);
+}

@@ -12,6 +12,7 @@ use crate::Directory;
 use crate::client::install_provider;
 
 mod access;
+mod attached;
 mod behaviours;
 
 /// A client that follows nothing and decompresses nothing.

@@ -1,0 +1,109 @@
+//! Signatures made with a key. The key is tried here; whether the log has it is left to the verifier, which cannot make
+//! a signature good that was not.
+
+use jiff::Timestamp;
+use sigstore_types::{Bundle, DerPublicKey};
+use sigstore_verify::PublicKeyVerificationPolicy;
+
+use crate::fact::attached::{Flaw, FlawKind, Logged, Proof, PublicKey, Signer};
+use crate::policy::trust::{Examination, RootName};
+
+use super::super::bundle::Sealed;
+use super::super::key::{self, Over};
+use super::super::trust::{Root, Roots};
+use super::envelope::Content;
+use super::flaw::{flaw, meaning};
+use super::keyless::{NO_ENTRY, earliest, every_entry_is_proved};
+
+/// One proof for each key that made it and each root that is asked of its log.
+pub(super) fn proofs(
+    sealed: &Sealed,
+    content: &Content<'_>,
+    examination: &Examination,
+    roots: &Roots,
+) -> (Vec<Proof>, Option<Flaw>) {
+    let signature = match content {
+        Content::Envelope { envelope, .. } => &envelope.signature.sig,
+        Content::Message(_) => match &sealed.bundle.content {
+            sigstore_types::SignatureContent::MessageSignature(message) => &message.signature,
+            _ => return (Vec::new(), Some(flaw(FlawKind::Malformed, "its bundle cannot be read"))),
+        },
+    };
+    let over = content.over();
+    let bundle = sealed.as_if_by_key();
+    let (mut proofs, mut tried) = (Vec::new(), None);
+    for (key, root) in &examination.keys {
+        let scheme = match tried {
+            Some((last, scheme)) if last == key => scheme,
+            _ => key::verify(&key.spki, &over, signature),
+        };
+        tried = Some((key, scheme));
+        if let Some(scheme) = scheme {
+            let (logged, made) = logged(sealed, &bundle, content, scheme, key, root, roots);
+            proofs.push(Proof { signer: Signer::Key(key.fingerprint), root: root.clone(), logged, made });
+        }
+    }
+    let flaw = proofs.is_empty().then(|| nobody(&over, examination));
+    (proofs, flaw)
+}
+
+fn nobody(over: &Over<'_>, examination: &Examination) -> Flaw {
+    if examination.keys.is_empty() {
+        return flaw(FlawKind::OtherKey, "it was made with a key, and certificates alone are trusted");
+    }
+    let bytes_only = |(key, _): &(PublicKey, RootName)| !key::works_on_digests(&key.spki);
+    if matches!(over, Over::Digest(_)) && examination.keys.iter().all(bytes_only) {
+        let words =
+            "an Ed25519 key signs bytes, and of an image only the digest is known; sign it with a current cosign";
+        return flaw(FlawKind::Unsupported, words);
+    }
+    flaw(FlawKind::OtherKey, "no key that is trusted made it")
+}
+
+/// Whether a log of the root has it, and since when it is proved to exist.
+fn logged(
+    sealed: &Sealed,
+    bundle: &Bundle,
+    content: &Content<'_>,
+    scheme: sigstore_crypto::SigningScheme,
+    key: &PublicKey,
+    name: &RootName,
+    roots: &Roots,
+) -> (Logged, Option<Timestamp>) {
+    let unproved = |words: &str| Logged::Unproved(words.into());
+    let Some(root) = roots.by_name.get(name) else {
+        return (unproved(&format!("there is no trusted root \"{name}\" to verify its log entry with")), None);
+    };
+    let Some((bundle, artifact)) = content.for_key(bundle, scheme) else {
+        return (unproved("log entries of this kind of signature cannot be verified here"), None);
+    };
+    let entry = match (&sealed.unverifiable, bundle.verification_material.tlog_entries.is_empty()) {
+        (Some(unverifiable), _) => Err(unverifiable.words.clone()),
+        (None, true) => Err(NO_ENTRY.into()),
+        (None, false) => every_entry_is_proved(&bundle)
+            .and_then(|()| times(root, &bundle, artifact.clone(), key, true).map_err(|error| meaning(&error, name)))
+            .map_err(|flaw| flaw.words),
+    };
+    match entry {
+        Ok(made) => (Logged::Proved, made),
+        Err(words) => {
+            // A timestamp proves the time without the log.
+            let mut alone = bundle;
+            alone.verification_material.tlog_entries.clear();
+            alone.media_type = sigstore_types::MediaType::Bundle0_2;
+            (Logged::Unproved(words), times(root, &alone, artifact, key, false).unwrap_or_default())
+        }
+    }
+}
+
+fn times(
+    root: &Root,
+    bundle: &Bundle,
+    artifact: sigstore_types::Artifact<'_>,
+    key: &PublicKey,
+    logged: bool,
+) -> sigstore_verify::Result<Option<Timestamp>> {
+    let policy = PublicKeyVerificationPolicy::new(DerPublicKey::from_bytes(&key.spki));
+    let policy = if logged { policy } else { policy.skip_tlog_unsafe() };
+    root.verifier.verify(artifact, bundle, &policy).map(|result| earliest(&result))
+}

@@ -1,0 +1,147 @@
+//! How much is tried, and what is said of the rest.
+
+use super::*;
+
+fn ceilings(signatures: usize, bytes: usize, all_bytes: usize) -> Ceilings {
+    Ceilings { signatures, bytes, all_bytes }
+}
+
+const ROOMY: usize = 1 << 20;
+
+fn layers(count: usize) -> Vec<Layer> {
+    (0..count).map(|number| simple(&number.to_string())).collect()
+}
+
+#[test]
+fn the_defaults_are_fifty_of_four_mebibytes_and_sixteen_together() {
+    let Ceilings { signatures, bytes, all_bytes } = Ceilings::default();
+    assert_eq!((signatures, bytes, all_bytes), (50, 4 << 20, 16 << 20));
+}
+
+#[tokio::test]
+async fn no_more_signatures_are_fetched_than_are_tried() {
+    let room = Room::new().await;
+    room.attach(Spot::SignatureTag, &layers(3));
+    room.attach(Spot::AttestationTag, &[envelope("b")]);
+    room.attach(Spot::Referrer, &[bundle("c"), bundle("d")]);
+    for (most, items, untried) in [(6, 6, 0), (5, 5, 1), (3, 3, 3), (2, 2, 4), (0, 0, 5)] {
+        room.registry.forget();
+        let found = room.find_within(&ceilings(most, ROOMY, ROOMY)).await;
+        assert_eq!((found.items.len(), found.untried, &found.unread), (items, untried, &None), "{most}");
+        assert_eq!(room.registry.count(Route::Blob), items);
+        if most == 5 {
+            assert_eq!(short(&found)[4], (Layout::Bundle03, "bundle c".to_owned()), "the first are tried");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_more_manifests_are_fetched_than_twice_that_and_what_is_said_to_be_a_signature_comes_first() {
+    let room = Room::new().await;
+    for number in 0..5 {
+        room.registry.attach(REPOSITORY, &room.subject, "application/spdx+json", number.to_string());
+    }
+    room.attach(Spot::Referrer, &[bundle("e")]);
+    room.registry.forget();
+    let found = room.find_within(&ceilings(2, ROOMY, ROOMY)).await;
+    assert_eq!(short(&found), [(Layout::Bundle03, "bundle e".to_owned())]);
+    assert_eq!((found.untried, room.registry.count(Route::Manifest)), (2, 2 + 4));
+}
+
+#[tokio::test]
+async fn a_layer_that_is_said_to_be_too_large_is_not_fetched() {
+    let room = Room::new().await;
+    let fits = Layer::new(SIMPLE_SIGNING, "12345678").annotated("dev.cosignproject.cosign/signature", "90");
+    for layer in [
+        Layer::new(SIMPLE_SIGNING, "123456789").annotated("dev.cosignproject.cosign/signature", "90"),
+        Layer::new(SIMPLE_SIGNING, "12345678").annotated("dev.cosignproject.cosign/signature", "901"),
+    ] {
+        room.registry.remove(REPOSITORY, &room.tag(".sig"));
+        room.attach(Spot::SignatureTag, &[layer, fits.clone()]);
+        room.registry.forget();
+        let found = room.find_within(&ceilings(50, 10, ROOMY)).await;
+        assert_whole(&found, &[(Layout::SignatureTag, "BeyondBounds"), (Layout::SignatureTag, "12345678")]);
+        assert_eq!(room.registry.count(Route::Blob), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_layer_that_is_not_as_large_as_is_said_is_flawed() {
+    for (says, kind) in [(3, "BeyondBounds"), (5, "Malformed"), (4, "text")] {
+        let room = Room::new().await;
+        let mut layer = room.blob(BUNDLE_V0_3, "text");
+        layer["size"] = says.into();
+        room.refer(&[layer], |_| {});
+        assert_whole(&room.find().await, &[(Layout::Bundle03, kind)]);
+    }
+}
+
+#[tokio::test]
+async fn more_bytes_than_a_ceiling_are_never_read() {
+    for behaviour in [Behaviour::EndlessBody, Behaviour::LongBody(1 << 40)] {
+        let room = Room::new().await;
+        room.attach(Spot::Referrer, &[bundle("e")]);
+        room.registry.on(Route::Blob, behaviour);
+        assert_whole(&room.find().await, &[(Layout::Bundle03, "BeyondBounds")]);
+    }
+}
+
+#[tokio::test]
+async fn who_lies_about_the_length_of_a_payload_does_not_spoil_it_for_others() {
+    let room = Room::new().await;
+    room.attach(Spot::SignatureTag, &[simple("a")]);
+    let mut layer = room.blob(SIMPLE_SIGNING, "payload a");
+    layer["size"] = 1.into();
+    room.refer(&[layer], |_| {});
+    let expected = [(Layout::SignatureTag, "payload a"), (Layout::SimpleReferrer, "BeyondBounds")];
+    assert_whole(&room.find().await, &expected);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_together_is_counted_and_not_fetched() {
+    let room = Room::new().await;
+    let layer = |bytes: &str, signature| {
+        Layer::new(SIMPLE_SIGNING, bytes).annotated("dev.cosignproject.cosign/signature", signature)
+    };
+    // 10 bytes, and 2 more since their content is the same; then 10 and 2.
+    let all = [layer("12345678", "90"), layer("12345678", "91"), layer("abcdefgh", "ij"), layer("x", "y")];
+    room.attach(Spot::SignatureTag, &all);
+    for (most, items, untried) in
+        [(24, &["12345678", "12345678", "abcdefgh", "x"][..], 0), (23, &["12345678", "12345678", "abcdefgh"], 1)]
+    {
+        room.registry.forget();
+        let found = room.find_within(&ceilings(50, 100, most)).await;
+        let texts: Vec<_> = short(&found).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(
+            (&texts[..], found.untried),
+            (&items.iter().map(ToString::to_string).collect::<Vec<_>>()[..], untried)
+        );
+        assert_eq!(room.registry.count(Route::Blob), items.len() - 1);
+    }
+    let found = room.find_within(&ceilings(50, 100, 14)).await;
+    let texts: Vec<_> = short(&found).into_iter().map(|(_, text)| text).collect();
+    assert_eq!((texts, found.untried), (["12345678", "12345678", "x"].map(str::to_owned).into(), 1));
+}
+
+#[tokio::test]
+async fn flaws_are_bounded_and_take_no_place_from_signatures() {
+    let room = Room::new().await;
+    let large = |number: usize| envelope(&format!("{number} of more bytes than are read"));
+    for number in 0..4 {
+        room.attach(Spot::Referrer, &[large(number)]);
+    }
+    room.attach(Spot::Referrer, &[bundle("e"), bundle("f")]);
+    let found = room.find_within(&ceilings(3, 20, ROOMY)).await;
+    let kinds: Vec<_> = short(&found).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(kinds, ["BeyondBounds", "BeyondBounds", "BeyondBounds", "bundle e", "bundle f"]);
+    assert_eq!((found.untried, found.unread), (1, None));
+}
+
+#[tokio::test]
+async fn large_ones_that_would_fill_what_one_registry_may_have_in_flight_are_all_read() {
+    let room = Room::new().await;
+    let large = |letter: &str| Layer::new(DSSE_ENVELOPE, letter.repeat(3 << 20));
+    room.attach(Spot::AttestationTag, &["a", "b", "c", "d", "e"].map(large));
+    let found = room.find().await;
+    assert_eq!((found.items.len(), found.untried, found.unread), (5, 0, None));
+}
