@@ -1,6 +1,7 @@
 //! A private Sigstore on 127.0.0.1: real Fulcio, real Rekor v2 (rekor-tiles) and a real timestamp authority; the OIDC
 //! issuers, the log of certificates and Rekor v1 are stand-ins, because the real ones need the world or a database.
 
+mod authority;
 mod certificate_log;
 mod entry_log;
 mod issuer;
@@ -9,13 +10,15 @@ mod service;
 
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use pratique_testkit::Directory;
 use pratique_testkit::real::{Running, built, free_port};
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
+use rcgen::KeyPair;
 
 use crate::cosign::Cosign;
+use authority::Authority;
 use certificate_log::CertificateLog;
 use entry_log::EntryLog;
 use issuer::Issuers;
@@ -31,6 +34,8 @@ pub(crate) struct Sigstore {
     /// Rekor v1.
     pub(crate) entries: String,
     pub(crate) timestamps: String,
+    authority: Authority,
+    certificates: CertificateLog,
     files: Directory,
     _programs: Vec<Running>,
 }
@@ -39,29 +44,32 @@ impl Sigstore {
     pub(crate) fn new(cosign: &Cosign) -> Self {
         let (issuers, certificates, entries) = (Issuers::new(), CertificateLog::new(), EntryLog::new());
         let files = Directory::new();
-        write_authority(&files, &Key::new());
+        let authority = Authority::new(&files);
         let (fulcio, fulcio_url) = fulcio(&files, &issuers, &certificates);
         let (rekor, rekor_url) = rekor(&files);
         let (timestamps, timestamps_url) = timestamps(&files, cosign);
         files.write("certificates.pub", &certificates.key.public_pem());
         files.write("entries.pub", &entries.key.public_pem());
+        let log = certificates.url.clone();
         let programs = vec![fulcio, rekor, timestamps];
         let sigstore = Self {
             issuers,
             fulcio: fulcio_url,
             entries: entries.url.clone(),
             timestamps: timestamps_url,
+            authority,
+            certificates,
             files,
             _programs: programs,
         };
         let logs = [(rekor_url.as_str(), "rekor.pub"), (&entries.url, "entries.pub")];
         let ended = format!(",end-time={}", ago(1));
-        sigstore.write_root(cosign, "root.json", "certificates.pub", &certificates.url, &logs, "");
-        sigstore.write_root(cosign, "ended.json", "certificates.pub", &certificates.url, &logs, &ended);
-        sigstore.write_root(cosign, "promises.json", "entries.pub", &certificates.url, &logs, "");
+        sigstore.write_root(cosign, "root.json", "certificates.pub", &log, &logs, "");
+        sigstore.write_root(cosign, "ended.json", "certificates.pub", &log, &logs, &ended);
+        sigstore.write_root(cosign, "promises.json", "entries.pub", &log, &logs, "");
         let swapped = [(rekor_url.as_str(), "stranger.pub"), (&entries.url, "certificates.pub")];
         sigstore.files.write("stranger.pub", &Key::new().public_pem());
-        sigstore.write_root(cosign, "logs.json", "certificates.pub", &certificates.url, &swapped, "");
+        sigstore.write_root(cosign, "logs.json", "certificates.pub", &log, &swapped, "");
         sigstore.write_settings(cosign, "logged.json", Some(&rekor_url));
         sigstore.write_settings(cosign, "timed.json", None);
         sigstore
@@ -72,6 +80,13 @@ impl Sigstore {
     /// and `timed.json` are what cosign signs with.
     pub(crate) fn file(&self, name: &str) -> String {
         self.files.file(name)
+    }
+
+    /// A certificate of ten minutes for a mail address, which began so long ago and is promised; in PEM, and with it a
+    /// key of an imported pair's.
+    pub(crate) fn certificate(&self, mail: &str, private_key: &str, ago: Duration) -> String {
+        let pair = KeyPair::from_pem(private_key).expect("an imported key");
+        self.authority.issue(&self.certificates.key, (&self.issuers.mail(), mail), &pair, ago)
     }
 
     fn write_root(
@@ -119,18 +134,6 @@ impl Sigstore {
 fn ago(hours: i64) -> String {
     let time = Timestamp::now() - SignedDuration::from_hours(hours);
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// A certificate authority's key and certificate.
-fn write_authority(files: &Directory, key: &Key) {
-    let mut params = CertificateParams::new(Vec::new()).expect("no names are well-formed");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
-    params.distinguished_name.push(DnType::CommonName, "certificates of the tests");
-    let certificate = params.self_signed(key.pair()).expect("an authority can be made");
-    files.write("authority.pem", &certificate.pem());
-    files.write("authority.key", &key.pair().serialize_pem());
 }
 
 fn fulcio(files: &Directory, issuers: &Issuers, certificates: &CertificateLog) -> (Running, String) {

@@ -44,7 +44,7 @@ pub(super) fn rows() -> Vec<Row> {
     let row = attestation_for_signature(How::Bundle);
     let why = "cosign takes any statement in a bundle for a signature of the image";
     let mut row = row.but(Said::Refused("unsigned"), why);
-    row.cosign_says(true);
+    row.cosign_says(Some(true));
     rows.push(row);
     rows
 }

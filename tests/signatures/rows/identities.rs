@@ -1,9 +1,11 @@
 //! Certificates of the private Sigstore, and keys whose signatures its logs know.
 
-use crate::ask::Ask;
+use std::time::Duration;
+
+use crate::ask::{Ask, Said};
 use crate::scene::{How, Scene, Who};
 use crate::table::Row;
-use crate::world::{P256, Place};
+use crate::world::{OTHER, P256, Place};
 
 const ME: Who = Who::Mail("release@acme.example");
 const STRANGER: Who = Who::Mail("release@acme.example.org");
@@ -18,6 +20,8 @@ const FORMS: [(How, &str, &str); 5] = [
     (How::TagEntry, "sig-tag", "att-tag"),
     (How::TagTimed, "sig-tag", "att-tag"),
 ];
+
+const STAMPED: &str = "cosign has the signature in an envelope stamped, and looks for a stamp of the whole envelope";
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
@@ -43,12 +47,18 @@ pub(super) fn rows() -> Vec<Row> {
         }
         let write = move |scene: &mut Scene<'_>| scene.attest(WORKFLOW, how, "slsaprovenance1");
         let ask = |kind, who| Ask::attestation(kind, who, how);
-        rows.push(Row::yes("attested", ask("slsaprovenance1", WORKFLOW), attested, write));
+        let mut row = Row::yes("attested", ask("slsaprovenance1", WORKFLOW), attested, write);
+        if how == How::TagTimed {
+            row = row.but(Said::Admitted(attested), STAMPED);
+            row.cosign_says(Some(false));
+        }
+        rows.push(row);
         rows.push(Row::no("attested by a fork", ask("slsaprovenance1", FORK), "attestation-untrusted", write));
         rows.push(Row::no("attested something else", ask("vuln", WORKFLOW), "attestation-wrong-type", write));
     }
     rows.extend(extensions());
     rows.extend(keys());
+    rows.extend(certificates());
     rows
 }
 
@@ -74,4 +84,26 @@ fn keys() -> Vec<Row> {
         rows.push(Row::no("signed and logged by another log", ask, "signature-untrusted", write));
     }
     rows
+}
+
+/// Certificates that Fulcio did not issue a moment ago, each with a timestamp of now.
+fn certificates() -> Vec<Row> {
+    let written = |minutes: u64| {
+        move |scene: &mut Scene<'_>| {
+            let world = scene.world;
+            let key = std::fs::read_to_string(world.key_file(OTHER, "pem")).expect("an imported key has it");
+            let certificate =
+                world.sigstore.certificate("release@acme.example", &key, Duration::from_secs(minutes * 60));
+            let file = format!("{minutes}.certificate");
+            world.cosign.write(&file, &certificate);
+            let certificate = format!("--certificate={}", world.cosign.file(&file));
+            let chain = format!("--certificate-chain={}", world.sigstore.file("authority.pem"));
+            scene.sign(Who::Key(OTHER), How::TagTimed, &[&certificate, &chain]);
+        }
+    };
+    let ask = Ask::signature(ME, How::TagTimed);
+    vec![
+        Row::yes("a certificate that is good", ask, "sig-tag", written(1)),
+        Row::no("a certificate that had expired", ask, "signature-invalid", written(60)),
+    ]
 }

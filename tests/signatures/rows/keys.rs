@@ -41,7 +41,7 @@ fn attached() -> Vec<Row> {
     };
     let mut pss =
         row(RSA_2048, |scene, payload| rsa(scene, &RSA_PSS_SHA256, payload)).but(Said::Admitted("sig-tag"), PSS);
-    pss.cosign_says(false);
+    pss.cosign_says(Some(false));
     vec![
         row(ED25519, |scene, payload| {
             Ed25519KeyPair::from_pkcs8(&private_key(scene, ED25519)).expect("its key").sign(payload).as_ref().to_vec()

@@ -54,7 +54,7 @@ fn several() -> Vec<Row> {
         let mut row = Row::yes("signed between two strangers", Ask::signature(ME, how), layout, write);
         if how == How::Referrer {
             row = row.but(Said::Admitted(layout), "cosign reads no signatures where several manifests have them");
-            row.cosign_says(false);
+            row.cosign_says(None);
         }
         rows.push(row);
     }

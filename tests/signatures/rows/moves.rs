@@ -39,6 +39,18 @@ pub(super) fn rows() -> Vec<Row> {
             };
             rows.push(row.at(to));
         }
+        // It puts the image itself under the fallback tag; of an index, that lists what refers to nothing.
+        let write = move |scene: &mut Scene<'_>| {
+            scene.digest.clone_from(&scene.world.index.digest);
+            let origin = signed_elsewhere(scene, Place::Registry, how);
+            let target = format!("{}:v1", scene.repository);
+            scene.world.cosign.succeeds(&["copy", "--force", &origin, &target], &[]);
+        };
+        let row = match how {
+            How::Tag => Row::yes("an index, copied by cosign", Ask::signature(ME, how), layout, write),
+            _ => Row::no("an index, copied by cosign", Ask::signature(ME, how), "unsigned", write),
+        };
+        rows.push(row);
         let write = move |scene: &mut Scene<'_>| {
             let origin = signed_elsewhere(scene, Place::Registry, how);
             scene.crane(&["copy", &origin, &format!("{}:v1", scene.repository)]);
@@ -52,7 +64,9 @@ pub(super) fn rows() -> Vec<Row> {
 fn signed_elsewhere(scene: &Scene<'_>, place: Place, how: How) -> String {
     let name = scene.repository.rsplit('/').next().unwrap_or_default();
     let repository = format!("{}/origin/{name}", scene.world.host(place));
-    scene.crane(&["push", &scene.world.image.argument(), &format!("{repository}:v1")]);
+    let layouts = [&scene.world.image, &scene.world.index];
+    let layout = layouts.into_iter().find(|layout| layout.digest == scene.digest).expect("it is one of them");
+    scene.crane(&["push", &layout.argument(), &format!("{repository}:v1")]);
     let image = format!("{repository}@{}", scene.digest);
     scene.sign_in(&[], &image, ME, how, &[]);
     image
