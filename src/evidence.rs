@@ -25,7 +25,7 @@ use registry::credentials::{Asker, Keyring};
 use scope::Namespaces;
 use signature::Signatures;
 use signature::trust::Trust;
-use store::{FactCache, Life, NEGATIVE, Store};
+use store::{FactCache, Life, Store};
 
 pub mod budget;
 pub mod cluster;
@@ -65,10 +65,11 @@ impl Evidence {
     ) -> Result<Self, prometheus::Error> {
         let store = Store::new(&budget, metrics)?;
         let (tag, digest) = (budget.tag_fresh, budget.digest_fresh);
-        let last_known_good = budget.last_known_good;
+        let (last_known_good, negative) = (budget.last_known_good, budget.negative);
         let life = move |(address, _): &(Reference, Asker)| Life {
             fresh: if address.digest().is_some() { digest } else { tag },
             last_known_good,
+            negative,
         };
         let weigh = |(address, asker): &(Reference, Asker), resolved: Option<&Resolved>| {
             address.length() + size_of_val(asker.candidates()) + resolved.map_or(0, Resolved::weight)
@@ -161,7 +162,7 @@ impl Evidence {
             return examined;
         }
         // What is there was not enough. It may be by now: only what is new is a reason to refuse.
-        self.examine_at(want, examine, nodes, resolved, &place, Some(NEGATIVE)).await
+        self.examine_at(want, examine, nodes, resolved, &place, Some(self.budget.negative)).await
     }
 
     async fn examine_at(

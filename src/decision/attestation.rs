@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::fact::attached::Signature;
+use crate::fact::attached::{FlawKind, Signature};
 use crate::policy::trust::{AttestationDemand, Authority, Objection, Signed};
 use crate::request::printable;
 
@@ -27,6 +27,9 @@ pub(super) fn tell(demand: &AttestationDemand, signature: &Signature, now: Times
         // Whoever made it, nothing that it says is of use.
         Some(Objection::Unreadable(_)) => (Reason::AttestationUnreadable, words),
         Some(Objection::OtherType(_)) => (Reason::AttestationWrongType, words),
+        _ if matches!(&signature.flaw, Some(flaw) if flaw.kind == FlawKind::OtherKey) => {
+            (Reason::AttestationUntrusted, flaw_words(signature))
+        }
         _ if signature.flaw.is_some() => (Reason::AttestationInvalid, flaw_words(signature)),
         _ if !trusted => (Reason::AttestationUntrusted, stranger(authorities(), signature, now)),
         Some(Objection::Elsewhere(_)) => (Reason::AttestationMismatch, words),

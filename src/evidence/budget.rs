@@ -20,6 +20,8 @@ pub struct Budget {
     pub tag_fresh: Duration,
     /// A digest never names anything else, but access to it can be taken away.
     pub digest_fresh: Duration,
+    /// How long what is not there, or not enough, is believed: a signature or a report may be pushed at any moment.
+    pub negative: Duration,
     /// How long an answer is used while its source is out.
     pub last_known_good: Duration,
     /// A record is forgotten so long after its last use (design: 30 days).
@@ -34,6 +36,7 @@ impl Default for Budget {
             memory: 64 << 20,
             tag_fresh: Duration::from_secs(60),
             digest_fresh: Duration::from_mins(10),
+            negative: Duration::from_secs(60),
             last_known_good: Duration::from_hours(7 * 24),
             records: Duration::from_hours(30 * 24),
         }

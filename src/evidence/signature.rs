@@ -66,7 +66,8 @@ pub struct Signatures {
 impl Signatures {
     /// With an empty memory of so many bytes.
     pub fn new(bytes: u64, budget: &Budget, registries: Arc<Registries>, trust: Arc<Trust>, lookups: Lookups) -> Self {
-        let life = Life { fresh: budget.digest_fresh, last_known_good: budget.last_known_good };
+        let life =
+            Life { fresh: budget.digest_fresh, last_known_good: budget.last_known_good, negative: budget.negative };
         let weigh = |question: &Question, attached: Option<&Arc<Attached>>| {
             let key = question.repository.length() + question.digest.as_str().len() + size_of::<Question>();
             key + attached.map_or(0, |attached| weight(attached))

@@ -24,8 +24,6 @@ use crate::image::{Digest, Reference};
 
 use super::budget::Budget;
 
-/// How long "there is none" is believed: a signature or a report may be pushed at any moment.
-pub const NEGATIVE: Duration = Duration::from_secs(60);
 /// Share of the memory for records; the rest is for facts.
 const RECORDS_SHARE: u64 = 4;
 /// Look-ups of one kind under way. Each is a task of its own that outlives its review, some kilobytes for up to twenty
@@ -145,6 +143,8 @@ pub struct Life {
     pub fresh: Duration,
     /// So long after it was seen a known fact is answered at all: while its source is out, or while it is asked.
     pub last_known_good: Duration,
+    /// So long "there is none" is believed.
+    pub negative: Duration,
 }
 
 /// Facts of one kind by key, each looked up once at a time.
@@ -218,7 +218,7 @@ where
                 (age < life.last_known_good).then(|| AtHand { fact: Fact::Known(Seen { value, at, source }), stale })
             }
             Entry::Absent(at) => {
-                let usable = age(at, now) < NEGATIVE;
+                let usable = age(at, now) < (self.life)(key).negative;
                 usable.then(|| AtHand { fact: Fact::Absent(at), stale: false })
             }
         }

@@ -3,15 +3,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::SignedDuration;
 
 use super::*;
+
 use crate::fact::Guard;
 
 fn known(value: &str, at: Timestamp) -> Fact<String> {
     Fact::Known(Seen { value: value.to_owned(), at, source: Source::Current })
 }
 
+const NEGATIVE: Duration = Duration::from_secs(60);
+
 /// Fresh for five minutes, last known good for an hour.
 fn life<K>(_: &K) -> Life {
-    Life { fresh: Duration::from_mins(5), last_known_good: Duration::from_hours(1) }
+    Life { fresh: Duration::from_mins(5), last_known_good: Duration::from_hours(1), negative: NEGATIVE }
 }
 
 fn lookups() -> Lookups {

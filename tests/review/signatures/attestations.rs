@@ -69,7 +69,8 @@ async fn what_is_not_the_demanded_attestation_has_its_own_reason() {
     for index in 0..8 {
         let (registry, digest, webhook) = attested_by(&key).await;
         let (layer, expected) = of(&digest).swap_remove(index);
-        layer.attach(&registry, "acme/web", &digest, Place::AttestationTag);
+        let place = if expected == "attestation-missing" { Place::Referrer } else { Place::AttestationTag };
+        layer.attach(&registry, "acme/web", &digest, place);
         let answer = ask(&webhook, &registry).await;
         assert_eq!((answer.allowed, reason(&answer)), (false, expected), "{}", answer.message);
     }

@@ -1,7 +1,5 @@
 //! How often a registry is asked, and for how long anybody waits.
 
-use std::time::Duration;
-
 use pratique_testkit::signer::KeyKind;
 use pratique_testkit::{Protocol, Route};
 use tokio::task::JoinSet;

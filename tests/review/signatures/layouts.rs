@@ -59,7 +59,8 @@ async fn signatures_are_looked_for_where_the_rule_says_and_nowhere_else() {
     let digest = pushed(&registry);
     let demand = format!("signatures: {{authorities: [release], repository: \"{}/acme/signatures\"}}", registry.host());
     let policy = spec(&demand, &[keys("release", &[&key])]);
-    let webhook = Webhook::setup().registry(&registry).policy("acme", &policy).enforce("acme").start().await;
+    let setup = Webhook::setup().registry(&registry).policy("acme", &policy).enforce("acme");
+    let webhook = setup.budget(|budget| budget.negative = Duration::ZERO).start().await;
     let layer = Signer::key(&key).simple(&payload(&registry, &digest));
     layer.attach(&registry, "acme/web", &digest, Place::SignatureTag);
     assert_eq!(reason(&ask(&webhook, &registry).await), "unsigned");

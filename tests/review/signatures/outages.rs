@@ -1,7 +1,5 @@
 //! A registry that is gone in the middle: nobody is called unsigned for it.
 
-use std::time::Duration;
-
 use pratique_testkit::signer::KeyKind;
 use pratique_testkit::{Behaviour, Route, eventually};
 
