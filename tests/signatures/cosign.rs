@@ -1,8 +1,5 @@
 //! The real cosign, at home in a folder of its own.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use pratique_testkit::real::{built, run_in};
 use pratique_testkit::{Directory, Outcome};
 
@@ -50,15 +47,5 @@ impl Cosign {
         let outcome = self.run(settings, command, more);
         assert_eq!(outcome.code, Some(0), "cosign {command:?} {more:?}\n{}", outcome.stderr);
         outcome.stdout
-    }
-
-    /// A body over plain HTTP; no program for it is needed.
-    pub(crate) fn fetch(&self, url: &str) -> String {
-        let (host, path) = url.trim_start_matches("http://").split_once('/').expect("a URL has a path");
-        let mut stream = TcpStream::connect(host).expect("it listens");
-        write!(stream, "GET /{path} HTTP/1.0\r\nHost: {host}\r\n\r\n").expect("it takes a request");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("it answers");
-        text.split_once("\r\n\r\n").expect("with a head and a body").1.to_owned()
     }
 }

@@ -12,6 +12,7 @@ mod rows;
 mod scene;
 mod sigstore;
 mod table;
+mod wire;
 mod world;
 
 /// The real program under test.

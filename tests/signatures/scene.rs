@@ -1,10 +1,8 @@
 //! A repository of one row, and what can be done to it.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use serde_json::{Value, json};
 
+use crate::wire;
 use crate::world::{Place, World};
 
 /// Who signs, or should have.
@@ -44,7 +42,7 @@ impl How {
         matches!(self, Self::BundleLogged | Self::BundleEntry | Self::TagEntry)
     }
 
-    fn is_bundle(self) -> bool {
+    pub(crate) fn is_bundle(self) -> bool {
         matches!(self, Self::Bundle | Self::BundleLogged | Self::BundleTimed | Self::BundleEntry)
     }
 
@@ -194,8 +192,7 @@ impl<'a> Scene<'a> {
 
     /// What refers to a digest: by the API, or where there is none by the fallback tag.
     pub(crate) fn referrers(&self, digest: &str) -> Value {
-        let (host, repository) = self.repository.split_once('/').expect("a repository is in a registry");
-        let text = self.world.cosign.fetch(&format!("http://{host}/v2/{repository}/referrers/{digest}"));
+        let text = wire::get(&self.url(&format!("referrers/{digest}")));
         serde_json::from_str(&text).unwrap_or_else(|_| self.manifest(&self.tag_of(digest, "")))
     }
 
@@ -208,12 +205,11 @@ impl<'a> Scene<'a> {
     /// Writes a blob by hand; returns its descriptor.
     pub(crate) fn put_blob(&self, media_type: &str, bytes: &[u8]) -> Value {
         let digest = pratique_testkit::digest(bytes);
-        let (_, path) = self.repository.split_once('/').expect("a repository is in a registry");
         let head = self.http("POST", "blobs/uploads/", "", b"");
         let location = head.lines().find_map(|line| line.strip_prefix("Location: ")).expect("it says where");
-        let upload = location.split_once(&format!("/v2/{path}/")).expect("in this repository").1;
+        let upload = location.split_once("/blobs/").expect("in this repository").1;
         let separator = if upload.contains('?') { '&' } else { '?' };
-        let upload = format!("{upload}{separator}digest={digest}");
+        let upload = format!("blobs/{upload}{separator}digest={digest}");
         self.http("PUT", &upload, "application/octet-stream", bytes);
         json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
     }
@@ -223,19 +219,16 @@ impl<'a> Scene<'a> {
         self.http("DELETE", &format!("blobs/{digest}"), "", b"");
     }
 
-    /// The answer, which must be a good one.
+    /// The head of the answer, which must be a good one.
     fn http(&self, method: &str, path: &str, media_type: &str, body: &[u8]) -> String {
+        let (head, said) = wire::ask(method, &self.url(path), media_type, body);
+        let status = head.split(' ').nth(1).unwrap_or_default();
+        assert!(status.starts_with('2'), "{method} {path}: {head}\n\n{said}");
+        head
+    }
+
+    fn url(&self, path: &str) -> String {
         let (host, repository) = self.repository.split_once('/').expect("a repository is in a registry");
-        let mut stream = TcpStream::connect(host).expect("it listens");
-        let head = format!(
-            "{method} /v2/{repository}/{path} HTTP/1.0\r\nHost: {host}\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(&[head.as_bytes(), body].concat()).expect("it takes a request");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("it answers");
-        let status = text.split(' ').nth(1).unwrap_or_default();
-        assert!(status.starts_with('2'), "{method} {path}: {text}");
-        text.replace("\r\n", "\n")
+        format!("http://{host}/v2/{repository}/{path}")
     }
 }

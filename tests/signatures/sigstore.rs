@@ -18,6 +18,7 @@ use pratique_testkit::real::{Running, built, free_port};
 use rcgen::KeyPair;
 
 use crate::cosign::Cosign;
+use crate::wire::get;
 use authority::Authority;
 use certificate_log::CertificateLog;
 use entry_log::EntryLog;
@@ -47,7 +48,7 @@ impl Sigstore {
         let authority = Authority::new(&files);
         let (fulcio, fulcio_url) = fulcio(&files, &issuers, &certificates);
         let (rekor, rekor_url) = rekor(&files);
-        let (timestamps, timestamps_url) = timestamps(&files, cosign);
+        let (timestamps, timestamps_url) = timestamps(&files);
         files.write("certificates.pub", &certificates.key.public_pem());
         files.write("entries.pub", &entries.key.public_pem());
         let log = certificates.url.clone();
@@ -164,13 +165,13 @@ fn rekor(files: &Directory) -> (Running, String) {
     start(command, &port)
 }
 
-fn timestamps(files: &Directory, cosign: &Cosign) -> (Running, String) {
+fn timestamps(files: &Directory) -> (Running, String) {
     let port = free_port().to_string();
     let mut command = Command::new(built("timestamp-authority"));
     command.arg(&port);
     let (running, url) = start(command, &port);
     let url = format!("{url}/api/v1/timestamp");
-    files.write("timestamps.pem", &cosign.fetch(&format!("{url}/certchain")));
+    files.write("timestamps.pem", &get(&format!("{url}/certchain")));
     (running, url)
 }
 

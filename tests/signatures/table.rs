@@ -120,6 +120,7 @@ fn shown(image: &Value) -> String {
 }
 
 /// Goes through all rows; panics with all that are not as they should be.
+#[expect(clippy::print_stdout, reason = "the table is what people read of this test")]
 pub(crate) fn check(world: &World, rows: &[Row]) {
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {

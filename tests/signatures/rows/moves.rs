@@ -33,9 +33,10 @@ pub(super) fn rows() -> Vec<Row> {
             };
             let what = format!("copied by cosign from {from:?}");
             // `cosign copy` leaves bundles behind.
-            let row = match how {
-                How::Tag => Row::yes(what, Ask::signature(ME, how), layout, write),
-                _ => Row::no(what, Ask::signature(ME, how), "unsigned", write),
+            let row = if how.is_bundle() {
+                Row::no(what, Ask::signature(ME, how), "unsigned", write)
+            } else {
+                Row::yes(what, Ask::signature(ME, how), layout, write)
             };
             rows.push(row.at(to));
         }
@@ -46,9 +47,10 @@ pub(super) fn rows() -> Vec<Row> {
             let target = format!("{}:v1", scene.repository);
             scene.world.cosign.succeeds(&["copy", "--force", &origin, &target], &[]);
         };
-        let row = match how {
-            How::Tag => Row::yes("an index, copied by cosign", Ask::signature(ME, how), layout, write),
-            _ => Row::no("an index, copied by cosign", Ask::signature(ME, how), "unsigned", write),
+        let row = if how.is_bundle() {
+            Row::no("an index, copied by cosign", Ask::signature(ME, how), "unsigned", write)
+        } else {
+            Row::yes("an index, copied by cosign", Ask::signature(ME, how), layout, write)
         };
         rows.push(row);
         let write = move |scene: &mut Scene<'_>| {

@@ -93,9 +93,10 @@ fn broken() -> Vec<Row> {
         // The registry has lost what the manifest names.
         let write = move |scene: &mut Scene<'_>| {
             scene.sign(ME, how, &[]);
-            let reference = match how {
-                How::Tag => scene.tag_of(&scene.digest, ".sig"),
-                _ => scene.named(&referrer(scene, &scene.digest)),
+            let reference = if how.is_bundle() {
+                scene.named(&referrer(scene, &scene.digest))
+            } else {
+                scene.tag_of(&scene.digest, ".sig")
             };
             let manifest = scene.manifest(&reference);
             scene.delete_blob(manifest["layers"][0]["digest"].as_str().expect("it has a layer"));
@@ -115,27 +116,26 @@ fn broken() -> Vec<Row> {
 
 /// Writes the payload or bundle anew with another annotation.
 fn change(scene: &Scene<'_>, how: How) {
-    let reference = match how {
-        How::Tag => scene.tag_of(&scene.digest, ".sig"),
-        _ => scene.named(&referrer(scene, &scene.digest)),
+    let reference = if how.is_bundle() {
+        scene.named(&referrer(scene, &scene.digest))
+    } else {
+        scene.tag_of(&scene.digest, ".sig")
     };
     let mut manifest = scene.manifest(&reference);
     let layer = &manifest["layers"][0];
     let blob = scene.named(layer["digest"].as_str().expect("it has a layer"));
     let text = scene.crane(&["blob", &blob]);
-    let changed = match how {
-        How::Tag => text.replace("prod", "test"),
-        _ => change_bundle(&text),
-    };
+    let changed = if how.is_bundle() { change_bundle(&text) } else { text.replace("prod", "test") };
     assert_ne!(changed, text, "it had the annotation");
     let media_type = layer["mediaType"].as_str().expect("a layer has a type").to_owned();
     let descriptor = scene.put_blob(&media_type, changed.as_bytes());
     for field in ["digest", "size"] {
         manifest["layers"][0][field] = descriptor[field].clone();
     }
-    match how {
-        How::Tag => scene.put(reference.rsplit(':').next().expect("a tag"), &manifest),
-        _ => refer(scene, &manifest),
+    if how.is_bundle() {
+        refer(scene, &manifest);
+    } else {
+        scene.put(reference.rsplit(':').next().expect("a tag"), &manifest);
     }
 }
 

@@ -5,14 +5,15 @@ use std::time::{Duration, SystemTime};
 use pratique_testkit::Directory;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, PublicKeyData as _, SerialNumber,
+    KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType, SerialNumber,
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::certificate_log::{promised, written};
 use super::key::Key;
 
-/// Fulcio's extension for the OIDC issuer, and what it holds: a UTF8String.
+/// Fulcio's extensions for the OIDC issuer, and what the second holds: a `UTF8String`.
+const ISSUER_RAW: [u64; 9] = [1, 3, 6, 1, 4, 1, 57264, 1, 1];
 const ISSUER: [u64; 9] = [1, 3, 6, 1, 4, 1, 57264, 1, 8];
 const TEXT: u8 = 0x0c;
 /// As Fulcio has it.
@@ -40,14 +41,19 @@ impl Authority {
 
     /// A certificate of ten minutes that began so long ago, as Fulcio would have issued it; in PEM.
     pub(super) fn issue(&self, log: &Key, (issuer, mail): (&str, &str), pair: &KeyPair, ago: Duration) -> String {
-        let mut params = CertificateParams::new(vec![mail.to_owned()]).expect("a mail address is a name");
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![SanType::Rfc822Name(mail.try_into().expect("a mail address is ASCII"))];
         let begin = SystemTime::now() - ago;
         (params.not_before, params.not_after) = (begin.into(), (begin + LIFE).into());
         params.serial_number = Some(SerialNumber::from(7));
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
         params.use_authority_key_identifier_extension = true;
-        params.custom_extensions = vec![CustomExtension::from_oid_content(&ISSUER, written(TEXT, issuer.as_bytes()))];
+        // As it is, which was the first way, and as DER's.
+        params.custom_extensions = vec![
+            CustomExtension::from_oid_content(&ISSUER_RAW, issuer.as_bytes().to_vec()),
+            CustomExtension::from_oid_content(&ISSUER, written(TEXT, issuer.as_bytes())),
+        ];
         let authority = Issuer::from_params(&self.params, self.key.pair());
         let sign = |params: &CertificateParams| -> Certificate {
             params.signed_by(pair, &authority).expect("a certificate can be issued")

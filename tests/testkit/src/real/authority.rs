@@ -8,7 +8,14 @@ pub struct Authority {
     pem: String,
 }
 
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Authority {
+    #[must_use]
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names are well-formed");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -31,8 +31,15 @@ pub struct Client {
     authority: Option<String>,
 }
 
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Client {
     /// For registries that speak plain HTTP.
+    #[must_use]
     pub fn new() -> Self {
         Self { home: Directory::new(), authority: None }
     }

@@ -32,6 +32,7 @@ pub enum Kind {
 impl Kind {
     pub const ALL: [Self; 2] = [Self::Registry, Self::DockerRegistry];
 
+    #[must_use]
     pub fn other(self) -> Self {
         match self {
             Self::Registry => Self::DockerRegistry,
@@ -170,7 +171,7 @@ impl Server {
         let port = TcpSocket::new_v4().expect("there is a socket");
         port.set_reuseaddr(true).expect("a socket can be told so");
         port.bind(self.address).expect("the port of what has ended is free");
-        let requests = ours(&log).map(|line| format!("{line}\n")).collect();
+        let requests = ours(&log).flat_map(|line| [line, "\n"]).collect();
         Gone { requests, _port: port }
     }
 }
