@@ -127,6 +127,9 @@ impl Evidence {
         if wait == Wait::AtHand {
             return self.resolved.at_hand(&key, now).unwrap_or(Fact::Pending);
         }
+        if let Some(fact) = self.resolved.fresh(&key, now, None) {
+            return fact;
+        }
         let (registries, question) = (Arc::clone(&self.registries), key.clone());
         let look_up = move |known: Option<Resolved>| async move {
             let (address, asker) = question;

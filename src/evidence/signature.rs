@@ -23,7 +23,7 @@ use super::budget::Budget;
 use super::registry::Registries;
 use super::registry::credentials::Asker;
 use super::store::{FactCache, Life, Lookups};
-use find::{Ceilings, Found, Kinds, find};
+use find::{Ceilings, Found, Kinds, Room, find};
 use trust::{Roots, Trust};
 
 mod bundle;
@@ -59,6 +59,7 @@ pub struct Signatures {
     trust: Arc<Trust>,
     ceilings: Ceilings,
     attached: FactCache<Question, Arc<Attached>>,
+    room: Arc<Room>,
     /// A verification is up to a millisecond of pure work: as many at once as there are processors.
     processors: Arc<Semaphore>,
 }
@@ -76,7 +77,7 @@ impl Signatures {
         let attached = FactCache::new(bytes, move |_| life, weigh, gap, lookups);
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let processors = Arc::new(Semaphore::new(processors));
-        Self { registries, trust, ceilings: Ceilings::default(), attached, processors }
+        Self { registries, trust, ceilings: Ceilings::default(), attached, room: Arc::default(), processors }
     }
 
     /// What is attached to a digest. `oldest`: a fact that is older is asked for again and waited for.
@@ -89,21 +90,24 @@ impl Signatures {
         oldest: Option<Duration>,
     ) -> Fact<Arc<Attached>> {
         let roots = self.trust.in_force();
-        let question = self.question(repository, digest, asker, examination, &roots);
+        let (question, now) = (self.question(repository, digest, asker, examination, &roots), Timestamp::now());
+        if let Some(fact) = self.attached.fresh(&question, now, oldest) {
+            return fact;
+        }
         let (registries, ceilings) = (Arc::clone(&self.registries), self.ceilings.clone());
-        let (asked, processors) = (question.clone(), Arc::clone(&self.processors));
+        let (asked, processors, room) = (question.clone(), Arc::clone(&self.processors), Arc::clone(&self.room));
         let look_up = move |_known| async move {
             let at = Timestamp::now();
             let Question { repository, digest, asker, examination, generation: _ } = &asked;
             let kinds = Kinds { signatures: examination.signatures, attestations: !examination.predicates.is_empty() };
-            let found = find(&registries, repository, digest, kinds, &ceilings, asker).await;
+            let found = find(&registries, repository, digest, kinds, &ceilings, &room, asker).await;
             match (found.items.is_empty() && found.untried == 0, found.unread.clone()) {
                 (true, Some(trouble)) => Fact::Unavailable(trouble),
                 (true, None) => Fact::Absent(at),
                 (false, _) => examined(found, asked, roots, processors, at).await,
             }
         };
-        self.attached.get(question, Timestamp::now(), oldest, look_up).await
+        self.attached.get(question, now, oldest, look_up).await
     }
 
     /// The same without asking anybody.
@@ -144,13 +148,15 @@ async fn examined(
     processors: Arc<Semaphore>,
     at: Timestamp,
 ) -> Fact<Arc<Attached>> {
-    let Found { items, unread, untried } = found;
+    let Found { items, unread, untried, places } = found;
     let Ok(_turn) = processors.acquire().await else {
         return Fact::Unavailable(fault_inside());
     };
     let verify = move || {
         let of = |item| examine(item, &asked.digest, &asked.examination, &roots);
-        items.iter().map(of).collect::<Vec<Signature>>()
+        let signatures = items.iter().map(of).collect::<Vec<Signature>>();
+        drop(places);
+        signatures
     };
     match tokio::task::spawn_blocking(verify).await {
         Ok(signatures) => {

@@ -10,11 +10,12 @@
 //! Rounds of waiting: two for Cosign's tags (manifest, blobs), three for referrers (list, manifests, blobs), and one more
 //! where the list is in the fallback tag. Neither waits for the rounds of the other.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 use crate::fact::attached::{Flaw, Layout};
@@ -26,9 +27,11 @@ use super::super::registry::credentials::Asker;
 use super::super::registry::{Blob, Descriptor, Document, Manifest};
 use gathered::{Arrived, Gathered};
 use layer::{Content, Layers, Place};
+pub use room::Room;
 
 mod gathered;
 mod layer;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -77,6 +80,8 @@ pub struct Found {
     pub unread: Option<Trouble>,
     /// Found beyond the ceilings, and not fetched.
     pub untried: usize,
+    /// The places of all these bytes: given back when they are verified.
+    pub places: Vec<OwnedSemaphorePermit>,
 }
 
 /// One thing that may be a signature.
@@ -128,10 +133,11 @@ pub async fn find(
     digest: &Digest,
     kinds: Kinds,
     ceilings: &Ceilings,
+    room: &Room,
     asker: &Asker,
 ) -> Found {
     let place = Where { registries, repository, digest, asker };
-    Search::new(place, ceilings).run(kinds, DEADLINE).await
+    Search::new(place, ceilings, room).run(kinds, DEADLINE).await
 }
 
 /// What is searched, and on whose behalf.
@@ -148,14 +154,16 @@ struct Search<'a> {
     place: Where<'a>,
     gathered: Mutex<Gathered<'a>>,
     /// In units of bytes in flight.
-    room: Semaphore,
+    in_flight: Semaphore,
+    /// Of all searches.
+    room: &'a Room,
     ceilings: &'a Ceilings,
 }
 
 impl<'a> Search<'a> {
-    fn new(place: Where<'a>, ceilings: &'a Ceilings) -> Self {
+    fn new(place: Where<'a>, ceilings: &'a Ceilings, room: &'a Room) -> Self {
         let gathered = Mutex::new(Gathered::new(ceilings));
-        Self { place, gathered, room: Semaphore::new(BYTES_AT_ONCE / UNIT), ceilings }
+        Self { place, gathered, in_flight: Semaphore::new(BYTES_AT_ONCE / UNIT), room, ceilings }
     }
 
     async fn run(self, kinds: Kinds, deadline: Duration) -> Found {
@@ -212,7 +220,7 @@ impl<'a> Search<'a> {
             Document::Image(image) => Layers::of(digest.clone(), image, place),
             Document::Index(_) => Layers::none(digest.clone()),
         };
-        if layers.is_empty() { Layers::malformed(digest, place) } else { self.gathered().hold(layers) }
+        if layers.is_empty() { Layers::malformed(digest, place) } else { self.gathered().hold(layers, self.room) }
     }
 
     /// What refers to the digest, as it is listed.
@@ -238,7 +246,7 @@ impl<'a> Search<'a> {
         }
         match self.known(fact)?.document {
             Document::Image(image) if image.subject.as_ref().is_none_or(|subject| subject.digest == *digest) => {
-                Some(self.gathered().hold(Layers::of(listed.clone(), image, Place::Referrer)))
+                Some(self.gathered().hold(Layers::of(listed.clone(), image, Place::Referrer), self.room))
             }
             Document::Image(_) | Document::Index(_) => None,
         }
@@ -253,13 +261,17 @@ impl<'a> Search<'a> {
         let Where { registries, repository, asker, .. } = self.place;
         let most = BYTES_AT_ONCE / UNIT;
         let units = u32::try_from(content.size.div_ceil(UNIT).clamp(1, most)).unwrap_or(u32::MAX);
-        let Ok(_room) = self.room.acquire_many(units).await else { return };
-        let arrived = match registries.blob_up_to(repository, &content.digest, content.size, asker).await {
-            Fact::Absent(_) => Some(Arrived::Missing),
-            other => self.known(other).map(|blob| match blob {
+        let Ok(_turn) = self.in_flight.acquire_many(units).await else { return };
+        let Some(place) = self.room.wait_for(content.size).await else { return };
+        self.gathered().place(place);
+        let fact = registries.blob_up_to(repository, &content.digest, content.size, asker).await;
+        let arrived = if let Fact::Absent(_) = fact {
+            Some(Arrived::Missing)
+        } else {
+            self.known(fact).map(|blob| match blob {
                 Blob::Whole(bytes) => Arrived::Whole(bytes),
                 Blob::Larger => Arrived::Larger,
-            }),
+            })
         };
         if let Some(arrived) = arrived {
             self.gathered().arrived(content, arrived);
@@ -289,6 +301,6 @@ impl<'a> Search<'a> {
 fn distinct(listed: Vec<Descriptor>) -> Vec<Digest> {
     let mut listed = listed;
     listed.sort_by_key(|descriptor| !layer::is_hinted(descriptor));
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     listed.into_iter().map(|descriptor| descriptor.digest).filter(|digest| seen.insert(digest.clone())).collect()
 }

@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::fact::attached::{Flaw, FlawKind, Layout};
 use crate::fact::{Fault, Trouble};
 use crate::image::Digest;
 
 use super::layer::{Content, Form, Layer, Layers, flaw};
-use super::{Ceilings, Found, Item, Material};
+use super::{Ceilings, Found, Item, Material, Room};
 
 /// What became of a blob. Trouble is told elsewhere.
 #[derive(Debug)]
@@ -41,6 +43,7 @@ pub(super) struct Gathered<'a> {
     held: usize,
     unread: Option<Trouble>,
     untried: usize,
+    places: Vec<OwnedSemaphorePermit>,
 }
 
 impl<'a> Gathered<'a> {
@@ -56,6 +59,7 @@ impl<'a> Gathered<'a> {
             held: 0,
             unread: None,
             untried: 0,
+            places: Vec::new(),
         }
     }
 
@@ -72,9 +76,9 @@ impl<'a> Gathered<'a> {
     }
 
     /// Of a manifest that has just come, no more than could be admitted at best: it waits with all others for its turn.
-    pub(super) fn hold(&mut self, layers: Layers) -> Layers {
+    pub(super) fn hold(&mut self, layers: Layers, room: &Room) -> Layers {
         let Layers { manifest, layers, flaw } = layers;
-        let (mut kept, mut left) = (Vec::new(), 0);
+        let (mut kept, mut left, before) = (Vec::new(), 0, self.held);
         for layer in layers {
             let length = layer.annotations.length();
             let fits = self.held.saturating_add(length) <= self.ceilings.all_bytes;
@@ -86,7 +90,18 @@ impl<'a> Gathered<'a> {
             }
         }
         self.leave(left);
+        match room.take(self.held - before) {
+            Some(place) => self.place(place),
+            None => {
+                self.trouble(Trouble::new(Fault::Outage, "too many signatures are being looked at at once"));
+                kept.clear();
+            }
+        }
         Layers { manifest, layers: kept, flaw }
+    }
+
+    pub(super) fn place(&mut self, place: OwnedSemaphorePermit) {
+        self.places.push(place);
     }
 
     /// Counts what a manifest holds; the contents that are to be fetched for it.
@@ -138,7 +153,7 @@ impl<'a> Gathered<'a> {
 
     /// All that came. What did not is in `unread`.
     pub(super) fn found(self) -> Found {
-        let Self { entries, contents, unread, untried, .. } = self;
+        let Self { entries, contents, unread, untried, places, .. } = self;
         let items = entries.into_iter().filter_map(|entry| match entry {
             Entry::Flawed(layout, flaw) => Some(Item { layout, material: Material::Flawed(flaw) }),
             Entry::Layer(layer) => {
@@ -146,7 +161,7 @@ impl<'a> Gathered<'a> {
                 Some(Item { layout: layer.layout, material: material(layer, arrived) })
             }
         });
-        Found { items: items.collect(), unread, untried }
+        Found { items: items.collect(), unread, untried, places }
     }
 }
 

@@ -1,5 +1,6 @@
 //! How much is tried, and what is said of the rest.
 
+use super::super::layer::{Form, Layer as Inner};
 use super::*;
 
 fn ceilings(signatures: usize, bytes: usize, all_bytes: usize) -> Ceilings {
@@ -138,10 +139,47 @@ async fn flaws_are_bounded_and_take_no_place_from_signatures() {
 }
 
 #[tokio::test]
-async fn large_ones_that_would_fill_what_one_registry_may_have_in_flight_are_all_read() {
-    let room = Room::new().await;
+async fn large_ones_wait_for_each_other_so_that_one_registry_may_have_them_all_in_flight() {
+    let room = Room::of(Registry::setup().latency(Duration::from_millis(200))).await;
     let large = |letter: &str| Layer::new(DSSE_ENVELOPE, letter.repeat(3 << 20));
     room.attach(Spot::AttestationTag, &["a", "b", "c", "d", "e"].map(large));
     let found = room.find().await;
     assert_eq!((found.items.len(), found.untried, found.unread), (5, 0, None));
+    // Those of the first round: then there are one blob and the tag for referrers.
+    assert_eq!(room.registry.most_at_once(), 3);
+}
+
+#[tokio::test]
+async fn what_tags_hold_is_tried_first_even_where_it_comes_last() {
+    let room = Room::new().await;
+    room.attach(Spot::SignatureTag, &[simple("a")]);
+    room.attach(Spot::Referrer, &[bundle("e")]);
+    room.registry.on_next(Route::Manifest, 2, Behaviour::Delay(Duration::from_secs(1)));
+    let found = room.find_within(&ceilings(1, ROOMY, ROOMY)).await;
+    assert_eq!(short(&found), [(Layout::SignatureTag, "payload a".to_owned())]);
+    assert_eq!((found.untried, room.registry.count(Route::Blob)), (1, 1));
+}
+
+#[test]
+fn what_waits_for_its_turn_is_bounded_as_well() {
+    let ceilings = ceilings(2, 100, 10);
+    let mut gathered = Gathered::new(&ceilings);
+    let digest = Digest::parse(pratique_testkit::DIGEST).unwrap();
+    let layers = |lengths: &[usize]| Layers {
+        layers: lengths
+            .iter()
+            .map(|length| Inner {
+                position: 0,
+                layout: Layout::Bundle03,
+                form: Form::Bundle,
+                content: Content { digest: digest.clone(), size: 1 },
+                annotations: Annotations { log: Some("x".repeat(*length)), ..Annotations::default() },
+            })
+            .collect(),
+        ..Layers::none(digest.clone())
+    };
+    let mut kept =
+        |lengths: &[usize]| gathered.hold(layers(lengths), &super::super::room::Room::default()).layers.len();
+    assert_eq!([kept(&[1, 1, 1]), kept(&[5, 4]), kept(&[1, 0])], [2, 1, 2]);
+    assert_eq!(gathered.found().untried, 1 + 1);
 }
