@@ -37,7 +37,7 @@ mod statement;
 pub mod trust;
 
 pub use examine::blob::{Artifact, Signatory, verify_bundle};
-pub use examine::examine;
+use examine::examine;
 pub use key::read_public_key;
 
 /// Everything that a fact about signatures depends on.
@@ -90,21 +90,21 @@ impl Signatures {
         oldest: Option<Duration>,
     ) -> Fact<Arc<Attached>> {
         let roots = self.trust.in_force();
-        let (question, now) = (self.question(repository, digest, asker, examination, &roots), Timestamp::now());
+        let (question, now) = (question(repository, digest, asker, examination, &roots), Timestamp::now());
         if let Some(fact) = self.attached.fresh(&question, now, oldest) {
             return fact;
         }
         let (registries, ceilings) = (Arc::clone(&self.registries), self.ceilings.clone());
-        let (asked, processors, room) = (question.clone(), Arc::clone(&self.processors), Arc::clone(&self.room));
+        let (key, processors, room) = (question.clone(), Arc::clone(&self.processors), Arc::clone(&self.room));
         let look_up = move |_known| async move {
             let at = Timestamp::now();
-            let Question { repository, digest, asker, examination, generation: _ } = &asked;
+            let Question { repository, digest, asker, examination, generation: _ } = &key;
             let kinds = Kinds { signatures: examination.signatures, attestations: !examination.predicates.is_empty() };
             let found = find(&registries, repository, digest, kinds, &ceilings, &room, asker).await;
             match (found.items.is_empty() && found.untried == 0, found.unread.clone()) {
                 (true, Some(trouble)) => Fact::Unavailable(trouble),
                 (true, None) => Fact::Absent(at),
-                (false, _) => examined(found, asked, roots, processors, at).await,
+                (false, _) => examined(found, key, roots, processors, at).await,
             }
         };
         self.attached.get(question, now, oldest, look_up).await
@@ -118,32 +118,31 @@ impl Signatures {
         asker: &Asker,
         examination: &Arc<Examination>,
     ) -> Fact<Arc<Attached>> {
-        let question = self.question(repository, digest, asker, examination, &self.trust.in_force());
+        let question = question(repository, digest, asker, examination, &self.trust.in_force());
         self.attached.at_hand(&question, Timestamp::now()).unwrap_or(Fact::Pending)
     }
+}
 
-    fn question(
-        &self,
-        repository: &Reference,
-        digest: &Digest,
-        asker: &Asker,
-        examination: &Arc<Examination>,
-        roots: &Roots,
-    ) -> Question {
-        Question {
-            repository: repository.clone(),
-            digest: digest.clone(),
-            asker: asker.clone(),
-            examination: Arc::clone(examination),
-            generation: roots.generation,
-        }
+fn question(
+    repository: &Reference,
+    digest: &Digest,
+    asker: &Asker,
+    examination: &Arc<Examination>,
+    roots: &Roots,
+) -> Question {
+    Question {
+        repository: repository.clone(),
+        digest: digest.clone(),
+        asker: asker.clone(),
+        examination: Arc::clone(examination),
+        generation: roots.generation,
     }
 }
 
 /// Verifies what was found, away from those who wait for sockets.
 async fn examined(
     found: Found,
-    asked: Question,
+    question: Question,
     roots: Arc<Roots>,
     processors: Arc<Semaphore>,
     at: Timestamp,
@@ -153,7 +152,7 @@ async fn examined(
         return Fact::Unavailable(fault_inside());
     };
     let verify = move || {
-        let of = |item| examine(item, &asked.digest, &asked.examination, &roots);
+        let of = |item| examine(item, &question.digest, &question.examination, &roots);
         let signatures = items.iter().map(of).collect::<Vec<Signature>>();
         drop(places);
         signatures

@@ -36,7 +36,7 @@ mod tests;
 /// Verifies one thing that was found with every key and root of the examination. Pure CPU, up to a millisecond for each
 /// of them; never fails: what does not verify is returned with its flaw.
 #[must_use]
-pub fn examine(item: &Item, digest: &Digest, examination: &Examination, roots: &Roots) -> Signature {
+pub(super) fn examine(item: &Item, digest: &Digest, examination: &Examination, roots: &Roots) -> Signature {
     let about = About { bytes: None, digests: vec![digest.clone()] };
     let (layout, (claim, proofs, flaw)) = match &item.material {
         Material::Flawed(flaw) => (item.layout, useless(flaw.clone())),

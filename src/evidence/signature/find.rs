@@ -27,7 +27,7 @@ use super::super::registry::credentials::Asker;
 use super::super::registry::{Blob, Descriptor, Document, Manifest};
 use gathered::{Arrived, Gathered};
 use layer::{Content, Layers, Place};
-pub use room::Room;
+pub(super) use room::Room;
 
 mod gathered;
 mod layer;
@@ -50,7 +50,7 @@ const TAG: usize = 128;
 
 /// How much of what is attached to one digest is tried.
 #[derive(Debug, Clone)]
-pub struct Ceilings {
+pub(super) struct Ceilings {
     /// Signatures and attestations in all.
     pub signatures: usize,
     /// Bytes of one payload, envelope or bundle, with what its layer is annotated with.
@@ -74,7 +74,7 @@ impl Default for Ceilings {
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub(super) struct Found {
     pub items: Vec<Item>,
     /// Something that could not be read, the gravest.
     pub unread: Option<Trouble>,
@@ -86,14 +86,14 @@ pub struct Found {
 
 /// One thing that may be a signature.
 #[derive(Debug)]
-pub struct Item {
+pub(super) struct Item {
     pub layout: Layout,
     pub material: Material,
 }
 
 /// Its bytes, hashed by their descriptor.
 #[derive(Debug)]
-pub enum Material {
+pub(super) enum Material {
     /// A simple-signing payload; what signs it stands in the layer's annotations.
     Simple { payload: Arc<[u8]>, annotations: Annotations },
     /// A DSSE envelope; certificate and log stand in the layer's annotations.
@@ -106,7 +106,7 @@ pub enum Material {
 
 /// Annotations of a layer as Cosign writes them; each as written, bounded by the manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Annotations {
+pub(super) struct Annotations {
     /// `dev.cosignproject.cosign/signature`: base64.
     pub signature: Option<String>,
     /// `dev.sigstore.cosign/certificate`: PEM.
@@ -121,13 +121,13 @@ pub struct Annotations {
 
 /// What is asked for: the layouts of image signatures, of attestations, or both. Referrers are looked at for either.
 #[derive(Debug, Clone, Copy)]
-pub struct Kinds {
+pub(super) struct Kinds {
     pub signatures: bool,
     pub attestations: bool,
 }
 
 /// Everything that is attached to the digest in this repository.
-pub async fn find(
+pub(super) async fn find(
     registries: &Registries,
     repository: &Reference,
     digest: &Digest,

@@ -18,7 +18,7 @@ const UNIT: usize = 1 << 10;
 
 /// Places for bytes.
 #[derive(Debug)]
-pub struct Room {
+pub(in super::super) struct Room {
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
 }
