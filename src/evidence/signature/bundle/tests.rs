@@ -18,8 +18,8 @@ fn refused(change: impl Fn(&mut Value)) -> (FlawKind, String) {
     (flaw.kind, flaw.words.to_string())
 }
 
-fn is(found: (FlawKind, String), kind: FlawKind, words: &str) {
-    assert_eq!((found.0, found.1.as_str()), (kind, words));
+fn is((found, found_words): (FlawKind, String), kind: FlawKind, words: &str) {
+    assert_eq!((found, found_words), (kind, words.to_owned()));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn of_two_contents_or_two_materials_none_is_chosen() {
     let words = "its bundle names neither a certificate nor a key, or both";
     is(refused(|bundle| bundle["verificationMaterial"]["publicKey"] = json!({"hint": ""})), FlawKind::Malformed, words);
     let none = |bundle: &mut Value| {
-        drop(bundle["verificationMaterial"].as_object_mut().unwrap().remove("x509CertificateChain"))
+        drop(bundle["verificationMaterial"].as_object_mut().unwrap().remove("x509CertificateChain"));
     };
     is(refused(none), FlawKind::Malformed, words);
     let two = |bundle: &mut Value| {

@@ -362,7 +362,7 @@ fn nothing_that_a_proof_of_the_old_layouts_rests_on_can_be_changed() {
         }),
         ("certificate", |_, its| {
             its.certificate =
-                its.certificate.as_ref().map(|pem| pem.replacen("AgI", "AgM", 1).replacen("MII", "MIJ", 1))
+                its.certificate.as_ref().map(|pem| pem.replacen("AgI", "AgM", 1).replacen("MII", "MIJ", 1));
         }),
         ("another certificate", |_, its| its.certificate = as_layer(BLOB, false, false).certificate),
         ("no log entry", |_, its| its.log = None),
@@ -370,8 +370,9 @@ fn nothing_that_a_proof_of_the_old_layouts_rests_on_can_be_changed() {
         ("log entry", |_, its| in_log(its, |log| flip(&mut log["Payload"]["body"]))),
         ("integrated time", |_, its| {
             in_log(its, |log| {
-                log["Payload"]["integratedTime"] = (log["Payload"]["integratedTime"].as_i64().unwrap() + 1).into()
-            })
+                let time = &mut log["Payload"]["integratedTime"];
+                *time = (time.as_i64().unwrap() + 1).into();
+            });
         }),
         ("log index", |_, its| in_log(its, |log| log["Payload"]["logIndex"] = 1.into())),
         ("log id", |_, its| in_log(its, |log| log["Payload"]["logID"] = "00".repeat(32).into())),
@@ -381,7 +382,7 @@ fn nothing_that_a_proof_of_the_old_layouts_rests_on_can_be_changed() {
     for (item, digest) in [(legacy(), sha256(LEGACY_IMAGE)), (slsa_new(), sha256(SLSA_IMAGE))] {
         assert_eq!(run(&item, &digest, &keyless(&[PUBLIC])).proofs.len(), 1);
         for (what, change) in changes {
-            let changed = match &item.material {
+            let other = match &item.material {
                 Material::Simple { payload, annotations } => {
                     let (mut payload, mut annotations) = (payload.to_vec(), annotations.clone());
                     change(&mut payload, &mut annotations);
@@ -398,7 +399,7 @@ fn nothing_that_a_proof_of_the_old_layouts_rests_on_can_be_changed() {
                 Material::Bundle(_) | Material::Flawed(_) => unreachable!(),
             };
             count += 1;
-            if !run(&changed, &digest, &keyless(&[PUBLIC])).proofs.is_empty() {
+            if !run(&other, &digest, &keyless(&[PUBLIC])).proofs.is_empty() {
                 still.push(format!("{:?}: {what}", item.layout));
             }
         }

@@ -5,7 +5,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaPair, KeySize};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
-    RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+    RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding,
 };
 use sigstore_types::pae;
 
@@ -42,7 +42,8 @@ fn kinds() -> Vec<(PublicKey, Sign)> {
         let key = read(pair.public_key());
         kinds.push((key, Box::new(move |message| pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec())));
     }
-    for encoding in [&RSA_PKCS1_SHA256 as &'static dyn aws_lc_rs::signature::RsaEncoding, &RSA_PSS_SHA256] {
+    let encodings: [&'static dyn RsaEncoding; 2] = [&RSA_PKCS1_SHA256, &RSA_PSS_SHA256];
+    for encoding in encodings {
         let pair = RsaPair::generate(KeySize::Rsa2048).unwrap();
         let key = read(pair.public_key());
         let sign = move |message: &[u8]| {
