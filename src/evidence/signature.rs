@@ -40,6 +40,9 @@ pub use examine::blob::{Artifact, Signatory, verify_bundle};
 pub use examine::examine;
 pub use key::read_public_key;
 
+/// Signatures verified at once, on however many processors: each may take as much memory as `json` lets it, twice.
+const VERIFICATIONS: usize = 4;
+
 /// Everything that a fact about signatures depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Question {
@@ -59,7 +62,7 @@ pub struct Signatures {
     trust: Arc<Trust>,
     ceilings: Ceilings,
     attached: FactCache<Question, Arc<Attached>>,
-    /// A verification is up to a millisecond of pure work: as many at once as there are processors.
+    /// A verification is pure work: as many at once as there are processors, up to [`VERIFICATIONS`].
     processors: Arc<Semaphore>,
 }
 
@@ -74,7 +77,7 @@ impl Signatures {
         };
         let gap = |attached: &Arc<Attached>| attached.unread.as_ref().map(|trouble| trouble.fault);
         let attached = FactCache::new(bytes, move |_| life, weigh, gap, lookups);
-        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(VERIFICATIONS);
         let processors = Arc::new(Semaphore::new(processors));
         Self { registries, trust, ceilings: Ceilings::default(), attached, processors }
     }
@@ -136,7 +139,8 @@ impl Signatures {
     }
 }
 
-/// Verifies what was found, away from those who wait for sockets.
+/// Verifies what was found, away from those who wait for sockets. One by one, each in its turn among those of others:
+/// an image with fifty costly signatures waits for itself.
 async fn examined(
     found: Found,
     asked: Question,
@@ -144,22 +148,25 @@ async fn examined(
     processors: Arc<Semaphore>,
     at: Timestamp,
 ) -> Fact<Arc<Attached>> {
-    let Found { items, unread, untried } = found;
-    let Ok(_turn) = processors.acquire().await else {
-        return Fact::Unavailable(fault_inside());
-    };
-    let verify = move || {
-        let of = |item| examine(item, &asked.digest, &asked.examination, &roots);
-        items.iter().map(of).collect::<Vec<Signature>>()
-    };
-    match tokio::task::spawn_blocking(verify).await {
-        Ok(signatures) => {
-            let value = Arc::new(Attached { signatures, unread, untried });
-            Fact::Known(Seen { value, at, source: Source::Current })
+    let Found { items, unread, untried, room } = found;
+    let asked = Arc::new(asked);
+    let mut signatures = Vec::with_capacity(items.len());
+    for item in items {
+        let Ok(turn) = processors.acquire().await else {
+            return Fact::Unavailable(fault_inside());
+        };
+        let (asked, roots) = (Arc::clone(&asked), Arc::clone(&roots));
+        let verify = move || examine(&item, &asked.digest, &asked.examination, &roots);
+        match tokio::task::spawn_blocking(verify).await {
+            Ok(signature) => signatures.push(signature),
+            // It panicked, and what it was given is to blame.
+            Err(_) => return Fact::Unavailable(fault_inside()),
         }
-        // It panicked, and what it was given is to blame.
-        Err(_) => Fact::Unavailable(fault_inside()),
+        drop(turn);
     }
+    drop(room);
+    let value = Arc::new(Attached { signatures, unread, untried });
+    Fact::Known(Seen { value, at, source: Source::Current })
 }
 
 fn fault_inside() -> Trouble {
