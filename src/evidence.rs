@@ -37,6 +37,9 @@ pub mod store;
 /// Shares of the memory: for what names stand for, and for what is attached to digests. What is left is for records.
 const RESOLVED_SHARE: u64 = 4;
 const SIGNATURES_SHARE: u64 = 2;
+/// Manifests of one index that are looked at: for each there are as many requests as for an image, and an index of a
+/// thousand takes no more to push than one of ten. Real ones have a dozen for all platforms that there are.
+const PLATFORMS: usize = 32;
 
 /// What the process knows of the world.
 #[derive(Debug)]
@@ -189,7 +192,10 @@ impl Evidence {
                 let attached = self.attached(want, place, &manifest.digest, oldest).await;
                 (manifest, attached)
             };
-            examined.platforms = Some(join_all(nodes.candidates(manifests).into_iter().map(of_one)).await);
+            examined.platforms = Some(match few(nodes.candidates(manifests)) {
+                Ok(candidates) => join_all(candidates.into_iter().map(of_one)).await,
+                Err(unseen) => unseen,
+            });
         }
         examined
     }
@@ -250,6 +256,20 @@ impl Evidence {
     }
 }
 
+/// Of more than are looked at none is: that all of them are signed cannot be told, however long anybody waits.
+fn few(
+    candidates: Vec<PlatformManifest>,
+) -> Result<Vec<PlatformManifest>, Vec<(PlatformManifest, Fact<Arc<Attached>>)>> {
+    let count = candidates.len();
+    if count <= PLATFORMS {
+        return Ok(candidates);
+    }
+    let words =
+        format!("its index has {count} manifests that the pod could run, and no more than {PLATFORMS} are looked at");
+    let trouble = Trouble::new(Fault::Broken, words);
+    Err(candidates.into_iter().take(1).map(|manifest| (manifest, Fact::Unavailable(trouble.clone()))).collect())
+}
+
 /// Where signatures are looked for, by whom, and for how long.
 struct Place<'a> {
     kept: Reference,
@@ -267,5 +287,22 @@ fn late<T>(wait: Wait, image: &Reference) -> Fact<T> {
             Fact::Unavailable(Trouble::new(Fault::Deadline, words))
         }
         Wait::AtHand | Wait::Afterwards | Wait::Briefly => Fact::Pending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_index_with_more_manifests_than_are_looked_at_none_is_and_waiting_does_not_help() {
+        let manifest = PlatformManifest {
+            platform: Some(Platform::default()),
+            digest: Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap(),
+        };
+        assert_eq!(few(vec![manifest.clone(); 32]).unwrap().len(), 32);
+        let unseen = few(vec![manifest; 33]).unwrap_err();
+        assert_eq!(unseen.len(), 1, "one is enough to refuse");
+        assert!(matches!(&unseen[0].1, Fact::Unavailable(trouble) if !trouble.fault.passes()));
     }
 }

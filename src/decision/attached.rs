@@ -45,6 +45,15 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// Whether all that there is was seen.
+    fn is_certain(self) -> bool {
+        match self.fact {
+            Fact::Known(seen) => seen.value.unread.is_none(),
+            Fact::Absent(_) => true,
+            Fact::Unavailable(_) | Fact::Pending => false,
+        }
+    }
+
     fn is(self, enough: &impl Fn(&Attached) -> bool) -> bool {
         matches!(self.fact, Fact::Known(seen) if enough(&seen.value))
     }
@@ -97,9 +106,13 @@ impl<'a> Case<'a> {
         sources.map(doubt::basis).max().unwrap_or(Basis::EveryDemandMet)
     }
 
-    /// What is lacking may be where nobody could look.
+    /// What is lacking may be where nobody could look. Not on the platforms once one of them lacks it for certain: what
+    /// could not be read of the others changes nothing, and whoever pushes an index chooses what else is in it.
     fn doubt(&self, lacking: &[Subject<'_>]) -> Option<Found> {
         let Self { judgement, reference, facts, asked, .. } = self;
+        let unsigned_platform = lacking.iter().any(|subject| subject.platform.is_some() && subject.is_certain());
+        let matters = |subject: &&Subject<'_>| subject.platform.is_none() || !unsigned_platform;
+        let lacking: Vec<Subject<'_>> = lacking.iter().filter(matters).copied().collect();
         if lacking.iter().any(|subject| matches!(subject.fact, Fact::Pending)) {
             if *asked == Wait::AtHand {
                 return Some(Found::unasked());

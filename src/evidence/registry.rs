@@ -154,14 +154,22 @@ impl Registries {
         self.look_up(image, asker).run(&Resolution { name: Name::of(image), known }).await
     }
 
-    /// A manifest of this repository by its digest; tag and digest of `repository` do not matter.
-    pub async fn manifest(&self, repository: &Reference, digest: &Digest, asker: &Asker) -> Fact<Manifest> {
-        self.look_up(repository, asker).run(&ManifestOf(Name::Digest(digest))).await
+    /// A manifest of this repository by its digest, of so many bytes at most; tag and digest of `repository` do not
+    /// matter.
+    pub async fn manifest(
+        &self,
+        repository: &Reference,
+        digest: &Digest,
+        most: usize,
+        asker: &Asker,
+    ) -> Fact<Manifest> {
+        self.look_up(repository, asker).run(&ManifestOf { name: Name::Digest(digest), most }).await
     }
 
-    /// The manifest behind a tag of this repository, now; tag and digest of `repository` do not matter.
-    pub async fn tagged(&self, repository: &Reference, tag: &str, asker: &Asker) -> Fact<Manifest> {
-        self.look_up(repository, asker).run(&ManifestOf(Name::Tag(tag))).await
+    /// The manifest behind a tag of this repository, now, of so many bytes at most; tag and digest of `repository` do
+    /// not matter.
+    pub async fn tagged(&self, repository: &Reference, tag: &str, most: usize, asker: &Asker) -> Fact<Manifest> {
+        self.look_up(repository, asker).run(&ManifestOf { name: Name::Tag(tag), most }).await
     }
 
     /// A blob of this repository by its digest. More bytes than `most` are a broken answer; more than one registry may

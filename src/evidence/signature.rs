@@ -23,7 +23,7 @@ use super::budget::Budget;
 use super::registry::Registries;
 use super::registry::credentials::Asker;
 use super::store::{FactCache, Life, Lookups};
-use find::{Ceilings, Found, Kinds, Room, find};
+use find::{Ceilings, Found, Kinds, find};
 use trust::{Roots, Trust};
 
 mod bundle;
@@ -39,6 +39,9 @@ pub mod trust;
 pub use examine::blob::{Artifact, Signatory, verify_bundle};
 use examine::examine;
 pub use key::read_public_key;
+
+/// Signatures verified at once, on however many processors: each may take as much memory as `json` lets it, twice.
+const VERIFICATIONS: usize = 4;
 
 /// Everything that a fact about signatures depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,8 +62,7 @@ pub struct Signatures {
     trust: Arc<Trust>,
     ceilings: Ceilings,
     attached: FactCache<Question, Arc<Attached>>,
-    room: Arc<Room>,
-    /// A verification is up to a millisecond of pure work: as many at once as there are processors.
+    /// A verification is pure work: as many at once as there are processors, up to [`VERIFICATIONS`].
     processors: Arc<Semaphore>,
 }
 
@@ -75,9 +77,9 @@ impl Signatures {
         };
         let gap = |attached: &Arc<Attached>| attached.unread.as_ref().map(|trouble| trouble.fault);
         let attached = FactCache::new(bytes, move |_| life, weigh, gap, lookups);
-        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(VERIFICATIONS);
         let processors = Arc::new(Semaphore::new(processors));
-        Self { registries, trust, ceilings: Ceilings::default(), attached, room: Arc::default(), processors }
+        Self { registries, trust, ceilings: Ceilings::default(), attached, processors }
     }
 
     /// What is attached to a digest. `oldest`: a fact that is older is asked for again and waited for.
@@ -95,12 +97,12 @@ impl Signatures {
             return fact;
         }
         let (registries, ceilings) = (Arc::clone(&self.registries), self.ceilings.clone());
-        let (key, processors, room) = (question.clone(), Arc::clone(&self.processors), Arc::clone(&self.room));
+        let (key, processors) = (question.clone(), Arc::clone(&self.processors));
         let look_up = move |_known| async move {
             let at = Timestamp::now();
             let Question { repository, digest, asker, examination, generation: _ } = &key;
             let kinds = Kinds { signatures: examination.signatures, attestations: !examination.predicates.is_empty() };
-            let found = find(&registries, repository, digest, kinds, &ceilings, &room, asker).await;
+            let found = find(&registries, repository, digest, kinds, &ceilings, asker).await;
             match (found.items.is_empty() && found.untried == 0, found.unread.clone()) {
                 (true, Some(trouble)) => Fact::Unavailable(trouble),
                 (true, None) => Fact::Absent(at),
@@ -139,7 +141,8 @@ fn question(
     }
 }
 
-/// Verifies what was found, away from those who wait for sockets.
+/// Verifies what was found, away from those who wait for sockets. One by one, each in its turn among those of others:
+/// an image with fifty costly signatures waits for itself.
 async fn examined(
     found: Found,
     question: Question,
@@ -147,24 +150,25 @@ async fn examined(
     processors: Arc<Semaphore>,
     at: Timestamp,
 ) -> Fact<Arc<Attached>> {
-    let Found { items, unread, untried, places } = found;
-    let Ok(_turn) = processors.acquire().await else {
-        return Fact::Unavailable(fault_inside());
-    };
-    let verify = move || {
-        let of = |item| examine(item, &question.digest, &question.examination, &roots);
-        let signatures = items.iter().map(of).collect::<Vec<Signature>>();
-        drop(places);
-        signatures
-    };
-    match tokio::task::spawn_blocking(verify).await {
-        Ok(signatures) => {
-            let value = Arc::new(Attached { signatures, unread, untried });
-            Fact::Known(Seen { value, at, source: Source::Current })
+    let Found { items, unread, untried, room } = found;
+    let question = Arc::new(question);
+    let mut signatures = Vec::with_capacity(items.len());
+    for item in items {
+        let Ok(turn) = processors.acquire().await else {
+            return Fact::Unavailable(fault_inside());
+        };
+        let (asked, roots) = (Arc::clone(&question), Arc::clone(&roots));
+        let verify = move || examine(&item, &asked.digest, &asked.examination, &roots);
+        match tokio::task::spawn_blocking(verify).await {
+            Ok(signature) => signatures.push(signature),
+            // It panicked, and what it was given is to blame.
+            Err(_) => return Fact::Unavailable(fault_inside()),
         }
-        // It panicked, and what it was given is to blame.
-        Err(_) => Fact::Unavailable(fault_inside()),
+        drop(turn);
     }
+    drop(room);
+    let value = Arc::new(Attached { signatures, unread, untried });
+    Fact::Known(Seen { value, at, source: Source::Current })
 }
 
 fn fault_inside() -> Trouble {

@@ -341,6 +341,32 @@ fn an_outage_in_the_middle_is_undetermined_and_never_unsigned() {
 }
 
 #[test]
+fn a_platform_that_is_unsigned_for_certain_is_not_excused_by_what_could_not_be_read_of_another() {
+    let ours = || attached(vec![by_key(image(), 1)]);
+    let out = || Fact::Unavailable(Trouble::new(Fault::Outage, "ghcr.io answered 503 Service Unavailable"));
+    let half =
+        || seen(Arc::new(Attached { unread: Some(Trouble::new(Fault::Deadline, "late")), ..Attached::default() }));
+    let reason = |signed, own, platforms| {
+        let case = Case::signed_by(vec![by_keys("ops", &[1])], own).signed(signed).index(Some(platforms));
+        let verdict = Case { unavailable: Unavailable::Admit, ..case }.verdict();
+        match verdict.answer {
+            Answer::Admit(permit) => Err(permit.basis()),
+            Answer::Deny(denials) => Ok(denials[0].reason),
+        }
+    };
+    for out in [out, half, || Fact::Pending] {
+        for platforms in [[Fact::Absent(NOW), out()], [out(), Fact::Absent(NOW)], [out(), attached(vec![])]] {
+            assert_eq!(reason(Signed::Platforms, ours(), platforms.clone()), Ok(Reason::Unsigned));
+            assert_eq!(reason(Signed::Either, Fact::Absent(NOW), platforms.clone()), Ok(Reason::Unsigned));
+            // The index may be signed all the same.
+            assert_eq!(reason(Signed::Either, out(), platforms), Err(Basis::UndeterminedButTolerated));
+        }
+        let doubtful = [ours(), out()];
+        assert_eq!(reason(Signed::Platforms, ours(), doubtful), Err(Basis::UndeterminedButTolerated));
+    }
+}
+
+#[test]
 fn without_a_digest_signatures_cannot_be_told_and_the_digest_is_what_is_told() {
     let case = |resolved| {
         let mut case = Case::signed_by(vec![by_keys("ops", &[1])], attached(vec![by_key(image(), 1)]));

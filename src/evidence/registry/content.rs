@@ -64,25 +64,28 @@ impl Question for Resolution<'_> {
         {
             return Ok(Said::Found(known.clone()));
         }
-        Ok(match manifest(session, self.name).await? {
+        Ok(match manifest(session, self.name, usize::MAX).await? {
             Said::Found(Manifest { digest, document }) => Said::Found(Resolved { digest, content: document.content() }),
             Said::Absent => Said::Absent,
         })
     }
 }
 
-/// A manifest by its tag or digest.
-pub(super) struct ManifestOf<'a>(pub(super) Name<'a>);
+/// A manifest by its tag or digest, of so many bytes at most.
+pub(super) struct ManifestOf<'a> {
+    pub(super) name: Name<'a>,
+    pub(super) most: usize,
+}
 
 impl Question for ManifestOf<'_> {
     type Answer = Manifest;
 
     fn may_ask(&self, endpoint: &Endpoint) -> bool {
-        self.0.may_ask(endpoint)
+        self.name.may_ask(endpoint)
     }
 
     async fn ask(&self, session: &Session<'_>) -> Result<Said<Manifest>, Trouble> {
-        manifest(session, self.0).await
+        manifest(session, self.name, self.most).await
     }
 }
 
@@ -156,9 +159,9 @@ async fn still_named(session: &Session<'_>, name: Name<'_>, known: &Digest) -> R
     Ok(reply.status == StatusCode::OK && same)
 }
 
-/// Fetched, hashed, compared with everything that is said of it, and read.
-pub(super) async fn manifest(session: &Session<'_>, name: Name<'_>) -> Result<Said<Manifest>, Trouble> {
-    let most = session.client.limits().manifest_bytes;
+/// Fetched, hashed, compared with everything that is said of it, and read. `most`: bytes, where fewer than usual.
+pub(super) async fn manifest(session: &Session<'_>, name: Name<'_>, most: usize) -> Result<Said<Manifest>, Trouble> {
+    let most = session.client.limits().manifest_bytes.min(most);
     let url = session.url(&["manifests", name.text()]);
     let ask = Ask { method: Method::GET, url: &url, accept: manifest::ACCEPT, kind: Kind::Manifest, most };
     let reply = session.send(&ask).await?;

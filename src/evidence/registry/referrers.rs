@@ -81,7 +81,7 @@ impl ReferrersOf<'_> {
     /// What the fallback tag lists.
     async fn tagged(&self, session: &Session<'_>) -> Result<Said<Vec<Descriptor>>, Trouble> {
         let tag = format!("{}-{}", self.0.algorithm(), self.0.hex());
-        match manifest(session, Name::Tag(&tag)).await? {
+        match manifest(session, Name::Tag(&tag), usize::MAX).await? {
             Said::Absent => Ok(Said::Absent),
             Said::Found(Manifest { document: Document::Image(_), .. }) => {
                 Err(session.broken("has an image where the tag for referrers belongs"))

@@ -10,7 +10,7 @@
 //! Rounds of waiting: two for Cosign's tags (manifest, blobs), three for referrers (list, manifests, blobs), and one more
 //! where the list is in the fallback tag. Neither waits for the rounds of the other.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,11 +27,9 @@ use super::super::registry::credentials::Asker;
 use super::super::registry::{Blob, Descriptor, Document, Manifest};
 use gathered::{Arrived, Gathered};
 use layer::{Content, Layers, Place};
-pub(super) use room::Room;
 
 mod gathered;
 mod layer;
-mod room;
 #[cfg(test)]
 mod tests;
 
@@ -41,8 +39,13 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Manifests of referrers for each signature that is tried: reports and lists of parts are referrers as well, and what
 /// a manifest is, only the manifest says.
 const MANIFESTS: usize = 2;
-/// Of blobs that are being fetched: half of what one registry may have in flight, so that two digests of it have room.
+/// Of blobs and of manifests that refer, being fetched: half of what one registry may have in flight. The other half is
+/// for both tags together, or for the list: no image alone fills what its registry has, and passes for an outage.
 const BYTES_AT_ONCE: usize = 4 << 20;
+/// Of the manifest behind a tag: fifty signatures with their certificates and log entries take half a megabyte.
+const TAG_BYTES: usize = 2 << 20;
+/// Of a manifest that refers, whatever its list says: few have more than some kilobytes, and lists may be wrong.
+const REFERRER_BYTES: usize = 64 << 10;
 /// Of the bytes above: fine enough for payloads, and few enough for a semaphore.
 const UNIT: usize = 1 << 10;
 /// Characters of a tag in the distribution specification. Those of a SHA-512 digest would have more: there are none.
@@ -57,7 +60,14 @@ pub(super) struct Ceilings {
     pub bytes: usize,
     /// Bytes of all of one digest together.
     pub all_bytes: usize,
+    /// In units of bytes: of all digests that are being looked at, from when they came until they are verified. Shared
+    /// by whoever has a copy.
+    pub together: Arc<Semaphore>,
 }
+
+/// Of everything that came and is not verified yet: what the memory of the process has room for beside the answers of
+/// registries (`Limits::all_bytes`) and what is remembered; three of the largest digests, or thousands of usual ones.
+const BYTES_TOGETHER: usize = 48 << 20;
 
 impl Default for Ceilings {
     fn default() -> Self {
@@ -68,6 +78,7 @@ impl Default for Ceilings {
             bytes: 4 << 20,
             // Four of the largest; a quarter of what all registries together may take.
             all_bytes: 16 << 20,
+            together: Arc::new(Semaphore::new(BYTES_TOGETHER / UNIT)),
         }
     }
 }
@@ -80,8 +91,8 @@ pub(super) struct Found {
     pub unread: Option<Trouble>,
     /// Found beyond the ceilings, and not fetched.
     pub untried: usize,
-    /// The places of all these bytes: given back when they are verified.
-    pub places: Vec<OwnedSemaphorePermit>,
+    /// The memory that the items take; given back when it is dropped.
+    pub room: Vec<OwnedSemaphorePermit>,
 }
 
 /// One thing that may be a signature.
@@ -133,11 +144,10 @@ pub(super) async fn find(
     digest: &Digest,
     kinds: Kinds,
     ceilings: &Ceilings,
-    room: &Room,
     asker: &Asker,
 ) -> Found {
     let place = Where { registries, repository, digest, asker };
-    Search::new(place, ceilings, room).run(kinds, DEADLINE).await
+    Search::new(place, ceilings).run(kinds, DEADLINE).await
 }
 
 /// What is searched, and on whose behalf.
@@ -154,16 +164,14 @@ struct Search<'a> {
     place: Where<'a>,
     gathered: Mutex<Gathered<'a>>,
     /// In units of bytes in flight.
-    in_flight: Semaphore,
-    /// Of all searches.
-    room: &'a Room,
+    room: Semaphore,
     ceilings: &'a Ceilings,
 }
 
 impl<'a> Search<'a> {
-    fn new(place: Where<'a>, ceilings: &'a Ceilings, room: &'a Room) -> Self {
+    fn new(place: Where<'a>, ceilings: &'a Ceilings) -> Self {
         let gathered = Mutex::new(Gathered::new(ceilings));
-        Self { place, gathered, in_flight: Semaphore::new(BYTES_AT_ONCE / UNIT), room, ceilings }
+        Self { place, gathered, room: Semaphore::new(BYTES_AT_ONCE / UNIT), ceilings }
     }
 
     async fn run(self, kinds: Kinds, deadline: Duration) -> Found {
@@ -204,7 +212,7 @@ impl<'a> Search<'a> {
                 return None;
             }
             let Where { registries, repository, asker, .. } = self.place;
-            let manifest = self.known(registries.tagged(repository, &tag, asker).await)?;
+            let manifest = self.known(registries.tagged(repository, &tag, TAG_BYTES, asker).await)?;
             Some(self.read_tag(place, manifest))
         };
         let signatures = tag(kinds.signatures, Place::SignatureTag, "sig");
@@ -220,7 +228,7 @@ impl<'a> Search<'a> {
             Document::Image(image) => Layers::of(digest.clone(), image, place),
             Document::Index(_) => Layers::none(digest.clone()),
         };
-        if layers.is_empty() { Layers::malformed(digest, place) } else { self.gathered().hold(layers, self.room) }
+        if layers.is_empty() { Layers::malformed(digest, place) } else { self.gathered().hold(layers) }
     }
 
     /// What refers to the digest, as it is listed.
@@ -229,24 +237,28 @@ impl<'a> Search<'a> {
         let Some(listed) = self.known(registries.referrers(repository, digest, asker).await) else {
             return Vec::new();
         };
-        let mut digests = distinct(listed);
+        let mut listed = distinct(listed);
         let most = self.ceilings.signatures.saturating_mul(MANIFESTS);
-        self.gathered().leave(digests.len().saturating_sub(most));
-        digests.truncate(most);
-        let manifests = join_all(digests.iter().map(|listed| self.referrer(listed))).await;
+        self.gathered().leave(listed.len().saturating_sub(most));
+        listed.truncate(most);
+        let manifests = join_all(listed.iter().map(|(digest, size)| self.referrer(digest, *size))).await;
         manifests.into_iter().flatten().collect()
     }
 
-    /// One manifest that is said to refer to the digest; none where it does not, or is nothing that is signed.
-    async fn referrer(&self, listed: &Digest) -> Option<Layers> {
+    /// One manifest that is said to refer to the digest and to have so many bytes; none where it does not refer to it,
+    /// or is nothing that is signed.
+    async fn referrer(&self, listed: &Digest, size: usize) -> Option<Layers> {
         let Where { registries, repository, digest, asker } = self.place;
-        let fact = registries.manifest(repository, listed, asker).await;
+        let most = size.clamp(REFERRER_BYTES, BYTES_AT_ONCE);
+        let room = self.room.acquire_many(units(most)).await;
+        let fact = registries.manifest(repository, listed, most, asker).await;
+        drop(room);
         if let Fact::Absent(_) = fact {
             return Some(Layers::missing(listed.clone()));
         }
         match self.known(fact)?.document {
             Document::Image(image) if image.subject.as_ref().is_none_or(|subject| subject.digest == *digest) => {
-                Some(self.gathered().hold(Layers::of(listed.clone(), image, Place::Referrer), self.room))
+                Some(self.gathered().hold(Layers::of(listed.clone(), image, Place::Referrer)))
             }
             Document::Image(_) | Document::Index(_) => None,
         }
@@ -259,19 +271,13 @@ impl<'a> Search<'a> {
 
     async fn fetch_one(&self, content: Content) {
         let Where { registries, repository, asker, .. } = self.place;
-        let most = BYTES_AT_ONCE / UNIT;
-        let units = u32::try_from(content.size.div_ceil(UNIT).clamp(1, most)).unwrap_or(u32::MAX);
-        let Ok(_turn) = self.in_flight.acquire_many(units).await else { return };
-        let Some(place) = self.room.wait_for(content.size).await else { return };
-        self.gathered().place(place);
-        let fact = registries.blob_up_to(repository, &content.digest, content.size, asker).await;
-        let arrived = if let Fact::Absent(_) = fact {
-            Some(Arrived::Missing)
-        } else {
-            self.known(fact).map(|blob| match blob {
+        let Ok(_room) = self.room.acquire_many(units(content.size)).await else { return };
+        let arrived = match registries.blob_up_to(repository, &content.digest, content.size, asker).await {
+            Fact::Absent(_) => Some(Arrived::Missing),
+            other => self.known(other).map(|blob| match blob {
                 Blob::Whole(bytes) => Arrived::Whole(bytes),
                 Blob::Larger => Arrived::Larger,
-            })
+            }),
         };
         if let Some(arrived) = arrived {
             self.gathered().arrived(content, arrived);
@@ -296,11 +302,27 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Each digest once. Those that are said to be signatures come first, which matters where not all are tried: what a
+/// Of the room for what is being fetched; never more than there is.
+fn units(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT).clamp(1, BYTES_AT_ONCE / UNIT)).unwrap_or(u32::MAX)
+}
+
+/// Each digest once, with the most bytes that it is said to have. Those that are said to be signatures come first, which matters where not all are tried: what a
 /// list says decides nothing else.
-fn distinct(listed: Vec<Descriptor>) -> Vec<Digest> {
+fn distinct(listed: Vec<Descriptor>) -> Vec<(Digest, usize)> {
     let mut listed = listed;
     listed.sort_by_key(|descriptor| !layer::is_hinted(descriptor));
-    let mut seen = HashSet::new();
-    listed.into_iter().map(|descriptor| descriptor.digest).filter(|digest| seen.insert(digest.clone())).collect()
+    let mut sizes: HashMap<Digest, usize> = HashMap::new();
+    let mut order = Vec::new();
+    for Descriptor { digest, size, .. } in listed {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        match sizes.get_mut(&digest) {
+            Some(said) => *said = size.max(*said),
+            None => {
+                sizes.insert(digest.clone(), size);
+                order.push(digest);
+            }
+        }
+    }
+    order.into_iter().filter_map(|digest| sizes.remove_entry(&digest)).collect()
 }

@@ -180,7 +180,9 @@ async fn a_mirror_that_may_not_resolve_is_not_asked_what_stands_behind_a_tag() {
     for (capabilities, asked) in [(r#""pull""#, 0), (BOTH, 1)] {
         let pair = Pair::new(answer(404, &[], b""), good(), capabilities).await;
         let registries = registries(limits(), Some(&pair.hosts));
-        let fact = registries.tagged(&image(&pair.origin.authority, "acme/app"), "x.sig", &Asker::anonymous()).await;
+        let fact = registries
+            .tagged(&image(&pair.origin.authority, "acme/app"), "x.sig", usize::MAX, &Asker::anonymous())
+            .await;
         assert_eq!(known(fact).digest, digest_of(&manifest_of("a")));
         assert_eq!((pair.mirror.got().len(), pair.origin.got().len()), (asked, 1));
     }

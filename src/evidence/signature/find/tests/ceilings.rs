@@ -4,7 +4,7 @@ use super::super::layer::{Form, Layer as Inner};
 use super::*;
 
 fn ceilings(signatures: usize, bytes: usize, all_bytes: usize) -> Ceilings {
-    Ceilings { signatures, bytes, all_bytes }
+    Ceilings { signatures, bytes, all_bytes, ..Ceilings::default() }
 }
 
 const ROOMY: usize = 1 << 20;
@@ -15,7 +15,7 @@ fn layers(count: usize) -> Vec<Layer> {
 
 #[test]
 fn the_defaults_are_fifty_of_four_mebibytes_and_sixteen_together() {
-    let Ceilings { signatures, bytes, all_bytes } = Ceilings::default();
+    let Ceilings { signatures, bytes, all_bytes, .. } = Ceilings::default();
     assert_eq!((signatures, bytes, all_bytes), (50, 4 << 20, 16 << 20));
 }
 
@@ -104,11 +104,11 @@ async fn what_does_not_fit_together_is_counted_and_not_fetched() {
     let layer = |bytes: &str, signature| {
         Layer::new(SIMPLE_SIGNING, bytes).annotated("dev.cosignproject.cosign/signature", signature)
     };
-    // 10 bytes, and 2 more since their content is the same; then 10 and 2.
+    // Three of 10 bytes, two of which are the same and fetched once, and one of 2.
     let all = [layer("12345678", "90"), layer("12345678", "91"), layer("abcdefgh", "ij"), layer("x", "y")];
     room.attach(Spot::SignatureTag, &all);
     for (most, items, untried) in
-        [(24, &["12345678", "12345678", "abcdefgh", "x"][..], 0), (23, &["12345678", "12345678", "abcdefgh"], 1)]
+        [(32, &["12345678", "12345678", "abcdefgh", "x"][..], 0), (31, &["12345678", "12345678", "abcdefgh"], 1)]
     {
         room.registry.forget();
         let found = room.find_within(&ceilings(50, 100, most)).await;
@@ -121,7 +121,57 @@ async fn what_does_not_fit_together_is_counted_and_not_fetched() {
     }
     let found = room.find_within(&ceilings(50, 100, 14)).await;
     let texts: Vec<_> = short(&found).into_iter().map(|(_, text)| text).collect();
-    assert_eq!((texts, found.untried), (["12345678", "12345678", "x"].map(str::to_owned).into(), 1));
+    assert_eq!((texts, found.untried), (["12345678", "x"].map(str::to_owned).into(), 2));
+}
+
+#[tokio::test]
+async fn one_large_payload_under_many_signatures_is_not_read_for_each_of_them() {
+    let room = Room::new().await;
+    let large = "a".repeat(1 << 20);
+    let one = |number: usize| {
+        let signature = format!("{number:02}");
+        Layer::new(SIMPLE_SIGNING, large.as_str()).annotated("dev.cosignproject.cosign/signature", &signature)
+    };
+    room.attach(Spot::SignatureTag, &(0..50).map(one).collect::<Vec<_>>());
+    let found = room.find().await;
+    assert_eq!((found.items.len(), found.untried, &found.unread), (15, 35, &None));
+}
+
+#[tokio::test]
+async fn manifests_that_refer_and_tags_of_one_image_never_fill_what_its_registry_may_have_in_flight() {
+    let room = Room::of(Registry::setup().latency(Duration::from_millis(200))).await;
+    let padding = "a".repeat(3 << 20);
+    for _ in 0..8 {
+        room.refer(&[], |manifest| manifest["padding"] = padding.as_str().into());
+    }
+    room.attach(Spot::Referrer, &[bundle("e")]);
+    assert_whole(&room.find().await, &[(Layout::Bundle03, "bundle e")]);
+}
+
+#[tokio::test]
+async fn a_manifest_behind_a_tag_is_read_up_to_its_bound_and_that_is_no_outage() {
+    let room = Room::new().await;
+    let manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "padding": "a".repeat(TAG_BYTES),
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": room.subject, "size": 2}, "layers": []});
+    room.registry.put_manifest(REPOSITORY, Some(&room.tag(".sig")), OCI_MANIFEST, manifest.to_string());
+    let found = room.find().await;
+    let (fault, words) = room.told(&found).unwrap();
+    assert_eq!((fault, words.as_str()), (Fault::Broken, "HOST sent more than 2 MiB for a manifest"));
+}
+
+#[tokio::test]
+async fn what_came_takes_memory_that_all_share_until_it_is_verified() {
+    let room = Room::new().await;
+    room.attach(Spot::Referrer, &[bundle(&"a".repeat(3 * UNIT))]);
+    let together = Arc::new(Semaphore::new(4));
+    let ceilings = Ceilings { together: Arc::clone(&together), ..Ceilings::default() };
+    let found = room.find_within(&ceilings).await;
+    assert_eq!((found.items.len(), &found.unread, together.available_permits()), (1, &None, 0));
+    let full = room.find_within(&ceilings).await;
+    assert_eq!((full.items.len(), full.unread.map(|trouble| trouble.fault)), (0, Some(Fault::Outage)));
+    drop(found);
+    assert_eq!(together.available_permits(), 4);
+    assert_eq!(room.find_within(&ceilings).await.items.len(), 1);
 }
 
 #[tokio::test]
@@ -178,8 +228,7 @@ fn what_waits_for_its_turn_is_bounded_as_well() {
             .collect(),
         ..Layers::none(digest.clone())
     };
-    let mut kept =
-        |lengths: &[usize]| gathered.hold(layers(lengths), &super::super::room::Room::default()).layers.len();
+    let mut kept = |lengths: &[usize]| gathered.hold(layers(lengths)).layers.len();
     assert_eq!([kept(&[1, 1, 1]), kept(&[5, 4]), kept(&[1, 0])], [2, 1, 2]);
     assert_eq!(gathered.found().untried, 1 + 1);
 }
