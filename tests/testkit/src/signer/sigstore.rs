@@ -43,8 +43,17 @@ impl PrivateSigstore {
     /// A new one, with new keys.
     #[must_use]
     pub fn new() -> Self {
-        let parts = Parts { authority: Authority::new(), impostor: Authority::new(), log: Log::new() };
-        Self(Arc::new(parts))
+        Self::of(Authority::new())
+    }
+
+    /// The same, and its intermediate certificate is valid until then.
+    #[must_use]
+    pub fn with_intermediate_until(end: Timestamp) -> Self {
+        Self::of(Authority::with_intermediate_until(Some(end)))
+    }
+
+    fn of(authority: Authority) -> Self {
+        Self(Arc::new(Parts { authority, impostor: Authority::new(), log: Log::new() }))
     }
 
     /// Its `trusted_root.json`.
