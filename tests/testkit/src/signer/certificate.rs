@@ -43,6 +43,11 @@ pub(super) struct Authority {
 
 impl Authority {
     pub(super) fn new() -> Self {
+        Self::with_intermediate_until(None)
+    }
+
+    /// With an intermediate that is valid until then.
+    pub(super) fn with_intermediate_until(end: Option<Timestamp>) -> Self {
         let root_key = KeyPair::generate().expect("a key can be made");
         let mut root = authority_params("testkit root");
         root.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
@@ -54,6 +59,9 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
         params.use_authority_key_identifier_extension = true;
+        if let Some(end) = end {
+            params.not_after = std::time::SystemTime::from(end).into();
+        }
         let certificate = params.signed_by(&key, &root_issuer).expect("and signed");
         Self {
             root: root_certificate.der().to_vec(),

@@ -46,13 +46,18 @@ impl PrivateSigstore {
     /// A new one, with new keys.
     #[must_use]
     pub fn new() -> Self {
-        let parts = Parts {
-            authority: Authority::new(),
-            impostor: Authority::new(),
-            log: Log::new(),
-            stamps: TimestampAuthority::new(),
-        };
-        Self(Arc::new(parts))
+        Self::of(Authority::new())
+    }
+
+    /// The same, and its intermediate certificate is valid until then.
+    #[must_use]
+    pub fn with_intermediate_until(end: Timestamp) -> Self {
+        Self::of(Authority::with_intermediate_until(Some(end)))
+    }
+
+    fn of(authority: Authority) -> Self {
+        let (impostor, log, stamps) = (Authority::new(), Log::new(), TimestampAuthority::new());
+        Self(Arc::new(Parts { authority, impostor, log, stamps }))
     }
 
     /// Its `trusted_root.json`.
