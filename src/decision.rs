@@ -363,12 +363,18 @@ fn image_verdict(
         digest: digest_of(container, want, facts),
         resolved: container.reference.as_ref().is_ok_and(|reference| reference.digest().is_none()),
         admitted_since: admitted(facts, want).map(|its| its.first),
-        signatures: telling.map_or_else(Vec::new, |outcome| signatures(outcome.judgement, container, facts, now)),
+        signatures: telling.map_or_else(Vec::new, |its| signatures(plan, its.judgement, container, facts, now)),
     }
 }
 
 /// What was found attached to the image, by the demands of one judgement.
-fn signatures(judgement: &Judgement, container: &Container, facts: &Facts, now: Timestamp) -> Vec<SignatureVerdict> {
+fn signatures(
+    plan: &Plan<'_>,
+    judgement: &Judgement,
+    container: &Container,
+    facts: &Facts,
+    now: Timestamp,
+) -> Vec<SignatureVerdict> {
     let found = || {
         let demands = judgement.ruling.demands()?;
         let facts = facts.images.get(judgement.want?)?;
@@ -377,7 +383,7 @@ fn signatures(judgement: &Judgement, container: &Container, facts: &Facts, now: 
             Fact::Known(seen) => Some(&seen.value.digest),
             Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => None,
         };
-        Some(listing::listing(demands, own, reference, facts.examined.get(judgement.examine?)?, now))
+        Some(listing::listing(demands, plan.for_report, own, reference, facts.examined.get(judgement.examine?)?, now))
     };
     found().unwrap_or_default()
 }

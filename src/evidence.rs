@@ -153,8 +153,8 @@ impl Evidence {
         keyrings: &[Arc<Keyring>],
         patience: Patience,
     ) -> Examined {
-        let (Fact::Known(Seen { value: resolved, .. }), Some(examination)) = (resolved, &examine.demands.examination)
-        else {
+        let examination = &examine.examination;
+        let Fact::Known(Seen { value: resolved, .. }) = resolved else {
             // Without a digest there is nothing to look at, and the decision goes by that.
             return Examined::default();
         };
@@ -162,8 +162,7 @@ impl Evidence {
         let asker = self.registries.asker(&kept, keyrings);
         let place = Place { kept, asker, examination, how_long: examine.wait, patience };
         let examined = self.examine_at(want, examine, nodes, resolved, &place, None).await;
-        if examine.wait == Wait::AtHand
-            || examine.demands.signed_enough(&examined, resolved, want.reference, Timestamp::now())
+        if examine.wait == Wait::AtHand || examine.signed_enough(&examined, resolved, want.reference, Timestamp::now())
         {
             return examined;
         }
@@ -181,12 +180,12 @@ impl Evidence {
         oldest: Option<Duration>,
     ) -> Examined {
         let mut examined = Examined::default();
-        if examine.demands.examines_own(resolved) {
+        if examine.demands.iter().any(|demands| demands.examines_own(resolved)) {
             examined.own = Some(self.attached(want, place, &resolved.digest, oldest).await);
         }
         let Content::Index(manifests) = &resolved.content else { return examined };
-        if examine.demands.examines_platforms()
-            && !examine.demands.signed_enough(&examined, resolved, want.reference, Timestamp::now())
+        if examine.demands.iter().any(|demands| demands.examines_platforms())
+            && !examine.signed_enough(&examined, resolved, want.reference, Timestamp::now())
         {
             let of_one = |manifest: PlatformManifest| async move {
                 let attached = self.attached(want, place, &manifest.digest, oldest).await;

@@ -8,6 +8,7 @@ use crate::image::Reference;
 use crate::policy::Mode;
 use crate::policy::plan::{Judgement, Wait};
 use crate::policy::trust::Signed;
+use crate::request::printable;
 
 use super::doubt::{self, short};
 use super::verdict::{Basis, Reason};
@@ -89,6 +90,14 @@ impl<'a> Case<'a> {
             None => explain(&lacking),
         };
         Found::one(Finding::plain((reason, message)))
+    }
+
+    /// ` in ghcr.io/acme/signatures`, where they are not kept beside the image.
+    pub(super) fn looked_in(&self) -> String {
+        let demands = self.judgement.ruling.demands();
+        let examination = demands.and_then(|demands| demands.examination.as_ref());
+        let repository = examination.and_then(|examination| examination.repository.as_ref());
+        repository.map_or_else(String::new, |repository| format!(" in {}", printable(repository.name(), 120)))
     }
 
     /// A name that is known from before, or signatures that are, are as good as they were then.

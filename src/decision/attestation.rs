@@ -13,7 +13,7 @@ use super::signature::{accepting, flaw_words, stranger};
 use super::verdict::Reason;
 
 pub(super) fn check(case: Case<'_>, demand: &AttestationDemand, now: Timestamp) -> Found {
-    case.check(Signed::Either, |attached| demand.met_by(attached, now), |lacking| explain(demand, lacking, now))
+    case.check(Signed::Either, |attached| demand.met_by(attached, now), |lacking| explain(&case, demand, lacking, now))
 }
 
 /// Why something does not count: how near it comes, and a clause. None: it is none of an attestation.
@@ -51,7 +51,7 @@ fn nearness(reason: Reason) -> usize {
     order.iter().position(|its| *its == reason).unwrap_or(order.len())
 }
 
-fn explain(demand: &AttestationDemand, lacking: &[Subject<'_>], now: Timestamp) -> (Reason, String) {
+fn explain(case: &Case<'_>, demand: &AttestationDemand, lacking: &[Subject<'_>], now: Timestamp) -> (Reason, String) {
     let mut told: Vec<(Reason, String)> = Vec::new();
     for signature in lacking.iter().flat_map(|subject| subject.signatures()) {
         if let Some((reason, words)) = tell(demand, signature, now) {
@@ -64,6 +64,7 @@ fn explain(demand: &AttestationDemand, lacking: &[Subject<'_>], now: Timestamp) 
     let platform = lacking.iter().find(|subject| subject.platform.is_some());
     let place = platform.map_or_else(String::new, |subject| for_platform(*subject));
     let by = names(demand.authorities.iter().map(|authority| &*authority.name), "or");
-    let message = format!("no attestation {} by {by}{place}{}", printable(&demand.predicate_type, 120), found(&words));
+    let (kind, where_to) = (printable(&demand.predicate_type, 120), case.looked_in());
+    let message = format!("no attestation {kind} by {by}{place}{where_to}{}", found(&words));
     (reason, printable(&message, MESSAGE))
 }

@@ -15,9 +15,11 @@ use super::signature::{Near, accepting, tell};
 use super::verdict::SignatureVerdict;
 use super::{attestation, verdict};
 
-/// Everything that was looked at, and whether it counts for one of the demands.
+/// Everything that was looked at, and whether it counts for one of the demands. What does not is left out where nobody
+/// reads of it: most reviews are of images that have been seen a thousand times.
 pub(super) fn listing(
     demands: &Demands,
+    for_report: bool,
     own: Option<&Digest>,
     reference: &Reference,
     examined: &Examined,
@@ -27,11 +29,17 @@ pub(super) fn listing(
     let platforms = examined.platforms.iter().flatten().map(|(manifest, fact)| (Some(&manifest.digest), fact));
     for (digest, fact) in examined.own.iter().map(|fact| (own, fact)).chain(platforms) {
         let (Some(digest), Fact::Known(seen)) = (digest, fact) else { continue };
-        for signature in &seen.value.signatures {
+        let told = |signature: &&Signature| for_report || counts(demands, signature, reference, now);
+        for signature in seen.value.signatures.iter().filter(told) {
             list.push(of(demands, digest, reference, signature, now));
         }
     }
     list
+}
+
+fn counts(demands: &Demands, signature: &Signature, reference: &Reference, now: Timestamp) -> bool {
+    demands.signatures.as_ref().is_some_and(|demand| demand.counts(signature, reference, now))
+        || demands.attestations.iter().any(|demand| demand.counts(signature, now))
 }
 
 fn of(
@@ -77,6 +85,10 @@ fn judge<'d>(
     now: Timestamp,
 ) -> (bool, Option<&'d Authority>, Option<String>) {
     let mut first = None;
+    if let Some(demand) = demands.attestations.iter().find(|demand| demand.counts(signature, now)) {
+        let authority = accepting(demand.authorities.iter().map(AsRef::as_ref), signature, now);
+        return (true, authority, None);
+    }
     if let Some(demand) = &demands.signatures {
         let told = tell(demand, signature, reference, now);
         if told.near == Near::Counts {
@@ -87,8 +99,7 @@ fn judge<'d>(
     for demand in &demands.attestations {
         let authority = accepting(demand.authorities.iter().map(AsRef::as_ref), signature, now);
         match attestation::tell(demand, signature, now) {
-            None if demand.counts(signature, now) => return (true, authority, None),
-            // Nothing that this demand is about, or nearer to another one's.
+            // Nothing that this demand is about.
             None => {}
             Some((_, words)) => {
                 let statement = matches!(signature.claim, Claim::Statement { .. });

@@ -128,7 +128,8 @@ fn explain(case: &Case<'_>, demand: &SignatureDemand, lacking: &[Subject<'_>], n
         Some(Near::Mismatch) => Reason::SignatureMismatch,
     };
     let words: Vec<String> = told.into_iter().map(|(_, words)| words).collect();
-    let message = format!("{}{}{}", who(demand, &missing), place(case, demand.signed, lacking), found(&words));
+    let (who, place) = (who(demand, &missing), place(case, demand.signed, lacking));
+    let message = format!("{who}{place}{}{}", case.looked_in(), found(&words));
     (reason, printable(&message, MESSAGE))
 }
 

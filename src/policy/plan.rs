@@ -7,6 +7,7 @@ use crate::fact::{Fact, Facts, Labels, PlatformManifest, Scope};
 use crate::image::{Platform, Reference};
 use crate::request::{Container, Flaw, NoImages, PullSecrets, Request, Role, Subject};
 
+use super::trust::Examination;
 use super::{
     Action, Controllers, Demands, Mode, Policies, Policy, PolicyName, Repointed, RuleName, Tolerance, Unmatched,
 };
@@ -28,6 +29,8 @@ pub struct Plan<'r> {
     /// The namespace could not be looked up, and was judged by the defaults and the floor.
     pub namespace_unknown: bool,
     pub nodes: Nodes,
+    /// Somebody wants to read of everything that was found, and not of what counts alone.
+    pub for_report: bool,
 }
 
 /// Where the pod could be placed.
@@ -116,22 +119,25 @@ pub struct Want<'r> {
     pub resolve: Wait,
     /// How long it waits where there is a record to compare with; without one there is nothing to wait for.
     pub compare: Wait,
-    /// What must be known of its signatures, once for each set of demands.
+    /// What must be known of its signatures, once for each examination.
     pub examine: Vec<Examine>,
 }
 
 /// What is attached to an image has to be looked at.
 #[derive(Debug, Clone)]
 pub struct Examine {
-    /// They have an examination, and say when enough has been seen.
-    pub demands: Arc<Demands>,
+    pub examination: Arc<Examination>,
+    /// They say when enough has been seen.
+    pub demands: Vec<Arc<Demands>>,
     pub wait: Wait,
 }
 
-/// The same demands, not equal ones: those of one rule.
+/// Of demands the same ones, not equal ones: those of one rule.
 impl PartialEq for Examine {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.demands, &other.demands) && self.wait == other.wait
+        let Self { examination, demands, wait } = self;
+        let same = demands.iter().zip(&other.demands).all(|(one, other)| Arc::ptr_eq(one, other));
+        *examination == other.examination && *wait == other.wait && demands.len() == other.demands.len() && same
     }
 }
 
@@ -163,6 +169,7 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
         controllers: bindings.controllers,
         namespace_unknown: matches!(scope.labels, Fact::Unavailable(_) | Fact::Pending),
         nodes: Nodes::of(scope, request),
+        for_report: false,
     };
     if let (Standing::Judged(containers), Subject::Images { old, .. }) = (&plan.standing, &request.subject) {
         let (judges, unknown) = judges(policies, &scope.labels, request.role);
@@ -205,6 +212,7 @@ impl Plan<'_> {
     /// mode, and a digest that is only told is waited for briefly.
     #[must_use]
     pub fn for_a_report(mut self) -> Self {
+        self.for_report = true;
         let demanded = |index: usize, reference: &Reference| {
             self.judgements.iter().any(|its| its.want == Some(index) && its.depends_on_digest(reference))
         };
@@ -409,14 +417,23 @@ impl Judgement {
 
     /// The index of what this judgement needs examined, entered into its want; `longest`: what the want may wait.
     fn examine_in(&self, want: &mut Want<'_>, longest: Wait) -> Option<usize> {
-        let demands =
-            self.ruling.demands().filter(|demands| self.refusals.is_empty() && demands.examination.is_some())?;
+        let demands = self.ruling.demands().filter(|_| self.refusals.is_empty())?;
+        let examination = demands.examination.as_ref()?;
         let patience = self.waits().min(longest);
-        let index = want.examine.iter().position(|examine| Arc::ptr_eq(&examine.demands, demands));
+        let index = want.examine.iter().position(|examine| examine.examination == *examination);
         let index = index.unwrap_or(want.examine.len());
         match want.examine.get_mut(index) {
-            Some(examine) => examine.wait = examine.wait.max(patience),
-            None => want.examine.push(Examine { demands: Arc::clone(demands), wait: patience }),
+            Some(examine) => {
+                examine.wait = examine.wait.max(patience);
+                if !examine.demands.iter().any(|its| Arc::ptr_eq(its, demands)) {
+                    examine.demands.push(Arc::clone(demands));
+                }
+            }
+            None => want.examine.push(Examine {
+                examination: Arc::clone(examination),
+                demands: vec![Arc::clone(demands)],
+                wait: patience,
+            }),
         }
         Some(index)
     }

@@ -9,6 +9,7 @@ use crate::fact::{Content, Examined, Fact, Resolved};
 use crate::image::Reference;
 
 use super::Demands;
+use super::plan::Examine;
 use super::trust::Signed;
 
 impl Demands {
@@ -39,6 +40,14 @@ impl Demands {
     pub fn examines_platforms(&self) -> bool {
         let signatures = self.signatures.as_ref().is_some_and(|demand| demand.signed != Signed::Index);
         signatures || !self.attestations.is_empty()
+    }
+}
+
+impl Examine {
+    /// Whether everything that any of its demands asks for is met by what was found.
+    #[must_use]
+    pub fn signed_enough(&self, examined: &Examined, resolved: &Resolved, image: &Reference, now: Timestamp) -> bool {
+        self.demands.iter().all(|demands| demands.signed_enough(examined, resolved, image, now))
     }
 }
 

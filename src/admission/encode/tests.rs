@@ -30,6 +30,7 @@ fn admitting() -> Verdict {
     };
     let plan = Plan {
         nodes: crate::policy::plan::Nodes::Any,
+        for_report: false,
         request: &request,
         standing: Standing::Nothing(NoImages::Operation),
         judgements: Vec::new(),

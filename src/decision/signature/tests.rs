@@ -12,7 +12,7 @@ use crate::fact::{
     Trouble,
 };
 use crate::image::{Digest, Glob, Pattern, Platform};
-use crate::policy::plan::{Wait, plan};
+use crate::policy::plan::{Plan, Wait, plan};
 use crate::policy::trust::{AttestationDemand, Condition, Examination, Keyless, Matcher, Test, TrustedKey, Whom};
 use crate::policy::{
     Action, Bindings, Controllers, Demands, Inaccessible, Mode, Policies, Policy, Rule, Tolerance, Unavailable,
@@ -169,7 +169,7 @@ impl Case {
         let policies = Policies { by_name: BTreeMap::from([("acme".into(), Arc::new(policy))]), bindings };
         let containers = vec![Container::first(ContainerKind::Regular, "web", "ghcr.io/acme/web:v1")];
         let request = Request::about(Asked::Images { containers, old: Vec::new() });
-        let plan = plan(&policies, &Scope::of(Fact::Absent(NOW)), &request);
+        let plan = Plan { for_report: true, ..plan(&policies, &Scope::of(Fact::Absent(NOW)), &request) };
         let waits = match mode {
             Mode::Enforce => Wait::UntilDeadline,
             Mode::Warn => Wait::Briefly,

@@ -35,7 +35,7 @@ impl AttestationDemand {
     #[must_use]
     pub fn counts(&self, signature: &Signature, now: Timestamp) -> bool {
         let accepted = |proof| self.authorities.iter().any(|authority| authority.accepts(proof, now).is_ok());
-        self.objection(signature).is_none() && signature.proofs.iter().any(accepted)
+        signature.proofs.iter().any(accepted) && self.objection(signature).is_none()
     }
 
     /// What in the statement does not meet the demand, whoever made it. None: it is met.

@@ -66,8 +66,18 @@ impl SignatureDemand {
     /// Whether one digest's signatures are enough.
     #[must_use]
     pub fn met_by(&self, attached: &Attached, image: &Reference, now: Timestamp) -> bool {
-        // Nobody is never enough.
-        self.signers(attached, image, now) >= self.threshold.max(1)
+        // One is enough in most policies, and then it does not matter who stands for whom. Nobody is never enough.
+        if self.threshold <= 1 {
+            return attached.signatures.iter().any(|signature| self.counts(signature, image, now));
+        }
+        self.signers(attached, image, now) >= self.threshold
+    }
+
+    /// Whether one of the authorities has made this signature, of this image.
+    #[must_use]
+    pub fn counts(&self, signature: &Signature, image: &Reference, now: Timestamp) -> bool {
+        let accepted = |proof| self.authorities.iter().any(|authority| authority.accepts(proof, now).is_ok());
+        signature.proofs.iter().any(accepted) && self.objection(signature, image).is_none()
     }
 
     fn lacks_annotation(&self, found: &BTreeMap<String, String>) -> Option<String> {
