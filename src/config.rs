@@ -28,7 +28,7 @@ pub struct Config {
     /// Enforced everywhere on top of what namespaces say.
     pub floor: Option<PolicyName>,
     pub exempt_namespaces: BTreeSet<String>,
-    /// Candidates when there are no nodes to ask; never empty.
+    /// What the nodes are when there are none to ask. Empty: not told, and any of them may be whatever an image has.
     pub platforms: Vec<Platform>,
     /// Every refusal becomes an audit record.
     pub dry_run: bool,
@@ -196,7 +196,7 @@ impl Default for Config {
             defaults: Defaults::default(),
             floor: None,
             exempt_namespaces: ["kube-system", "pratique-system"].map(str::to_owned).into(),
-            platforms: vec![Platform::default()],
+            platforms: Vec::new(),
             dry_run: false,
             controllers: Controllers::Warn,
             workloads: Vec::new(),

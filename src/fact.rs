@@ -135,7 +135,7 @@ pub struct PlatformManifest {
 #[derive(Debug, Clone)]
 pub struct Scope {
     pub labels: Fact<Labels>,
-    /// What the nodes run; never empty.
+    /// What the nodes are; empty where nobody knows.
     pub platforms: Arc<[Platform]>,
 }
 

@@ -21,8 +21,8 @@ schema! {
         optional floor "floor": Option<Text>,
         /// Namespaces where nothing is judged.
         optional exempt_namespaces "exemptNamespaces": Vec<Text>,
-        /// What images are asked for when there are no nodes to ask.
-        optional platforms "platforms": Placed<NonEmpty<Vec<Text>>>,
+        /// What the nodes are when there are none to ask. `null`: whatever an image has.
+        optional platforms "platforms": Placed<Option<NonEmpty<Vec<Text>>>>,
         /// Every refusal of the program becomes an audit record.
         optional dry_run "dryRun": bool,
         /// What is done with objects that make Pods.

@@ -79,7 +79,8 @@ fn read(node: &Node, mistakes: &mut Mistakes) -> Option<(Config, Vec<Place>)> {
             .map_or(default.exempt_namespaces, |names| namespaces(names, mistakes).into_iter().collect()),
         platforms: platforms
             .given()
-            .map_or(default.platforms, |platforms| read_platforms(&platforms.value.0, mistakes)),
+            .and_then(|platforms| platforms.value.as_ref())
+            .map_or(default.platforms, |platforms| read_platforms(&platforms.0, mistakes)),
         dry_run: dry_run.or(default.dry_run),
         controllers: controllers.or(default.controllers),
         workloads: workloads.given().map_or(default.workloads, |workloads| read_workloads(workloads, mistakes)),

@@ -148,7 +148,7 @@ log: {level: debug, format: text}
 
 #[test]
 fn a_default_that_is_written_out_earns_no_warning() {
-    let text = "platforms: [linux/amd64]\nregistries: {hosts: null, pullSecrets: named, realms: {}, concurrency: 16}\n\
+    let text = "platforms: null\nregistries: {hosts: null, pullSecrets: named, realms: {}, concurrency: 16}\n\
                 trust: []\nscans: {directories: [], namespaces: []}\ncache: {lastKnownGood: 168h, state: null}\n";
     assert_eq!(Config::parse(text, "").unwrap(), (Config::default(), Vec::new()));
 }

@@ -38,7 +38,7 @@ pub struct Plan<'r> {
 pub enum Nodes {
     /// On nodes of these platforms; never empty.
     Of(Vec<Platform>),
-    /// Its own spec leaves none of the platforms that we know of: on whatever there is.
+    /// Nobody knows what the nodes are, or its own spec leaves none of them: on whatever there is.
     Any,
 }
 

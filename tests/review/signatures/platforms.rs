@@ -40,6 +40,9 @@ async fn the_index_or_every_platform_as_the_rule_says() {
         ("platforms", true, 0, &BOTH, false),
         ("platforms", true, 1, &BOTH, false),
         ("platforms", false, 2, &BOTH, true),
+        // Nobody said what the nodes are.
+        ("either", false, 2, &[], true),
+        ("either", false, 1, &[], false),
         // The nodes run what the index has nothing for.
         ("platforms", true, 2, &["linux/s390x"], false),
         ("either", false, 2, &["windows/amd64"], false),
