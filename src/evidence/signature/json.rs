@@ -206,7 +206,7 @@ impl<'de> Visitor<'de> for Part<'_> {
         while let Some(name) = fields.next_key_seed(Name(self))? {
             let new = match name {
                 Named::Kept(name) => {
-                    if map.len() % NODE_FIELDS == 0 {
+                    if map.len().is_multiple_of(NODE_FIELDS) {
                         self.take(NODE)?;
                     }
                     let value = fields.next_value_seed(self.of(self.kept.under(&name)))?;
