@@ -124,7 +124,7 @@ async fn cve_2024_45395_and_cve_2023_46737_there_is_a_bound_for_everything_that_
             let layer = Signer::key(&Key::generate(KeyKind::P256)).simple(&Payload::of(pratique_testkit::DIGEST, "x"));
             (0..1_000).fold(attack, |attack, _| attack.with(&layer, Place::SignatureTag))
         }),
-        referrers(900, ("signature-too-many", "800 more")),
+        referrers(900, ("signature-too-many", "850 more")),
         referrers(10_000, ("registry-broken", "lists more than 1000 descriptors")),
     ];
     assert_refused(&world, &attacks).await;
