@@ -7,6 +7,7 @@ use pratique_testkit::{Answer, Directory, Image, Place, Registry, Setup, Webhook
 
 mod attestations;
 mod cost;
+mod hostile;
 mod layouts;
 mod outages;
 mod peers;

@@ -73,7 +73,7 @@ fn by_key() -> VerificationMaterialContent {
 /// Reads a bundle, and its version.
 pub(super) fn read(json: &[u8]) -> Result<(Layout, Sealed), (Option<Layout>, Flaw)> {
     let malformed = |words| flaw(FlawKind::Malformed, words);
-    let mut value = json::read(json).map_err(|words| (None, malformed(words)))?;
+    let mut value = json::read(json).map_err(|words| (None, json::unread(words)))?;
     let media_type = value.get("mediaType").and_then(Value::as_str).and_then(|its| its.parse().ok());
     let layout = match media_type {
         Some(MediaType::Bundle0_1) => Layout::Bundle01,

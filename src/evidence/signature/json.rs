@@ -1,61 +1,159 @@
 //! JSON that nobody can read in two ways: a field that stands twice is refused, wherever it stands, since parsers differ
-//! in which of the two they take. Nesting ends where `serde_json` ends it, at 128 levels, and a tree that would take a
-//! hundred times the memory of its text is not built.
+//! in which of the two they take. Nesting ends where `serde_json` ends it, at 128 levels.
+//!
+//! A value of seven bytes takes hundreds in memory, so what is kept of a document is bounded, and what nobody asks for
+//! is read past: four mebibytes of `{"":0}` would take half a gibibyte.
 
 use std::cell::Cell;
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::hash::BuildHasher;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
-/// Bytes that the tree of one text may take: an SBOM of the largest size that is read takes half of it.
-const MEMORY: usize = 40 << 20;
-/// What a value takes in its list or object, and what the allocator adds to each text.
-const VALUE: usize = size_of::<Value>() + 16;
-/// What an object takes with its first fields: a node of a B-tree has room for eleven.
-const OBJECT: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 24;
-/// What each further field takes: nodes are half full at least, and a sixth is more than it can be.
-const FIELD: usize = OBJECT / 6;
-/// What a list takes with its first items; a vector has room for four, and for twice what it had when it grows.
-const LIST: usize = 4 * size_of::<Value>() + 16;
+use crate::fact::attached::{Flaw, FlawKind};
+
+use super::examine::flaw;
+
+/// What is kept of one document may take so much beside its texts: 4096 subjects of a statement take seven mebibytes.
+const MEMORY: usize = 8 << 20;
+/// A value with what its list has in reserve.
+const VALUE: usize = 64;
+/// A node of the tree that an object is, and how many fields it has room for at least.
+const NODE: usize = 640;
+const NODE_FIELDS: usize = 5;
+
+const TOO_MUCH: &str = "its JSON has more parts than are read";
 
 /// Reads all of the bytes; the error is a clause about them.
 pub(super) fn read(bytes: &[u8]) -> Result<Value, &'static str> {
-    let left = Cell::new(MEMORY);
+    parse(bytes, Kept::Whole)
+}
+
+/// Reads all of the bytes, and keeps these parts alone.
+pub(super) fn read_parts(bytes: &[u8], parts: &Parts) -> Result<Value, &'static str> {
+    parse(bytes, Kept::Parts(parts))
+}
+
+/// What is wrong with a signature that cannot be read for this reason.
+pub(super) fn unread(words: &'static str) -> Flaw {
+    flaw::flaw(if words == TOO_MUCH { FlawKind::BeyondBounds } else { FlawKind::Malformed }, words)
+}
+
+/// Parts of a document: by the name of a field, or by the number of an item.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// With everything in it. Else a list or an object is kept as an empty list if nothing in it is asked for.
+    pub(super) whole: bool,
+    pub(super) under: BTreeMap<String, Self>,
+}
+
+impl Parts {
+    /// With what a path leads to.
+    pub(super) fn add<'p>(&mut self, path: impl Iterator<Item = &'p str>) -> &mut Self {
+        path.fold(self, |part, name| part.under.entry(name.to_owned()).or_default())
+    }
+}
+
+/// `0`, `17`: as JSON writes a number, and in no other way.
+pub(super) fn index(name: &str) -> Option<usize> {
+    let plain = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+    if plain { name.parse().ok() } else { None }
+}
+
+fn parse(bytes: &[u8], kept: Kept<'_>) -> Result<Value, &'static str> {
+    let (left, hasher) = (Cell::new(Some(MEMORY)), RandomState::new());
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let read = Unambiguous(&left).deserialize(&mut deserializer);
-    match read.and_then(|value| deserializer.end().map(|()| value)) {
+    let part = Part { kept, left: &left, hasher: &hasher };
+    let read = part.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    match read {
         Ok(value) => Ok(value),
-        Err(_) if left.get() == 0 => Err("its JSON has more fields and items than are read"),
-        // The visitor below takes every type, so what it objects to is a second field of a name.
+        Err(_) if left.get().is_none() => Err(TOO_MUCH),
+        // The visitor below takes every type, so what else it objects to is a second field of a name.
         Err(error) if error.classify() == Category::Data => Err("a field stands twice in its JSON"),
         Err(_) => Err("it is no JSON, or nested too deeply"),
     }
 }
 
-/// Reads a value, as long as memory is left.
+/// What is kept of a value.
 #[derive(Clone, Copy)]
-struct Unambiguous<'m>(&'m Cell<usize>);
+enum Kept<'p> {
+    Whole,
+    Parts(&'p Parts),
+    Nothing,
+}
 
-impl Unambiguous<'_> {
-    /// Before so many bytes are allocated.
-    fn take<E: Error>(self, bytes: usize) -> Result<(), E> {
-        let left = self.0.get().checked_sub(bytes).filter(|left| *left > 0);
-        self.0.set(left.unwrap_or(0));
-        left.map(drop).ok_or_else(|| E::custom("too much"))
+impl<'p> Kept<'p> {
+    fn under(self, name: &str) -> Self {
+        match self {
+            Self::Whole | Self::Nothing => self,
+            Self::Parts(parts) => parts.under.get(name).map_or(Self::Nothing, Self::of),
+        }
+    }
+
+    fn of(parts: &'p Parts) -> Self {
+        if parts.whole { Self::Whole } else { Self::Parts(parts) }
+    }
+
+    /// How many items of a list matter.
+    fn items(self) -> usize {
+        match self {
+            Self::Whole => usize::MAX,
+            Self::Parts(parts) => {
+                parts.under.keys().filter_map(|name| index(name)).max().map_or(0, |last| last.saturating_add(1))
+            }
+            Self::Nothing => 0,
+        }
+    }
+
+    fn item(self, at: usize) -> Self {
+        if matches!(self, Self::Parts(_)) { self.under(&at.to_string()) } else { self }
+    }
+
+    fn is_nothing(self) -> bool {
+        matches!(self, Self::Nothing)
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Unambiguous<'_> {
+/// Reads one value.
+#[derive(Clone, Copy)]
+struct Part<'p> {
+    kept: Kept<'p>,
+    /// Of the memory; none when it was too little.
+    left: &'p Cell<Option<usize>>,
+    hasher: &'p RandomState,
+}
+
+impl<'p> Part<'p> {
+    fn of(self, kept: Kept<'p>) -> Self {
+        Self { kept, ..self }
+    }
+
+    fn take<E: Error>(self, bytes: usize) -> Result<(), E> {
+        self.left.set(self.left.get().and_then(|left| left.checked_sub(bytes)));
+        if self.left.get().is_none() { Err(E::custom(TOO_MUCH)) } else { Ok(()) }
+    }
+
+    fn scalar(self, value: impl FnOnce() -> Value) -> Value {
+        if self.kept.is_nothing() { Value::Null } else { value() }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Part<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        if !self.kept.is_nothing() {
+            self.take(VALUE)?;
+        }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Unambiguous<'_> {
+impl<'de> Visitor<'de> for Part<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,9 +176,8 @@ impl<'de> Visitor<'de> for Unambiguous<'_> {
         Ok(value.into())
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        self.take(value.len() + VALUE)?;
-        Ok(value.into())
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(self.scalar(|| value.into()))
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -88,24 +185,75 @@ impl<'de> Visitor<'de> for Unambiguous<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(self)? {
-            self.take(if list.is_empty() { LIST } else { 2 * VALUE })?;
-            list.push(item);
+        let (mut list, wanted) = (Vec::new(), self.kept.items());
+        for at in 0_usize.. {
+            let kept = if at < wanted { self.kept.item(at) } else { Kept::Nothing };
+            let Some(item) = items.next_element_seed(self.of(kept))? else { break };
+            if at < wanted {
+                if kept.is_nothing() {
+                    self.take(VALUE)?;
+                }
+                list.push(item);
+            }
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
-        while let Some(name) = fields.next_key::<String>()? {
-            self.take(name.len() + VALUE + if map.is_empty() { OBJECT } else { FIELD })?;
-            let value = fields.next_value_seed(self)?;
-            if map.insert(name, value).is_some() {
+        // Of names that are not kept a hash is enough; two that have the same one would be refused.
+        let mut others = HashSet::new();
+        while let Some(name) = fields.next_key_seed(Name(self))? {
+            let new = match name {
+                Named::Kept(name) => {
+                    if map.len().is_multiple_of(NODE_FIELDS) {
+                        self.take(NODE)?;
+                    }
+                    let value = fields.next_value_seed(self.of(self.kept.under(&name)))?;
+                    map.insert(name, value).is_none()
+                }
+                Named::Other(hash) => {
+                    fields.next_value_seed(self.of(Kept::Nothing))?;
+                    others.insert(hash)
+                }
+            };
+            if !new {
                 return Err(A::Error::custom("a field stands twice"));
             }
         }
         Ok(Value::Object(map))
+    }
+}
+
+/// Reads the name of a field.
+struct Name<'p>(Part<'p>);
+
+enum Named {
+    Kept(String),
+    Other(u64),
+}
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Named;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Named, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Named;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Named, E> {
+        Ok(if self.0.kept.under(name).is_nothing() {
+            Named::Other(self.0.hasher.hash_one(name))
+        } else {
+            Named::Kept(name.to_owned())
+        })
     }
 }
 
@@ -120,34 +268,46 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_takes_far_more_memory_than_its_text_is_not_built() {
-        let many = |item: &str, separator: &str, frame: [&str; 2]| {
-            let items = vec![item; (4 << 20) / (item.len() + separator.len())].join(separator);
-            format!("{}{items}{}", frame[0], frame[1])
-        };
-        for text in [
-            many(r#"{"":0}"#, ",", ["[", "]"]),
-            many(r#"{"":{"":{"":0}}}"#, ",", ["[", "]"]),
-            many("[0]", ",", ["[", "]"]),
-            many("0", ",", ["[", "]"]),
-            many(r#""""#, ",", ["[", "]"]),
-        ] {
-            assert_eq!(read(text.as_bytes()), Err("its JSON has more fields and items than are read"));
-        }
-        // As large, and as SBOMs are.
-        let package = r#"{"SPDXID":"SPDXRef-Package-deb-libc6-2.36-9-deb12u4","name":"libc6","versionInfo":"2.36-9+deb12u4",
-            "downloadLocation":"NOASSERTION","filesAnalyzed":false,"licenseConcluded":"GPL-2.0-only AND LGPL-2.1-only",
-            "externalRefs":[{"referenceCategory":"PACKAGE-MANAGER","referenceType":"purl",
-            "referenceLocator":"pkg:deb/debian/libc6@2.36-9+deb12u4?arch=amd64&distro=debian-12"}]}"#;
-        let text = many(package, ",", [r#"{"packages":["#, "]}"]);
-        assert!(text.len() > 4_000_000 && read(text.as_bytes()).is_ok());
-    }
-
-    #[test]
     fn a_field_that_stands_twice_is_refused_at_every_depth() {
         for text in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#] {
             assert_eq!(read(text.as_bytes()), Err("a field stands twice in its JSON"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_field_that_stands_twice_is_refused_in_what_is_not_kept_as_well() {
+        let mut parts = Parts::default();
+        parts.add("a.b".split('.'));
+        for text in [r#"{"x":{"y":[{"z":1,"z":2}]}}"#, r#"{"x":1,"x":2}"#, r#"{"a":{"b":1},"a":{"b":1}}"#] {
+            assert_eq!(read_parts(text.as_bytes(), &parts), Err("a field stands twice in its JSON"), "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_are_kept_where_they_stand_and_nothing_else_is() {
+        let mut parts = Parts::default();
+        for path in ["a.b", "list.1.x", "list.1", "object", "none.at.all"] {
+            parts.add(path.split('.'));
+        }
+        parts.add(std::iter::once("whole")).whole = true;
+        let text = r#"{"a":{"b":"1","c":"2"},"list":["0",{"x":1,"y":2},{"x":3}],"object":{"k":"v"},"z":[1],
+            "whole":{"k":["v",{}]}}"#;
+        let kept = r#"{"a":{"b":"1"},"list":[null,{"x":1}],"object":{},"whole":{"k":["v",{}]}}"#;
+        assert_eq!(read_parts(text.as_bytes(), &parts).unwrap(), serde_json::from_str::<Value>(kept).unwrap());
+    }
+
+    #[test]
+    fn no_more_is_kept_than_there_is_memory_for_and_what_is_not_kept_needs_none() {
+        let many = format!("{{\"many\":[{}0],\"few\":1}}", "{\"\":0},".repeat(100_000));
+        assert_eq!(read(many.as_bytes()), Err(TOO_MUCH));
+        let mut parts = Parts::default();
+        parts.add(std::iter::once("few"));
+        assert_eq!(read_parts(many.as_bytes(), &parts).unwrap(), serde_json::json!({"few": 1}));
+        parts.add("many.99999".split('.'));
+        assert_eq!(read_parts(many.as_bytes(), &parts).unwrap()["few"], 1);
+        let names: String = (0..100_000).map(|number| format!("\"{number}\":0,")).collect();
+        assert_eq!(read(format!("{{{names}\"x\":0}}").as_bytes()), Err(TOO_MUCH));
+        assert_eq!(unread(TOO_MUCH).kind, FlawKind::BeyondBounds);
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub(super) fn simple(annotations: &Annotations) -> Result<Sealed, Flaw> {
 
 /// What signs an envelope: itself, with certificate and log from its layer's annotations.
 pub(super) fn envelope(json: &[u8], annotations: &Annotations) -> Result<Sealed, Flaw> {
-    let value = json::read(json).map_err(|words| flaw(FlawKind::Malformed, words))?;
+    let value = json::read(json).map_err(json::unread)?;
     bundle::one_signature(&value)?;
     let envelope: DsseEnvelope =
         serde_json::from_value(value).map_err(|_| flaw(FlawKind::Malformed, "it is no DSSE envelope"))?;

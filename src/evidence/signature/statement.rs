@@ -6,6 +6,7 @@
 //! (`cosign sign -a`) stand at the subject.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -15,7 +16,7 @@ use crate::fact::attached::{Claim, Field};
 use crate::image::{Algorithm, Digest};
 use crate::request::printable;
 
-use super::json;
+use super::json::{self, Parts};
 
 #[cfg(test)]
 mod tests;
@@ -41,11 +42,12 @@ pub(super) type Predicates = BTreeMap<Arc<str>, BTreeSet<Arc<str>>>;
 
 /// A statement that can be read in one way.
 #[derive(Debug)]
-pub(super) struct Statement {
+pub(super) struct Statement<'p> {
     predicate_type: Arc<str>,
     /// Never empty.
     subjects: Vec<Subject>,
-    predicate: Value,
+    /// All of it: the predicate is read for what is asked of it, since an SBOM takes ten times as much when it is read.
+    payload: &'p [u8],
 }
 
 #[derive(Debug)]
@@ -55,13 +57,20 @@ struct Subject {
     annotations: BTreeMap<String, String>,
 }
 
-impl Statement {
+impl<'p> Statement<'p> {
     /// Reads the payload of an envelope; the error is a clause.
-    pub(super) fn read(payload_type: &str, payload: &[u8]) -> Result<Self, &'static str> {
+    pub(super) fn read(payload_type: &str, payload: &'p [u8]) -> Result<Self, &'static str> {
         if payload_type != PAYLOAD_TYPE {
             return Err("its payload is not an in-toto statement");
         }
-        let Value::Object(mut fields) = json::read(payload)? else { return Err("its statement is no JSON object") };
+        let mut parts = Parts::default();
+        for name in ["_type", "predicateType"] {
+            parts.add(iter::once(name));
+        }
+        parts.add(iter::once("subject")).whole = true;
+        let Value::Object(fields) = json::read_parts(payload, &parts)? else {
+            return Err("its statement is no JSON object");
+        };
         match fields.get("_type") {
             Some(Value::String(its)) if TYPES.contains(&its.as_str()) => {}
             _ => return Err("its statement is not of in-toto's version 0.1 or 1"),
@@ -78,7 +87,7 @@ impl Statement {
             _ => None,
         };
         let subjects = subjects.ok_or("its statement has no subject with digests")?;
-        Ok(Self { predicate_type, subjects, predicate: fields.remove("predicate").unwrap_or_default() })
+        Ok(Self { predicate_type, subjects, payload })
     }
 
     /// The first of these digests that it is about.
@@ -106,8 +115,22 @@ impl Statement {
             return Claim::Image { reference: None, annotations: subject.annotations.clone() };
         }
         let asked = predicates.get(&self.predicate_type);
-        let fields = asked.into_iter().flatten().map(|path| (path.clone(), field(&self.predicate, path))).collect();
-        Claim::Statement { predicate_type: self.predicate_type.clone(), fields }
+        match asked.filter(|asked| !asked.is_empty()).map_or_else(|| Ok(Vec::new()), |asked| self.fields(asked)) {
+            Ok(fields) => Claim::Statement { predicate_type: self.predicate_type.clone(), fields },
+            Err(words) => Claim::Unreadable(words.into()),
+        }
+    }
+
+    /// What the paths lead to in the predicate.
+    fn fields(&self, paths: &BTreeSet<Arc<str>>) -> Result<Vec<(Arc<str>, Field)>, &'static str> {
+        const PREDICATE: &str = "predicate";
+        let mut parts = Parts::default();
+        for path in paths {
+            parts.add(iter::once(PREDICATE).chain(path.split('.')));
+        }
+        let statement = json::read_parts(self.payload, &parts)?;
+        let predicate = statement.get(PREDICATE).unwrap_or(&Value::Null);
+        Ok(paths.iter().map(|path| (path.clone(), field(predicate, path))).collect())
     }
 }
 
@@ -145,7 +168,7 @@ fn field(predicate: &Value, path: &str) -> Field {
     for name in path.split('.') {
         let next = match value {
             Value::Object(fields) => fields.get(name),
-            Value::Array(items) => index(name).and_then(|index| items.get(index)),
+            Value::Array(items) => json::index(name).and_then(|index| items.get(index)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
         };
         match next {
@@ -154,12 +177,6 @@ fn field(predicate: &Value, path: &str) -> Field {
         }
     }
     scalar(value)
-}
-
-/// `0`, `17`: as JSON writes a number, and in no other way.
-fn index(name: &str) -> Option<usize> {
-    let plain = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
-    if plain { name.parse().ok() } else { None }
 }
 
 fn scalar(value: &Value) -> Field {

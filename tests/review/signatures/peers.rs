@@ -8,7 +8,7 @@
 //! | Cosign takes any attestation by the key for a signature | `attestations::an_attestation_is_no_signature_and_a_signature_no_attestation` |
 //! | policy-controller CVE-2022-35930, the layout of tags | `attestations::what_is_not_the_demanded_attestation_has_its_own_reason` |
 //! | kyverno#16664, #16854, cosign#4641, NVIDIA/aicr#1957 (GHCR's untyped lists) | `layouts::registries_without_the_referrers_api_are_understood_however_they_say_so` |
-//! | seichi_infra#5006, nuts-node#4555, policy-controller#1958 (Cosign v3 writes other layouts) | `layouts::a_signature_is_found_wherever_clients_put_it` |
+//! | `seichi_infra#5006`, nuts-node#4555, policy-controller#1958 (Cosign v3 writes other layouts) | `layouts::a_signature_is_found_wherever_clients_put_it` |
 //! | go-containerregistry#2205 (a list that lost a signature: "none" is not final) | the same |
 //! | kyverno#17363 (bundles of keys fail), sigstore-rs (Ed25519 panics) | `layouts::keys_of_every_kind_sign`, and below |
 //! | kyverno#9967 (one place of signatures is out) | `outages::what_is_enough_is_enough_although_another_place_is_out` |

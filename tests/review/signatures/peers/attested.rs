@@ -90,7 +90,7 @@ async fn kyverno_17173_and_17130_an_answer_from_memory_skips_no_condition() {
     let digest = pushed(&registry);
     let authorities = [keys("release", &[&key])];
     let where_ = |builder: &str| {
-        format!("{DEMAND}\n").replace("}", &format!(", where: [{{path: builder, equals: \"{builder}\"}}]}}"))
+        format!("{DEMAND}\n").replace('}', &format!(", where: [{{path: builder, equals: \"{builder}\"}}]}}"))
     };
     let statement = Statement::about(&digest, PROVENANCE).predicate(json!({"builder": "ours"}));
     Signer::key(&key).envelope(&statement).attach(&registry, "acme/web", &digest, Place::AttestationTag);

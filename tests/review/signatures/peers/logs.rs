@@ -58,7 +58,7 @@ async fn cve_2026_22703_one_good_entry_does_not_vouch_for_another_beside_it() {
             let entry = forged["verificationMaterial"]["tlogEntries"][0].clone();
             let bundle = changed(signer.bundle(Version::V03, &Statement::signature_of(digest)), |bundle| {
                 let entries = bundle["verificationMaterial"]["tlogEntries"].as_array_mut().unwrap();
-                entries.insert(if first { 0 } else { 1 }, entry);
+                entries.insert(usize::from(!first), entry);
             });
             vec![(bundle, Place::Referrer)]
         })
