@@ -1,7 +1,8 @@
 //! A warm review in the handler, and over HTTPS beside a handler that reads the body and answers a constant.
 //!
 //! `cargo bench --bench review`, with `-- --assert` to fail where a figure of the design is missed. Tag
-//! demands with the record of each tag, three images resolved at a registry before, log line included (written to /dev/null). The load comes from a second thread.
+//! demands with the record of each tag, signatures and attestations of three images that were found at a registry and
+//! verified before, log line included (written to /dev/null). The load comes from a second thread.
 
 #![expect(clippy::print_stdout, reason = "the bench's result")]
 
@@ -25,13 +26,18 @@ use pratique::evidence::cluster::pull_secrets::{PullSecrets, Usage};
 use pratique::evidence::registry::outbound::Surroundings;
 use pratique::evidence::registry::{self, Registries};
 use pratique::evidence::scope::{Namespaces, policy_labels};
+use pratique::evidence::signature;
+use pratique::evidence::signature::trust::Trust;
+use pratique::image::Platform;
 use pratique::observe::metrics::Metrics;
 use pratique::observe::{Observe, logging};
+use pratique::policy::compile::KeyAt;
 use pratique::policy::{Bindings, Controllers, Policies, compile, document};
 use pratique::review::{InForce, Review};
 use pratique::server::{Bounds, Drain, listen, router, tls};
-use pratique_testkit::Image;
 use pratique_testkit::measure::{Sample, asserting, figure, ratio};
+use pratique_testkit::signer::{Key, KeyKind, Payload, Signer, Statement, Version};
+use pratique_testkit::{Image, Place};
 use prometheus::Registry;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -65,6 +71,8 @@ struct Upstream {
     registry: pratique_testkit::Registry,
     /// Of the image that is named by it.
     digest: String,
+    /// Who has signed and attested them all.
+    key: Key,
 }
 
 impl Upstream {
@@ -75,7 +83,16 @@ impl Upstream {
         registry.push("acme/migrate", "v1.4.2", &image);
         registry.push("acme/shop", "v1.4.2", &image);
         let digest = registry.push("library/nginx", "1.29", &image);
-        Self { registry, digest }
+        let key = Key::generate(KeyKind::P256);
+        let signer = Signer::key(&key);
+        let builder = serde_json::json!({"runDetails": {"builder": {"id": "https://builder.example"}}});
+        for repository in ["acme/migrate", "acme/shop", "library/nginx"] {
+            let payload = Payload::of(&digest, &format!("{}/{repository}", registry.host()));
+            signer.simple(&payload).attach(&registry, repository, &digest, Place::SignatureTag);
+            let statement = Statement::about(&digest, "https://slsa.dev/provenance/v1").predicate(builder.clone());
+            signer.bundle(Version::V03, &statement).attach(&registry, repository, &digest, Place::Referrer);
+        }
+        Self { registry, digest, key }
     }
 }
 
@@ -98,13 +115,33 @@ fn body(upstream: &Upstream) -> String {
 }
 
 /// A review process with so many policies and namespaces; all three modes judge.
-fn review(policies: usize, namespaces: usize) -> Review {
+fn review(upstream: &Upstream, policies: usize, namespaces: usize) -> Review {
+    let key = serde_json::json!(upstream.key.public_pem());
+    let read_key = |at: KeyAt<'_>| match at {
+        KeyAt::Pem(pem) => signature::read_public_key(pem),
+        KeyAt::File(_) | KeyAt::Secret { .. } => Err("is not in the bench".to_owned()),
+    };
     let policy = |name: &str| {
         let text = format!(
-            "apiVersion: pratique.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: {name}}}\nspec:\n  rules:\n  - name: acme\n    images: [\"ghcr.io/acme/**\", \"127.0.0.1:*/**\"]\n    tags: {{deny: [latest, main, \"dev-*\"], allow: [\"v*\", \"1.*\"], repointed: deny}}\n"
+            "apiVersion: pratique.dev/v1alpha1
+kind: ImagePolicy
+metadata: {{name: {name}}}
+spec:
+  rules:
+  - name: acme
+    images: [\"ghcr.io/acme/**\", \"127.0.0.1:*/**\"]
+    tags: {{deny: [latest, main, \"dev-*\"], allow: [\"v*\", \"1.*\"], repointed: deny}}
+    signatures: {{authorities: [release]}}
+    attestations:
+    - predicateType: https://slsa.dev/provenance/v1
+      authorities: [release]
+      where: [{{path: runDetails.builder.id, equals: \"https://builder.example\"}}]
+  authorities:
+  - {{name: release, keys: [{{pem: {key}}}]}}
+"
         );
         let documents = document::parse_documents(&text).expect("the policy is YAML");
-        let compiled = compile::compile(&documents[0], "bench").expect("the policy is valid");
+        let compiled = compile::compile(&documents[0], "bench", &read_key).expect("the policy is valid");
         (compiled.policy.name.clone(), Arc::new(compiled.policy))
     };
     let bindings = Bindings {
@@ -129,7 +166,10 @@ fn review(policies: usize, namespaces: usize) -> Review {
     let (registries, _warnings) = Registries::new(settings, &registry).expect("no settings are no mistake");
     // Warm means that nobody is asked.
     let budget = Budget { tag_fresh: Duration::from_hours(1), ..Budget::default() };
-    let evidence = Evidence::new(budget, Arc::new(registries), Usage::Named, &registry).expect("fresh collectors");
+    let trust = Arc::new(Trust::built_in().expect("it is part of the program"));
+    let nodes = Arc::from([Platform::default()]);
+    let evidence = Evidence::new(budget, Arc::new(registries), trust, Usage::Named, nodes, &registry);
+    let evidence = evidence.expect("fresh collectors");
     let labels = || policy_labels([("pratique.dev/enforce", "p0")]);
     let mut named: HashMap<_, _> = (0..namespaces).map(|index| (format!("namespace-{index}"), labels())).collect();
     named.insert("shop".to_owned(), labels());
@@ -158,7 +198,7 @@ fn timed(review: &Review, body: &str) -> Sample {
 
 fn in_handler() -> bool {
     let upstream = Upstream::start();
-    let (review, body) = (review(10, 10), body(&upstream));
+    let (review, body) = (review(&upstream, 10, 10), body(&upstream));
     let sample = timed(&review, &body);
     println!("in the handler, {} bytes, 3 images, 4 judgements each: {sample}", body.len());
     let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
@@ -169,7 +209,7 @@ fn in_handler() -> bool {
 fn growth() -> bool {
     let upstream = Upstream::start();
     let body = body(&upstream);
-    let (few, many) = (review(10, 10), review(1_000, 10_000));
+    let (few, many) = (review(&upstream, 10, 10), review(&upstream, 1_000, 10_000));
     let few = timed(&few, &body);
     let many = timed(&many, &body);
     figure("10 -> 1,000 policies and 10,000 namespaces, p50", ratio(many.p50(), few.p50()), "x", 1.2, true)
@@ -203,14 +243,14 @@ fn over_https() -> bool {
     let constant = post(|_body: Bytes| async {
         r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"0","allowed":true}}"#
     });
+    let upstream = Upstream::start();
     let nothing = serve(&identity, Router::new().route("/validate", constant));
     let ours = serve(
         &identity,
-        router(Arc::new(review(10, 10)), &Bounds::default(), Drain::default(), &Registry::new())
+        router(Arc::new(review(&upstream, 10, 10)), &Bounds::default(), Drain::default(), &Registry::new())
             .expect("fresh collectors"),
     );
     let client = Client::new(authority.pem());
-    let upstream = Upstream::start();
     let body = Bytes::from(body(&upstream));
     let mut ratios = (Vec::new(), Vec::new());
     let (mut slow, mut last) = (Vec::new(), None);

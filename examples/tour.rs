@@ -1,13 +1,15 @@
 //! The quick start: `cargo run --example tour`.
 //!
 //! Starts the webhook in this process with three namespaces that ask different things of it, sends it AdmissionReviews as a
-//! real API server sent them, and shows what the person at the other end would see. Then a registry in this process has one
-//! of its tags moved, and goes away. It needs no cluster and no network, and ends with an error where an answer is not what
-//! it should be.
+//! real API server sent them, and shows what the person at the other end would see. Then a registry in this process holds
+//! images that are signed, and such that are not, has one of its tags moved, and goes away. It needs no cluster and no
+//! network, and ends with an error where an answer is not what it should be.
 
 use std::time::Duration;
 
-use pratique_testkit::{Answer, Image, Registry, Review, Webhook, eventually, pod, review};
+use pratique::config::TrustedRoot;
+use pratique_testkit::signer::{PrivateSigstore, Signer, Statement, Version};
+use pratique_testkit::{Answer, Directory, Image, Place, Registry, Review, Webhook, eventually, pod, review};
 
 /// One scene: what somebody does, the review that the API server makes of it, and what must come of it.
 struct Scene {
@@ -27,6 +29,17 @@ enum Outcome {
 }
 
 const TEAM: &str = "rules:\n- {name: all, images: [\"**\"], tags: {deny: [latest], repointed: deny}}";
+
+/// Who vouches for the workflows, and which of them releases.
+const ISSUER: &str = "https://token.actions.githubusercontent.com";
+const RELEASE: &str = "https://github.com/acme/shop/.github/workflows/release.yaml@refs/tags/*";
+const SIGNED: &str = "\
+rules:
+- {name: own, images: [\"**\"], signatures: {authorities: [release]}}
+authorities:
+- name: release
+  keyless: {issuer: \"ISSUER\", subject: \"SUBJECT\"}
+  trust: private";
 
 const SCENES: [Scene; 8] = [
     Scene {
@@ -90,8 +103,15 @@ const SCENES: [Scene; 8] = [
 #[tokio::main]
 async fn main() -> Result<(), String> {
     let registry = Registry::setup().start().await;
+    let (sigstore, folder) = (PrivateSigstore::new(), Directory::new());
+    folder.write("trusted_root.json", &sigstore.trusted_root_json());
+    let trusted_root = folder.path().join("trusted_root.json");
+    let private = TrustedRoot { name: "private".to_owned(), trusted_root, tuf: None };
     let webhook = Webhook::setup()
         .registry(&registry)
+        .configure(|config| config.trust.push(private))
+        .policy("signed", &SIGNED.replace("ISSUER", ISSUER).replace("SUBJECT", RELEASE))
+        .namespace("shop", &[("enforce", "signed")])
         .policy("team", TEAM)
         .namespace("team", &[("enforce", "team")])
         // A minute otherwise, and nobody wants to wait here.
@@ -114,7 +134,8 @@ async fn main() -> Result<(), String> {
             wrong.push(scene.title);
         }
     }
-    wrong.extend(registry_scenes(&webhook, &registry).await);
+    wrong.extend(signature_scenes(&webhook, &registry, &sigstore, SCENES.len()).await);
+    wrong.extend(registry_scenes(&webhook, &registry, SCENES.len() + SIGNATURE_SCENES).await);
     say("\nTry next: `pratique check --policy restricted nginx:1.27`, the same judgement in CI,");
     say(
         "and `pratique serve --manifests manifests/policies`, the webhook itself; the README has the way to a cluster.",
@@ -122,12 +143,63 @@ async fn main() -> Result<(), String> {
     if wrong.is_empty() { Ok(()) } else { Err(format!("not as it should be: {}", wrong.join("; "))) }
 }
 
-/// What happens to one tag in a registry, seen from a namespace that does not let tags move.
-async fn registry_scenes(webhook: &Webhook, registry: &Registry) -> Vec<&'static str> {
+/// How many there are.
+const SIGNATURE_SCENES: usize = 3;
+
+/// Three images that differ in who signed them, seen from a namespace that asks for the signature of one workflow.
+async fn signature_scenes(
+    webhook: &Webhook,
+    registry: &Registry,
+    sigstore: &PrivateSigstore,
+    before: usize,
+) -> Vec<&'static str> {
     say(&format!(
-        "\nA registry at {}, and a namespace `team` that refuses a tag which was moved since it was admitted:",
+        "\nA registry at {}, and a namespace `shop` that asks for a signature (keyless, private",
         registry.host()
     ));
+    say("Sigstore) by the workflow that releases:");
+    say(&format!("  {RELEASE}"));
+    let scenes: [(_, _, Option<&str>, Option<&str>); SIGNATURE_SCENES] = [
+        (
+            "An image that its release workflow signed, as `cosign sign` does it",
+            "web",
+            Some("https://github.com/acme/shop/.github/workflows/release.yaml@refs/tags/v1"),
+            None,
+        ),
+        ("An image that nobody signed", "new", None, Some("unsigned")),
+        (
+            "An image that is signed, with a valid certificate and in the log, by the same workflow in somebody's fork",
+            "fork",
+            Some("https://github.com/mallory/shop/.github/workflows/release.yaml@refs/tags/v1"),
+            Some("signature-untrusted"),
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (index, (title, name, signer, refused)) in scenes.into_iter().enumerate() {
+        let repository = format!("shop/{name}");
+        let digest = registry.push(&repository, "v1", &Image::single().label(name));
+        if let Some(subject) = signer {
+            let bundle =
+                Signer::keyless(sigstore, ISSUER, subject).bundle(Version::V03, &Statement::signature_of(&digest));
+            bundle.attach(registry, &repository, &digest, Place::Referrer);
+        }
+        let image = format!("{}/{repository}:v1", registry.host());
+        let answer = webhook.review(&review(&pod(name).container(name, &image)).in_namespace("shop")).await;
+        tell(before + index + 1, title, &format!("kubectl run {name} -n shop --image={image}"), &answer);
+        let right = match refused {
+            Some(reason) => !answer.allowed && answer.message.contains(reason),
+            None => answer.allowed && annotation(&answer, "basis") == "EveryDemandMet",
+        };
+        if !right {
+            wrong.push(title);
+        }
+    }
+    wrong
+}
+
+/// What happens to one tag in a registry, seen from a namespace that does not let tags move.
+async fn registry_scenes(webhook: &Webhook, registry: &Registry, number: usize) -> Vec<&'static str> {
+    say("\nThe same registry, and a namespace `team` that refuses a tag which was moved since it was admitted:");
     let image = format!("{}/team/shop:v1", registry.host());
     let asked = review(&pod("shop").container("shop", &image)).in_namespace("team");
     let mut wrong = Vec::new();
@@ -136,7 +208,6 @@ async fn registry_scenes(webhook: &Webhook, registry: &Registry) -> Vec<&'static
             wrong.push(title);
         }
     };
-    let number = SCENES.len();
 
     let title = "A multi-platform image by its tag: the tag is resolved to a digest that is hashed here, and recorded";
     let first = registry.push("team/shop", "v1", &Image::platforms(&["linux/amd64", "linux/arm64"]));

@@ -104,12 +104,12 @@ impl Evidence {
             None => self.store.recorded(&address, now),
             Some(_) => Fact::Absent(now),
         };
-        let wait = match &recorded {
+        let resolve = match &recorded {
             Fact::Known(_) => want.resolve.max(want.compare),
             Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => want.resolve,
         };
         let keyrings = secrets.of(self.pull_secrets, want.namespace, want.pull);
-        let resolved = self.resolve(want, address, &keyrings, wait, patience).await;
+        let resolved = self.resolve(want, address, &keyrings, resolve, patience).await;
         let admitted = self.admitted(want, &resolved, &recorded, now);
         let examine =
             want.examine.iter().map(|examine| self.examine(want, examine, nodes, &resolved, &keyrings, patience));
@@ -122,13 +122,16 @@ impl Evidence {
         want: &Want<'_>,
         address: Reference,
         keyrings: &[Arc<Keyring>],
-        wait: Wait,
+        how_long: Wait,
         patience: Patience,
     ) -> Fact<Resolved> {
         let asker = self.registries.asker(&address, keyrings);
         let (key, now) = ((address, asker), Timestamp::now());
-        if wait == Wait::AtHand {
+        if how_long == Wait::AtHand {
             return self.resolved.at_hand(&key, now).unwrap_or(Fact::Pending);
+        }
+        if let Some(fact) = self.resolved.fresh(&key, now, None) {
+            return fact;
         }
         let (registries, question) = (Arc::clone(&self.registries), key.clone());
         let look_up = move |known: Option<Resolved>| async move {
@@ -136,7 +139,7 @@ impl Evidence {
             registries.resolve(&address, &asker, known.as_ref()).await
         };
         let get = self.resolved.get(key, now, None, look_up);
-        patience.within(wait, get).await.unwrap_or_else(|| late(wait, want.reference))
+        patience.within(how_long, get).await.unwrap_or_else(|| late(how_long, want.reference))
     }
 
     /// What is attached to the image: to the digest itself, and where that is not enough, to the manifests of its index
@@ -157,7 +160,7 @@ impl Evidence {
         };
         let kept = examination.repository.as_ref().unwrap_or(want.reference).repository_alone();
         let asker = self.registries.asker(&kept, keyrings);
-        let place = Place { kept, asker, examination, wait: examine.wait, patience };
+        let place = Place { kept, asker, examination, how_long: examine.wait, patience };
         let examined = self.examine_at(want, examine, nodes, resolved, &place, None).await;
         if examine.wait == Wait::AtHand
             || examine.demands.signed_enough(&examined, resolved, want.reference, Timestamp::now())
@@ -204,12 +207,12 @@ impl Evidence {
         digest: &Digest,
         oldest: Option<Duration>,
     ) -> Fact<Arc<Attached>> {
-        let Place { kept, asker, examination, wait, patience } = place;
-        if *wait == Wait::AtHand {
+        let Place { kept, asker, examination, how_long, patience } = place;
+        if *how_long == Wait::AtHand {
             return self.signatures.at_hand(kept, digest, asker, examination);
         }
         let get = self.signatures.attached(kept, digest, asker, examination, oldest);
-        patience.within(*wait, get).await.unwrap_or_else(|| late(*wait, want.reference))
+        patience.within(*how_long, get).await.unwrap_or_else(|| late(*how_long, want.reference))
     }
 
     fn admitted(
@@ -272,7 +275,7 @@ struct Place<'a> {
     kept: Reference,
     asker: Asker,
     examination: &'a Arc<Examination>,
-    wait: Wait,
+    how_long: Wait,
     patience: Patience,
 }
 

@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use pratique::args::Arguments;
-use pratique::config::Config;
+use pratique::config::{Config, TrustedRoot};
 use pratique::decision::verdict::Reason;
 use pratique::evidence::cluster;
 use pratique::image::{Pattern, Reference};
-use pratique_testkit::{Client, DIGEST, Directory, Image, Registry, Review, Webhook, eventually, pod, review};
+use pratique_testkit::signer::{Key, KeyKind, Layer, PrivateSigstore, Signer, Statement, Version};
+use pratique_testkit::{Client, DIGEST, Directory, Image, Place, Registry, Review, Webhook, eventually, pod, review};
 
 const README: &str = include_str!("../README.md");
 const POD: &str = include_str!("fixtures/reviews/captured-reviews/pod-create.json");
@@ -86,6 +87,59 @@ async fn what_users_see_of_registries_is_what_the_program_says() {
     assert_eq!(fenced("registries"), said, "README.md: show the second of these between the markers");
 }
 
+const ISSUER: &str = "https://token.actions.githubusercontent.com";
+const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
+
+/// The policy of the README whose rules are for this name, of images on this registry.
+fn policy_shown(name: &str, registry: &Registry) -> String {
+    let shown = blocks("yaml").into_iter().find(|block| block.contains(&format!("metadata: {{name: {name}}}")));
+    let shown = shown.unwrap_or_else(|| panic!("README.md: show a policy {name}"));
+    let (_, spec) = shown.split_once("spec:\n").unwrap();
+    let spec: String = spec.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect();
+    // There is no public Sigstore here: the one of the test takes its place.
+    spec.replace("ghcr.io/", &format!("{}/", registry.host())).replace("  keyless:", "  trust: private\n  keyless:")
+}
+
+#[tokio::test]
+async fn what_users_see_of_signatures_is_what_the_program_says() {
+    let (registry, sigstore, folder) = (Registry::setup().start().await, PrivateSigstore::new(), Directory::new());
+    folder.write("trusted_root.json", &sigstore.trusted_root_json());
+    let trusted_root = folder.path().join("trusted_root.json");
+    let root = TrustedRoot { name: "private".to_owned(), trusted_root, tuf: None };
+    let setup = Webhook::setup().registry(&registry).configure(|config| config.trust.push(root)).enforce("acme");
+    let setup = setup.policy("acme", &policy_shown("signed-by-pipeline", &registry));
+    let webhook = setup.budget(|budget| budget.negative = std::time::Duration::ZERO).start().await;
+    let digest = registry.push("acme/web", "v1", &Image::single());
+    let workflow = |repository: &str| {
+        let subject = format!("https://github.com/{repository}/.github/workflows/release.yaml@refs/tags/v1");
+        // `runnerEnvironment` and `buildTrigger`.
+        Signer::keyless(&sigstore, ISSUER, &subject).extension(11, "github-hosted").extension(20, "push")
+    };
+    let sign = |signer: &Signer| signer.bundle(Version::V03, &Statement::signature_of(&digest));
+    let attest = |builder: &str| {
+        let predicate = serde_json::json!({
+            "buildDefinition": {
+                "buildType": "https://actions.github.io/buildtypes/workflow/v1",
+                "externalParameters": {"workflow": {"repository": "https://github.com/acme/web"}},
+            },
+            "runDetails": {"builder": {"id": builder}},
+        });
+        workflow("acme/web").bundle(Version::V03, &Statement::about(&digest, PROVENANCE).predicate(predicate))
+    };
+    let attach = |layer: &Layer| drop(layer.attach(&registry, "acme/web", &digest, Place::Referrer));
+    let web = "registry.example/acme/web:v1";
+    attach(&attest("https://github.com/acme/web/.github/workflows/nightly.yaml@refs/heads/main"));
+    let unsigned = denied(&webhook, &registry, web).await;
+    attach(&sign(&workflow("evil/web")));
+    let stranger = denied(&webhook, &registry, web).await;
+    attach(&sign(&workflow("acme/web")));
+    let condition = denied(&webhook, &registry, web).await;
+    attach(&attest("https://github.com/acme/web/.github/workflows/release.yaml@refs/tags/v1"));
+    assert_eq!(denied(&webhook, &registry, web).await, "", "the policy that is shown admits what its workflow made");
+    let said = [unsigned, stranger, condition].join("\n");
+    assert_eq!(fenced("signatures"), said, "README.md: show the second of these between the markers");
+}
+
 #[tokio::test]
 async fn readiness_looks_as_shown() {
     let webhook = Webhook::setup().start().await;
@@ -118,6 +172,8 @@ fn policies_that_are_shown_load_without_a_warning() {
     for (index, policy) in policies.iter().enumerate() {
         directory.write(&format!("{index}.yaml"), policy);
     }
+    // As `cosign generate-key-pair` writes it.
+    directory.write("cosign.pub", &Key::generate(KeyKind::P256).public_pem());
     let manifests = cluster::read(&[directory.path().to_owned()]);
     let manifests = manifests.unwrap_or_else(|mistakes| panic!("README.md: a policy is invalid: {mistakes:#?}"));
     assert!(manifests.warnings.is_empty(), "README.md: a policy earns a warning: {:#?}", manifests.warnings);

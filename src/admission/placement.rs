@@ -85,7 +85,7 @@ pub(super) fn placement(selector: Option<&Any<NodeSelector<'_>>>, affinity: Opti
     let terms: Vec<Constraint<'_>> = match affinity.and_then(|Any(affinity)| affinity.terms()) {
         None => vec![selector.clone()],
         // Terms that match no node are no alternatives, and with none left there is no node at all.
-        Some(terms) if terms.is_empty() => vec![Constraint { os: Some(Vec::new()), architecture: None }],
+        Some([]) => vec![Constraint { os: Some(Vec::new()), architecture: None }],
         Some(terms) => terms.iter().map(|term| term.and(selector)).collect(),
     };
     if terms.iter().any(Constraint::is_none) {

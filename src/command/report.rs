@@ -224,7 +224,9 @@ pub(super) fn as_text(judged: &[Judged], terminal: bool) -> String {
             let _infallible = writeln!(text, "  {title} {written}: {verdict}{digest}");
             let held = image.map_or_else(Vec::new, |image| denials(&object.verdict, Some(image.container)));
             tell(&mut text, "    ", &held);
-            image.into_iter().for_each(|image| tell_signers(&mut text, image));
+            if let Some(image) = image {
+                tell_signers(&mut text, image);
+            }
         }
     }
     text + &sum(judged)

@@ -273,11 +273,13 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
 /// The files with public keys that the manifests named when they were read last.
 type KeyFiles = Arc<ArcSwap<Vec<PathBuf>>>;
 
-/// Of the manifests and of the keys beside them. Where they name other keys than before, it is another one: they are
-/// then read once more, so that a key that changed while they were read is not missed.
+/// Of the manifests, of whatever else is in their folders (a key that a policy names may be missing there so far), and of
+/// the keys that are elsewhere. Where they name other keys than before, it is another one: they are then read once more,
+/// so that a key that changed while they were read is not missed.
 fn fingerprint(manifests: &[PathBuf], key_files: &KeyFiles) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (cluster::fingerprint(manifests), cluster::fingerprint_of(&key_files.load())).hash(&mut hasher);
+    let of_keys = (cluster::fingerprint_of(manifests), cluster::fingerprint_of(&key_files.load()));
+    (cluster::fingerprint(manifests), of_keys).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -99,14 +99,12 @@ pub(super) fn flaw_words(signature: &Signature) -> String {
 
 /// Why its signer is nobody of these: what the nearest of them says.
 pub(super) fn stranger<'a>(
-    authorities: impl Iterator<Item = &'a Authority> + Clone,
+    authorities: impl Iterator<Item = &'a Authority>,
     signature: &Signature,
     now: Timestamp,
 ) -> String {
-    let refusals = signature
-        .proofs
-        .iter()
-        .flat_map(|proof| authorities.clone().filter_map(move |authority| authority.accepts(proof, now).err()));
+    let refusals = authorities
+        .flat_map(|authority| signature.proofs.iter().filter_map(move |proof| authority.accepts(proof, now).err()));
     refusals.max().as_ref().map_or_else(|| "made by nobody for certain".to_owned(), Mismatch::words)
 }
 
@@ -149,13 +147,12 @@ fn place(case: &Case<'_>, signed: Signed, lacking: &[Subject<'_>]) -> String {
     let on_index = lacking.iter().any(|subject| subject.platform.is_none());
     let no_platform = case.examined.platforms.as_ref().is_some_and(Vec::is_empty);
     match (signed, platform) {
-        (Signed::Index, _) => String::new(),
         (Signed::Platforms | Signed::Either, Some(platform)) if on_index => {
             format!(" on its index, nor{}", for_platform(*platform))
         }
         (Signed::Platforms | Signed::Either, Some(platform)) => for_platform(*platform),
         (Signed::Platforms, None) if no_platform => ": its index has no manifest that the pod could run".to_owned(),
-        (Signed::Platforms | Signed::Either, None) => String::new(),
+        (Signed::Index, _) | (Signed::Platforms | Signed::Either, None) => String::new(),
     }
 }
 

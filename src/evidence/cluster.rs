@@ -63,7 +63,9 @@ fn read_with(paths: &[PathBuf], keys: Keys) -> Result<Manifests, Vec<Mistake>> {
     let mut reading = Reading::with(keys);
     match files(paths) {
         Ok(files) => {
-            files.iter().for_each(|file| reading.file(file));
+            for file in &files {
+                reading.file(file);
+            }
             reading.policies();
             reading.in_order_of(&files);
         }

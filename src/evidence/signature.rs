@@ -23,7 +23,7 @@ use super::budget::Budget;
 use super::registry::Registries;
 use super::registry::credentials::Asker;
 use super::store::{FactCache, Life, Lookups};
-use find::{Ceilings, Found, Kinds, find};
+use find::{Ceilings, Found, Kinds, Room, find};
 use trust::{Roots, Trust};
 
 mod bundle;
@@ -37,7 +37,7 @@ mod statement;
 pub mod trust;
 
 pub use examine::blob::{Artifact, Signatory, verify_bundle};
-pub use examine::examine;
+use examine::examine;
 pub use key::read_public_key;
 
 /// Signatures verified at once, on however many processors: each may take as much memory as `json` lets it, twice.
@@ -62,6 +62,7 @@ pub struct Signatures {
     trust: Arc<Trust>,
     ceilings: Ceilings,
     attached: FactCache<Question, Arc<Attached>>,
+    room: Arc<Room>,
     /// A verification is pure work: as many at once as there are processors, up to [`VERIFICATIONS`].
     processors: Arc<Semaphore>,
 }
@@ -79,7 +80,7 @@ impl Signatures {
         let attached = FactCache::new(bytes, move |_| life, weigh, gap, lookups);
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(VERIFICATIONS);
         let processors = Arc::new(Semaphore::new(processors));
-        Self { registries, trust, ceilings: Ceilings::default(), attached, processors }
+        Self { registries, trust, ceilings: Ceilings::default(), attached, room: Arc::default(), processors }
     }
 
     /// What is attached to a digest. `oldest`: a fact that is older is asked for again and waited for.
@@ -92,21 +93,24 @@ impl Signatures {
         oldest: Option<Duration>,
     ) -> Fact<Arc<Attached>> {
         let roots = self.trust.in_force();
-        let question = self.question(repository, digest, asker, examination, &roots);
+        let (question, now) = (question(repository, digest, asker, examination, &roots), Timestamp::now());
+        if let Some(fact) = self.attached.fresh(&question, now, oldest) {
+            return fact;
+        }
         let (registries, ceilings) = (Arc::clone(&self.registries), self.ceilings.clone());
-        let (asked, processors) = (question.clone(), Arc::clone(&self.processors));
+        let (key, processors, room) = (question.clone(), Arc::clone(&self.processors), Arc::clone(&self.room));
         let look_up = move |_known| async move {
             let at = Timestamp::now();
-            let Question { repository, digest, asker, examination, generation: _ } = &asked;
+            let Question { repository, digest, asker, examination, generation: _ } = &key;
             let kinds = Kinds { signatures: examination.signatures, attestations: !examination.predicates.is_empty() };
-            let found = find(&registries, repository, digest, kinds, &ceilings, asker).await;
+            let found = find(&registries, repository, digest, kinds, &ceilings, &room, asker).await;
             match (found.items.is_empty() && found.untried == 0, found.unread.clone()) {
                 (true, Some(trouble)) => Fact::Unavailable(trouble),
                 (true, None) => Fact::Absent(at),
-                (false, _) => examined(found, asked, roots, processors, at).await,
+                (false, _) => examined(found, key, roots, processors, at).await,
             }
         };
-        self.attached.get(question, Timestamp::now(), oldest, look_up).await
+        self.attached.get(question, now, oldest, look_up).await
     }
 
     /// The same without asking anybody.
@@ -117,25 +121,24 @@ impl Signatures {
         asker: &Asker,
         examination: &Arc<Examination>,
     ) -> Fact<Arc<Attached>> {
-        let question = self.question(repository, digest, asker, examination, &self.trust.in_force());
+        let question = question(repository, digest, asker, examination, &self.trust.in_force());
         self.attached.at_hand(&question, Timestamp::now()).unwrap_or(Fact::Pending)
     }
+}
 
-    fn question(
-        &self,
-        repository: &Reference,
-        digest: &Digest,
-        asker: &Asker,
-        examination: &Arc<Examination>,
-        roots: &Roots,
-    ) -> Question {
-        Question {
-            repository: repository.clone(),
-            digest: digest.clone(),
-            asker: asker.clone(),
-            examination: Arc::clone(examination),
-            generation: roots.generation,
-        }
+fn question(
+    repository: &Reference,
+    digest: &Digest,
+    asker: &Asker,
+    examination: &Arc<Examination>,
+    roots: &Roots,
+) -> Question {
+    Question {
+        repository: repository.clone(),
+        digest: digest.clone(),
+        asker: asker.clone(),
+        examination: Arc::clone(examination),
+        generation: roots.generation,
     }
 }
 
@@ -143,20 +146,20 @@ impl Signatures {
 /// an image with fifty costly signatures waits for itself.
 async fn examined(
     found: Found,
-    asked: Question,
+    question: Question,
     roots: Arc<Roots>,
     processors: Arc<Semaphore>,
     at: Timestamp,
 ) -> Fact<Arc<Attached>> {
-    let Found { items, unread, untried, room } = found;
-    let asked = Arc::new(asked);
+    let Found { items, unread, untried, places } = found;
+    let question = Arc::new(question);
     let mut signatures = Vec::with_capacity(items.len());
     for item in items {
         let Ok(turn) = processors.acquire().await else {
             return Fact::Unavailable(fault_inside());
         };
-        let (asked, roots) = (Arc::clone(&asked), Arc::clone(&roots));
-        let verify = move || examine(&item, &asked.digest, &asked.examination, &roots);
+        let (question, roots) = (Arc::clone(&question), Arc::clone(&roots));
+        let verify = move || examine(&item, &question.digest, &question.examination, &roots);
         match tokio::task::spawn_blocking(verify).await {
             Ok(signature) => signatures.push(signature),
             // It panicked, and what it was given is to blame.
@@ -164,7 +167,7 @@ async fn examined(
         }
         drop(turn);
     }
-    drop(room);
+    drop(places);
     let value = Arc::new(Attached { signatures, unread, untried });
     Fact::Known(Seen { value, at, source: Source::Current })
 }

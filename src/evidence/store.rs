@@ -209,6 +209,16 @@ where
         self.find(key, now).map(|at_hand| at_hand.fact)
     }
 
+    /// What is at hand and need not be asked again: most look-ups end here, and nothing was made ready for asking.
+    pub fn fresh(&self, key: &K, now: Timestamp, oldest: Option<Duration>) -> Option<Fact<T>> {
+        let fact = self.find(key, now).filter(|its| !its.stale)?.fact;
+        if oldest.is_some_and(|oldest| is_older(&fact, now, oldest)) {
+            return None;
+        }
+        self.lookups.count(true);
+        Some(fact)
+    }
+
     fn find(&self, key: &K, now: Timestamp) -> Option<AtHand<T>> {
         match self.shared.kept.get(key)? {
             Entry::Known { value, at, out } => {

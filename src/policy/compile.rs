@@ -194,8 +194,8 @@ impl<'a> Trusted<'a> {
     /// Each name exists, and none stands twice; else `None`, after a mistake.
     fn named(&self, names: &[Text], mistakes: &mut Mistakes) -> Option<Vec<Arc<trust::Authority>>> {
         refuse_repeated(names, mistakes);
-        let named: Vec<Option<Arc<trust::Authority>>> = names.iter().map(|name| self.find(name, mistakes)).collect();
-        named.into_iter().collect::<Option<Vec<_>>>().filter(|named| !named.is_empty())
+        let found: Vec<Option<Arc<trust::Authority>>> = names.iter().map(|name| self.find(name, mistakes)).collect();
+        found.into_iter().collect::<Option<Vec<_>>>().filter(|found| !found.is_empty())
     }
 
     fn find(&self, name: &Text, mistakes: &mut Mistakes) -> Option<Arc<trust::Authority>> {
@@ -221,6 +221,19 @@ impl<'a> Trusted<'a> {
                 warnings.add(place, "has no effect: no rule names this authority");
             }
         }
+    }
+}
+
+/// It is not as it must be, and has its mistake.
+#[derive(Debug)]
+struct Refused;
+
+/// What a field compiles to; none where it is not written.
+fn written<T, C>(field: &Field<T>, compile: impl FnOnce(&T) -> Option<C>) -> Result<Option<C>, Refused> {
+    match field {
+        Field::Absent => Ok(None),
+        Field::Unusable => Err(Refused),
+        Field::Given(given) => compile(given).map(Some).ok_or(Refused),
     }
 }
 

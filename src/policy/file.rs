@@ -323,7 +323,6 @@ schema! {
 
 impl Extensions {
     /// Each by the name that users type, which is Fulcio's.
-    #[must_use]
     pub fn by_name(&self) -> [(&'static str, &Field<Text>); 19] {
         let Self {
             github_workflow_trigger,

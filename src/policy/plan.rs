@@ -177,7 +177,7 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
             let of_image = plan.judgements.get_mut(first..).unwrap_or_default();
             if let Some(want) = want(request, container, of_image, refused) {
                 let longest = want.resolve;
-                let (index, want) = enter(&mut plan.wants, want);
+                let (index, want) = enter(&mut plan.wants, &want);
                 for judgement in of_image {
                     judgement.want = Some(index);
                     judgement.examine = judgement.examine_in(want, longest);
@@ -361,7 +361,7 @@ fn want<'r>(request: &'r Request, container: &'r Container, judged: &[Judgement]
 }
 
 /// The want among them with its index, joined with one for the same image.
-fn enter<'w, 'r>(wants: &'w mut Vec<Want<'r>>, want: Want<'r>) -> (usize, &'w mut Want<'r>) {
+fn enter<'w, 'r>(wants: &'w mut Vec<Want<'r>>, want: &Want<'r>) -> (usize, &'w mut Want<'r>) {
     let index = wants.iter().position(|other| other.reference == want.reference).unwrap_or(wants.len());
     if index == wants.len() {
         wants.push(want.clone());
@@ -411,12 +411,12 @@ impl Judgement {
     fn examine_in(&self, want: &mut Want<'_>, longest: Wait) -> Option<usize> {
         let demands =
             self.ruling.demands().filter(|demands| self.refusals.is_empty() && demands.examination.is_some())?;
-        let wait = self.waits().min(longest);
+        let patience = self.waits().min(longest);
         let index = want.examine.iter().position(|examine| Arc::ptr_eq(&examine.demands, demands));
         let index = index.unwrap_or(want.examine.len());
         match want.examine.get_mut(index) {
-            Some(examine) => examine.wait = examine.wait.max(wait),
-            None => want.examine.push(Examine { demands: Arc::clone(demands), wait }),
+            Some(examine) => examine.wait = examine.wait.max(patience),
+            None => want.examine.push(Examine { demands: Arc::clone(demands), wait: patience }),
         }
         Some(index)
     }

@@ -37,6 +37,7 @@ pub struct Authority {
 
 /// Whom an authority is.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a handful of them, made once and never moved")]
 pub enum Whom {
     /// Never empty.
     Keys(Vec<TrustedKey>),

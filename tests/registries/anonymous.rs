@@ -1,11 +1,9 @@
 //! Images for everybody, over plain HTTP on loopback.
 
 use pratique_testkit::Directory;
+use pratique_testkit::real::{Client, Format, Kind, Layout, Server};
 
 use crate::cluster::Cluster;
-use crate::image::{Format, Layout};
-use crate::parts::Client;
-use crate::server::{Kind, Server};
 
 /// The name resolves to the digest, by tag, by digest, and by both; and by digest, it is this registry that was asked.
 fn assert_resolves(cluster: &Cluster, server: &Server, repository: &str, tag: &str, digest: &str) {

@@ -6,11 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pratique_testkit::Directory;
+use pratique_testkit::real::{PASSWORD, encoded, run_in};
 use serde_json::{Value, json};
 
 use crate::PRATIQUE;
-use crate::parts::run_in;
-use crate::server::{PASSWORD, encoded};
 
 /// Settings, policy, `hosts.toml` files and credentials.
 pub(crate) struct Cluster {

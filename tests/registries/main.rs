@@ -29,14 +29,10 @@
 #![expect(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod anonymous;
-mod authority;
 mod cluster;
-mod image;
 mod mirrors;
 mod missing;
-mod parts;
 mod private;
-mod server;
 mod tokens;
 
 /// The real program under test.

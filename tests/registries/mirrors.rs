@@ -1,9 +1,7 @@
 //! Hosts that are asked instead of the registry, as containerd's `hosts.toml` names them.
 
 use crate::cluster::Cluster;
-use crate::image::{Format, Layout};
-use crate::parts::Client;
-use crate::server::{Door, Kind, PASSWORD, Server};
+use pratique_testkit::real::{Client, Door, Format, Kind, Layout, PASSWORD, Server};
 
 const RESOLVING: &str = r#"["pull", "resolve"]"#;
 const PULLING: &str = r#"["pull"]"#;

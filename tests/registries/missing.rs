@@ -1,9 +1,7 @@
 //! What is not there, and what does not answer: never the same.
 
 use crate::cluster::Cluster;
-use crate::image::{Format, Layout};
-use crate::parts::Client;
-use crate::server::{Kind, Server};
+use pratique_testkit::real::{Client, Format, Kind, Layout, Server};
 
 #[test]
 #[ignore = "needs real registries: .ci/run registries"]

@@ -1,9 +1,7 @@
 //! Images for whoever has the password, and registries that only their own authority vouches for.
 
 use crate::cluster::Cluster;
-use crate::image::{Format, Layout};
-use crate::parts::Client;
-use crate::server::{Door, Kind, PASSWORD, Server, USER, encoded};
+use pratique_testkit::real::{Client, Door, Format, Kind, Layout, PASSWORD, Server, USER, encoded};
 
 /// A registry with an index that crane pushed and an image that skopeo copied.
 struct Private {

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use pratique_testkit::Directory;
+use pratique_testkit::real::{Authority, Client, Format, Kind, Layout, PASSWORD, Server, encoded};
 use reqwest::Url;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -19,11 +20,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
-use crate::authority::Authority;
 use crate::cluster::Cluster;
-use crate::image::{Format, Layout};
-use crate::parts::Client;
-use crate::server::{Kind, PASSWORD, Server, encoded};
 
 const SERVICE: &str = "registry.test";
 const ISSUER: &str = "tokens.test";
@@ -175,7 +172,7 @@ impl Signer {
 fn a_token_for_the_password_opens_one_repository_and_is_used_for_all_of_its_images() {
     for kind in Kind::ALL {
         let service = TokenService::new();
-        let server = Server::behind_tokens(kind, &service);
+        let server = Server::behind_tokens(kind, service.authority(), &service.settings());
         let client = Client::known(&server.docker_config(PASSWORD), server.authority());
         let layouts = [Layout::image(Format::Oci, "token"), Layout::index(Format::Oci, "token")];
         let names = ["v1", "v2"].map(|tag| format!("{}/acme/shop:{tag}", server.host()));

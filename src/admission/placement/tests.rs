@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::object::Object;
-use super::super::workload::PodSpecPath;
+use super::super::workload::{PodSpecPath, Workloads};
 use super::*;
 
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
@@ -206,6 +206,31 @@ fn a_key_that_stands_twice_is_an_error_at_every_level() {
         let read = Object::read(&mut serde_json::Deserializer::from_str(&text), Some(&path));
         let error = read.err().unwrap().to_string();
         assert!(error.starts_with(&format!("the key `{key}` stands twice in one object")), "{spec}: {error}");
+    }
+}
+
+/// What the first controller in a file that others published says.
+fn published(file: &str) -> Vec<Placement> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pods").join(file);
+    let objects = super::super::manifest::read(&std::fs::read_to_string(path).unwrap(), &Workloads::default()).unwrap();
+    objects.into_iter().map(|object| object.request.placement).collect()
+}
+
+#[test]
+fn manifests_that_others_published_say_where_they_run() {
+    let linux = Placement { terms: vec![PlacementTerm { os: Some(vec!["linux".to_owned()]), architecture: None }] };
+    for file in [
+        "minikube__integration-testdata-kube-flannel.yaml",
+        "kube-prometheus__manifests-grafana-deployment.yaml",
+        "kube-prometheus__manifests-nodeExporter-daemonset.yaml",
+    ] {
+        assert_eq!(published(file), std::slice::from_ref(&linux), "{file}");
+    }
+    let argo = published("argo-cd__manifests-namespace-install.yaml");
+    assert!(argo.len() > 5 && argo.iter().all(|placement| *placement == linux));
+    // Every field that Kubernetes has, with nonsense in it.
+    for file in ["api__testdata-HEAD-core.v1.Pod.json", "api__testdata-HEAD-batch.v1.CronJob.json"] {
+        assert_eq!(published(file), [Placement::default()], "{file}");
     }
 }
 

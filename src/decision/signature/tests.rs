@@ -443,7 +443,7 @@ fn each_way_of_not_being_attested_has_its_reason() {
     }
     let bad = vec![by_key(statement(PROVENANCE, bad()), 1)];
     let (_, message) = Case::attested(provenance(release(), builder()), bad).denial();
-    let expected = "no attestation https://slsa.dev/provenance/v1 by release; found bundle-v0.3: must have builder.id is \
+    let expected = "no attestation https://slsa.dev/provenance/v1 by release; found bundle-v0.3: builder.id must be \
                     \"https://builder.example\"; it is \"https://evil.example\"";
     assert_eq!(message, expected);
 }

@@ -96,7 +96,7 @@ impl Keys {
     fn in_secret(&self, name: &str, key: &str) -> Result<String, String> {
         let Some((secret, _)) = self.secrets.get(name) else {
             return Err(format!(
-                "the manifests have no Secret {} in namespace {}, which is ours; {NAMESPACE_VARIABLE} names another",
+                "the manifests have no Secret {} in our namespace, {} (the variable {NAMESPACE_VARIABLE} says which it is)",
                 quoted(name),
                 quoted(&self.namespace)
             ));

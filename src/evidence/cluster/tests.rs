@@ -5,6 +5,8 @@ use super::*;
 use crate::evidence::registry::credentials::{Candidate, Credential, Password};
 use crate::fact::Fact;
 
+mod keys;
+
 /// A folder of its own for one test, gone afterwards.
 struct Folder(PathBuf);
 

@@ -29,6 +29,7 @@ const ISSUER_AGAIN: u32 = 8;
 const LAST_BARE: u32 = 6;
 /// A user name without a mail address, as `otherName`.
 const USER_NAME: &str = "1.3.6.1.4.1.57264.1.7";
+const NEITHER: &str = "its certificate's subject is neither a mail address, nor a URI, nor a user name";
 /// Bytes of an unproved name in a message.
 const SHOWN: usize = 300;
 
@@ -132,14 +133,15 @@ fn subject(certificate: &X509Certificate<'_>) -> Result<String, &'static str> {
             "its certificate names several subjects"
         });
     };
-    match name {
-        GeneralName::RFC822Name(name) | GeneralName::URI(name) => Ok((*name).to_owned()),
-        GeneralName::OtherName(oid, value) if oid.to_id_string() == USER_NAME => {
-            let name = explicit(value).and_then(utf8_string).and_then(|name| std::str::from_utf8(name).ok());
-            name.map(str::to_owned).ok_or("its certificate's subject cannot be read")
-        }
-        _ => Err("its certificate's subject is neither a mail address, nor a URI, nor a user name"),
+    if let GeneralName::RFC822Name(name) | GeneralName::URI(name) = name {
+        return Ok((*name).to_owned());
     }
+    let GeneralName::OtherName(oid, value) = name else { return Err(NEITHER) };
+    if oid.to_id_string() != USER_NAME {
+        return Err(NEITHER);
+    }
+    let name = explicit(value).and_then(utf8_string).and_then(|name| std::str::from_utf8(name).ok());
+    name.map(str::to_owned).ok_or("its certificate's subject cannot be read")
 }
 
 /// What a DER `UTF8String` holds that is all of the bytes.

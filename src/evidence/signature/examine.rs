@@ -5,6 +5,7 @@
 //! What the verifier crate does and lacks stands beside each step; it is asked for any identity at all, since whom it
 //! may be is for the policy.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sigstore_types::{MessageSignature, SignatureContent};
@@ -20,6 +21,8 @@ use super::simple;
 use super::statement::{self, Statement};
 use super::trust::Roots;
 use envelope::Content;
+#[cfg(test)]
+pub(super) use envelope::hashed;
 use flaw::flaw;
 
 pub(super) mod blob;
@@ -33,7 +36,7 @@ mod tests;
 /// Verifies one thing that was found with every key and root of the examination. Pure CPU, up to a millisecond for each
 /// of them; never fails: what does not verify is returned with its flaw.
 #[must_use]
-pub fn examine(item: &Item, digest: &Digest, examination: &Examination, roots: &Roots) -> Signature {
+pub(super) fn examine(item: &Item, digest: &Digest, examination: &Examination, roots: &Roots) -> Signature {
     let about = About { bytes: None, digests: vec![digest.clone()] };
     let (layout, (claim, proofs, flaw)) = match &item.material {
         Material::Flawed(flaw) => (item.layout, useless(flaw.clone())),
@@ -117,25 +120,23 @@ fn message(
         Ok(named) => named,
         Err(flaw) => return useless(flaw),
     };
-    let ours = || about.digests.first().and_then(statement::artifact);
-    let is_ours =
-        named.as_ref().is_none_or(|named| statement::digest(named).is_some_and(|named| about.digests.contains(&named)));
-    let claim = if is_ours {
-        Claim::Image { reference: None, annotations: Default::default() }
-    } else {
-        let names = named
-            .as_ref()
-            .and_then(statement::digest)
-            .map_or_else(Arc::default, |digest| statement::shortened(&digest));
-        Claim::Elsewhere { predicate_type: None, names }
+    // None: whoever verifies it with our own digest learns whether it is ours.
+    let other =
+        named.as_ref().filter(|named| !statement::digest(named).is_some_and(|its| about.digests.contains(&its)));
+    let claim = match other {
+        None => Claim::Image { reference: None, annotations: BTreeMap::new() },
+        Some(other) => {
+            let shortened = statement::digest(other).map_or_else(Arc::default, |digest| statement::shortened(&digest));
+            Claim::Elsewhere { predicate_type: None, names: shortened }
+        }
     };
-    let over = match (about.bytes, named) {
-        (Some(bytes), _) if is_ours => Over::Bytes(bytes),
-        (_, Some(named)) => Over::Digest(named),
-        (_, None) => match ours() {
-            Some(ours) => Over::Digest(ours),
-            None => return useless(flaw(FlawKind::Unsupported, "it signs bytes of which no digest is known")),
-        },
+    let over = match (about.bytes, other, named.clone()) {
+        (Some(bytes), None, _) => Some(Over::Bytes(bytes)),
+        (_, _, Some(named)) => Some(Over::Digest(named)),
+        (None, _, None) | (_, Some(_), None) => about.digests.first().and_then(statement::artifact).map(Over::Digest),
+    };
+    let Some(over) = over else {
+        return useless(flaw(FlawKind::Unsupported, "it signs bytes of which no digest is known"));
     };
     finished(claim, sealed, &Content::Message(over), examination, roots)
 }

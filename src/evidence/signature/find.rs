@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 use crate::fact::attached::{Flaw, Layout};
@@ -27,9 +27,11 @@ use super::super::registry::credentials::Asker;
 use super::super::registry::{Blob, Descriptor, Document, Manifest};
 use gathered::{Arrived, Gathered};
 use layer::{Content, Layers, Place};
+pub(super) use room::Room;
 
 mod gathered;
 mod layer;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -53,21 +55,14 @@ const TAG: usize = 128;
 
 /// How much of what is attached to one digest is tried.
 #[derive(Debug, Clone)]
-pub struct Ceilings {
+pub(super) struct Ceilings {
     /// Signatures and attestations in all.
     pub signatures: usize,
     /// Bytes of one payload, envelope or bundle, with what its layer is annotated with.
     pub bytes: usize,
     /// Bytes of all of one digest together.
     pub all_bytes: usize,
-    /// In units of bytes: of all digests that are being looked at, from when they came until they are verified. Shared
-    /// by whoever has a copy.
-    pub together: Arc<Semaphore>,
 }
-
-/// Of everything that came and is not verified yet: what the memory of the process has room for beside the answers of
-/// registries (`Limits::all_bytes`) and what is remembered; three of the largest digests, or thousands of usual ones.
-const BYTES_TOGETHER: usize = 48 << 20;
 
 impl Default for Ceilings {
     fn default() -> Self {
@@ -78,33 +73,32 @@ impl Default for Ceilings {
             bytes: 4 << 20,
             // Four of the largest; a quarter of what all registries together may take.
             all_bytes: 16 << 20,
-            together: Arc::new(Semaphore::new(BYTES_TOGETHER / UNIT)),
         }
     }
 }
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub(super) struct Found {
     pub items: Vec<Item>,
     /// Something that could not be read, the gravest.
     pub unread: Option<Trouble>,
     /// Found beyond the ceilings, and not fetched.
     pub untried: usize,
-    /// The memory that the items take; given back when it is dropped.
-    pub room: Vec<OwnedSemaphorePermit>,
+    /// The places of all these bytes: given back when they are verified.
+    pub places: Vec<OwnedSemaphorePermit>,
 }
 
 /// One thing that may be a signature.
 #[derive(Debug)]
-pub struct Item {
+pub(super) struct Item {
     pub layout: Layout,
     pub material: Material,
 }
 
 /// Its bytes, hashed by their descriptor.
 #[derive(Debug)]
-pub enum Material {
+pub(super) enum Material {
     /// A simple-signing payload; what signs it stands in the layer's annotations.
     Simple { payload: Arc<[u8]>, annotations: Annotations },
     /// A DSSE envelope; certificate and log stand in the layer's annotations.
@@ -117,7 +111,7 @@ pub enum Material {
 
 /// Annotations of a layer as Cosign writes them; each as written, bounded by the manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Annotations {
+pub(super) struct Annotations {
     /// `dev.cosignproject.cosign/signature`: base64.
     pub signature: Option<String>,
     /// `dev.sigstore.cosign/certificate`: PEM.
@@ -132,22 +126,23 @@ pub struct Annotations {
 
 /// What is asked for: the layouts of image signatures, of attestations, or both. Referrers are looked at for either.
 #[derive(Debug, Clone, Copy)]
-pub struct Kinds {
+pub(super) struct Kinds {
     pub signatures: bool,
     pub attestations: bool,
 }
 
 /// Everything that is attached to the digest in this repository.
-pub async fn find(
+pub(super) async fn find(
     registries: &Registries,
     repository: &Reference,
     digest: &Digest,
     kinds: Kinds,
     ceilings: &Ceilings,
+    room: &Room,
     asker: &Asker,
 ) -> Found {
     let place = Where { registries, repository, digest, asker };
-    Search::new(place, ceilings).run(kinds, DEADLINE).await
+    Search::new(place, ceilings, room).run(kinds, DEADLINE).await
 }
 
 /// What is searched, and on whose behalf.
@@ -164,14 +159,25 @@ struct Search<'a> {
     place: Where<'a>,
     gathered: Mutex<Gathered<'a>>,
     /// In units of bytes in flight.
-    room: Semaphore,
+    in_flight: Semaphore,
+    /// Of all searches.
+    room: &'a Room,
+    /// The place for everything large of this search.
+    large: OnceCell<OwnedSemaphorePermit>,
     ceilings: &'a Ceilings,
 }
 
 impl<'a> Search<'a> {
-    fn new(place: Where<'a>, ceilings: &'a Ceilings) -> Self {
+    fn new(place: Where<'a>, ceilings: &'a Ceilings, room: &'a Room) -> Self {
         let gathered = Mutex::new(Gathered::new(ceilings));
-        Self { place, gathered, room: Semaphore::new(BYTES_AT_ONCE / UNIT), ceilings }
+        Self {
+            place,
+            gathered,
+            in_flight: Semaphore::new(BYTES_AT_ONCE / UNIT),
+            room,
+            large: OnceCell::new(),
+            ceilings,
+        }
     }
 
     async fn run(self, kinds: Kinds, deadline: Duration) -> Found {
@@ -196,6 +202,9 @@ impl<'a> Search<'a> {
             let words =
                 format!("{} did not send everything that is attached in time", self.place.repository.registry());
             gathered.trouble(Trouble::new(Fault::Deadline, words));
+        }
+        if let Some(place) = self.large.into_inner() {
+            gathered.place(place);
         }
         gathered.found()
     }
@@ -228,7 +237,7 @@ impl<'a> Search<'a> {
             Document::Image(image) => Layers::of(digest.clone(), image, place),
             Document::Index(_) => Layers::none(digest.clone()),
         };
-        if layers.is_empty() { Layers::malformed(digest, place) } else { self.gathered().hold(layers) }
+        if layers.is_empty() { Layers::malformed(digest, place) } else { self.gathered().hold(layers, self.room) }
     }
 
     /// What refers to the digest, as it is listed.
@@ -250,15 +259,15 @@ impl<'a> Search<'a> {
     async fn referrer(&self, listed: &Digest, size: usize) -> Option<Layers> {
         let Where { registries, repository, digest, asker } = self.place;
         let most = size.clamp(REFERRER_BYTES, BYTES_AT_ONCE);
-        let room = self.room.acquire_many(units(most)).await;
+        let turn = self.in_flight.acquire_many(units(most)).await;
         let fact = registries.manifest(repository, listed, most, asker).await;
-        drop(room);
+        drop(turn);
         if let Fact::Absent(_) = fact {
             return Some(Layers::missing(listed.clone()));
         }
         match self.known(fact)?.document {
             Document::Image(image) if image.subject.as_ref().is_none_or(|subject| subject.digest == *digest) => {
-                Some(self.gathered().hold(Layers::of(listed.clone(), image, Place::Referrer)))
+                Some(self.gathered().hold(Layers::of(listed.clone(), image, Place::Referrer), self.room))
             }
             Document::Image(_) | Document::Index(_) => None,
         }
@@ -271,17 +280,39 @@ impl<'a> Search<'a> {
 
     async fn fetch_one(&self, content: Content) {
         let Where { registries, repository, asker, .. } = self.place;
-        let Ok(_room) = self.room.acquire_many(units(content.size)).await else { return };
-        let arrived = match registries.blob_up_to(repository, &content.digest, content.size, asker).await {
-            Fact::Absent(_) => Some(Arrived::Missing),
-            other => self.known(other).map(|blob| match blob {
+        if !self.has_place(content.size).await {
+            return;
+        }
+        let Ok(_turn) = self.in_flight.acquire_many(units(content.size)).await else { return };
+        let fact = registries.blob_up_to(repository, &content.digest, content.size, asker).await;
+        let arrived = if let Fact::Absent(_) = fact {
+            Some(Arrived::Missing)
+        } else {
+            self.known(fact).map(|blob| match blob {
                 Blob::Whole(bytes) => Arrived::Whole(bytes),
                 Blob::Larger => Arrived::Larger,
-            }),
+            })
         };
         if let Some(arrived) = arrived {
             self.gathered().arrived(content, arrived);
         }
+    }
+
+    /// Whether there is memory for so many bytes until they are verified.
+    async fn has_place(&self, bytes: usize) -> bool {
+        if !room::is_small(bytes) {
+            return self.large.get_or_try_init(|| self.room.for_large()).await.is_ok();
+        }
+        let place = self.room.take(bytes);
+        let mut gathered = self.gathered();
+        match place {
+            Some(place) => gathered.place(place),
+            None => {
+                gathered.no_place();
+                return false;
+            }
+        }
+        true
     }
 
     /// Nothing where there is none; trouble is kept.
@@ -302,7 +333,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Of the room for what is being fetched; never more than there is.
+/// Of what is in flight; never more than there may be.
 fn units(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT).clamp(1, BYTES_AT_ONCE / UNIT)).unwrap_or(u32::MAX)
 }

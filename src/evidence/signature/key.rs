@@ -150,6 +150,6 @@ fn schemes(algorithm: KeyAlgorithm) -> &'static [SigningScheme] {
         ],
         KeyAlgorithm::Ed25519 => &[SigningScheme::Ed25519],
         // What `read_public_key` refuses.
-        _ => &[],
+        KeyAlgorithm::MlDsa44 | KeyAlgorithm::MlDsa65 | KeyAlgorithm::MlDsa87 | _ => &[],
     }
 }

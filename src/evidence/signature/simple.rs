@@ -4,6 +4,7 @@
 //! turned into what a bundle v0.1 would have been, so that there is one verifier. Annotations are the author's, and
 //! signed by nobody: what they hold counts only as far as it verifies.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -51,7 +52,7 @@ fn read(payload: &[u8], digest: &Digest) -> Result<Claim, &'static str> {
         Some(_) => return Err("the docker-reference in its payload is no text"),
     };
     let annotations = match payload.get("optional") {
-        None | Some(Value::Null) => Default::default(),
+        None | Some(Value::Null) => BTreeMap::new(),
         Some(Value::Object(annotations)) => statement::texts(annotations),
         Some(_) => return Err("the annotations in its payload are no object"),
     };

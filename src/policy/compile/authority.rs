@@ -12,7 +12,7 @@ use super::super::document::scalar::is_dns_name;
 use super::super::document::wording::quoted;
 use super::super::file::{self, Key, Log, SecretKey};
 use super::super::trust::{Authority, Keyless, Matcher, RootName, TrustedKey, Whom, anchored};
-use super::{Findings, KeyAt, Origin, ReadKey, check_label, exactly_one, pattern};
+use super::{Findings, KeyAt, Origin, ReadKey, check_label, exactly_one, pattern, written};
 use crate::fact::attached::PublicKey;
 use crate::image::Glob;
 
@@ -109,9 +109,9 @@ fn matcher(glob: &Field<Text>, expression: &Field<Text>, findings: &mut Findings
 }
 
 /// By Fulcio's names, as [`file::Extensions`] has them.
-fn named_extensions(written: &file::Extensions) -> Option<BTreeMap<&'static str, String>> {
+fn named_extensions(extensions: &file::Extensions) -> Option<BTreeMap<&'static str, String>> {
     let mut named = BTreeMap::new();
-    for (name, field) in written.by_name() {
+    for (name, field) in extensions.by_name() {
         match field {
             Field::Absent => {}
             Field::Given(text) => drop(named.insert(name, text.value.clone())),
@@ -162,28 +162,19 @@ fn compile_key(key: &Placed<Key>, sources: Sources<'_>, findings: &mut Findings)
     {
         findings.mistakes.add(&to.place, format!("must be later than notBefore, {from}"));
     }
-    let not_before = start_of(not_before, |date| (*date, place), findings);
-    let not_after = start_of(not_after, |date| (date.value, &date.place), findings);
+    let not_before = written(not_before, |date| start_of(*date, place, findings)).ok();
+    let not_after = written(not_after, |date| start_of(date.value, &date.place, findings)).ok();
     let key = read.into_iter().flatten().next().flatten()?;
     Some(TrustedKey { key, not_before: not_before?, not_after: not_after? })
 }
 
-/// A day begins at midnight, UTC. `None` after a mistake; none within where nothing is written.
-fn start_of<'d, T>(
-    field: &'d Field<T>,
-    date: impl FnOnce(&'d T) -> (Date, &'d Place),
-    findings: &mut Findings,
-) -> Option<Option<Timestamp>> {
-    let (date, place) = match field {
-        Field::Absent => return Some(None),
-        Field::Unusable => return None,
-        Field::Given(written) => date(written),
-    };
+/// A day begins at midnight, UTC. `None` after a mistake.
+fn start_of(date: Date, place: &Place, findings: &mut Findings) -> Option<Timestamp> {
     let start = Offset::UTC.to_timestamp(date.at(0, 0, 0, 0));
     if start.is_err() {
         findings.mistakes.add(place, format!("the day {date} is beyond all times that can be compared"));
     }
-    start.ok().map(Some)
+    start.ok()
 }
 
 fn read_inline(pem: &Text, sources: Sources<'_>, findings: &mut Findings) -> Option<PublicKey> {

@@ -9,7 +9,7 @@ use super::super::file;
 use super::super::trust::AttestationDemand;
 use super::super::{Action, Demands, Repointed, Rule, RuleName, TagDemands};
 use super::signed::SignedImage;
-use super::{Findings, Trusted, check_label, demand, pattern, signed};
+use super::{Findings, Trusted, check_label, demand, pattern, signed, written};
 use crate::image::{Pattern, TagPattern};
 
 /// `None` only where there are mistakes.
@@ -31,12 +31,12 @@ fn compile(rule: &Placed<file::Rule>, trusted: &Trusted<'_>, findings: &mut Find
         check_label(name, "a rule's name", &mut findings.mistakes);
     }
     let images = images.given().and_then(|images| patterns(images, Pattern::parse, &mut findings.mistakes));
-    let tags = demanded(tags, |tags| compile_tags(tags, findings));
+    let tags = written(tags, |tags| compile_tags(tags, findings));
     if let Field::Given(vulnerabilities) = vulnerabilities {
         demand::check_vulnerabilities(&vulnerabilities.value, trusted, findings);
     }
-    let signatures = demanded(signatures, |demand| signed::signatures(&demand.value, trusted, findings));
-    let attestations = demanded(attestations, |list| signed::attestations(&list.value.0, trusted, findings));
+    let signatures = written(signatures, |demand| signed::signatures(&demand.value, trusted, findings));
+    let attestations = written(attestations, |list| signed::attestations(&list.value.0, trusted, findings));
     if let Some(why) = refuse.given().filter(|why| why.value.trim_end().contains(char::is_control)) {
         findings.mistakes.add(&why.place, "is shown to people in one line: write it in one");
     }
@@ -46,19 +46,10 @@ fn compile(rule: &Placed<file::Rule>, trusted: &Trusted<'_>, findings: &mut Find
         (Field::Given(_), _) => Action::Admit,
         (_, Field::Given(why)) => Action::Refuse(Arc::from(why.value.trim())),
         (Field::Absent | Field::Unusable, Field::Absent | Field::Unusable) => {
-            Action::Require(Arc::new(demands(tags?, signatures?, attestations?)?))
+            Action::Require(Arc::new(demands(tags.ok()?, signatures.ok()?, attestations.ok()?)?))
         }
     };
     Some(Rule { name: RuleName::from(name.given()?.value.as_str()), images: images?, action })
-}
-
-/// What a demand compiles to: none where it is not written, `None` where it has mistakes.
-fn demanded<T, D>(field: &Field<T>, compile: impl FnOnce(&T) -> Option<D>) -> Option<Option<D>> {
-    match field {
-        Field::Absent => Some(None),
-        Field::Unusable => None,
-        Field::Given(written) => compile(written).map(Some),
-    }
 }
 
 /// `None` for nothing: a rule that demands nothing has its mistake.

@@ -7,7 +7,7 @@ use super::super::document::reader::{Field, NonEmpty, Placed, Text};
 use super::super::document::wording::quoted;
 use super::super::file::{self, Attestation, Identity, Signatures};
 use super::super::trust::{AttestationDemand, Authority, Condition, Examination, SignatureDemand, Signed, Test, Whom};
-use super::{Findings, Trusted, authority, exactly_one, signers};
+use super::{Findings, Trusted, authority, exactly_one, signers, written};
 use crate::image::Reference;
 
 /// `signatures` of a rule, and where they are kept if not beside the image.
@@ -20,21 +20,14 @@ pub(super) struct SignedImage {
 /// `None` only after a mistake.
 pub(super) fn signatures(demand: &Signatures, trusted: &Trusted<'_>, findings: &mut Findings) -> Option<SignedImage> {
     let Signatures { authorities, threshold, signed, repository, identity, annotations } = demand;
-    let written = authorities.given();
-    let authorities = written.and_then(|names| trusted.named(&names.0, &mut findings.mistakes));
-    let threshold = written.and_then(|names| read_threshold(names, threshold, findings));
-    let repository = match repository {
-        Field::Absent => Some(None),
-        Field::Unusable => None,
-        Field::Given(repository) => read_repository(repository, findings).map(Some),
-    };
-    let annotations = match annotations {
-        Field::Absent => Some(BTreeMap::new()),
-        Field::Unusable => None,
-        Field::Given(NonEmpty(table)) => {
-            Some(table.0.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect())
-        }
-    };
+    let names = authorities.given();
+    let authorities = names.and_then(|names| trusted.named(&names.0, &mut findings.mistakes));
+    let threshold = names.and_then(|names| read_threshold(names, threshold, findings));
+    let repository = written(repository, |repository| read_repository(repository, findings)).ok();
+    let annotations = written(annotations, |NonEmpty(table)| {
+        Some(table.0.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect())
+    });
+    let annotations: BTreeMap<String, String> = annotations.ok()?.unwrap_or_default();
     let signed = match signed {
         Field::Absent | Field::Given(file::Signed::Either) => Signed::Either,
         Field::Given(file::Signed::Index) => Signed::Index,
@@ -47,8 +40,8 @@ pub(super) fn signatures(demand: &Signatures, trusted: &Trusted<'_>, findings: &
         Field::Unusable => return None,
     };
     let (authorities, threshold) = (authorities?, threshold?);
-    signers::check(&authorities, threshold, &written?.0, findings);
-    let demand = SignatureDemand { authorities, threshold, signed, identity_required, annotations: annotations? };
+    signers::check(&authorities, threshold, &names?.0, findings);
+    let demand = SignatureDemand { authorities, threshold, signed, identity_required, annotations };
     Some(SignedImage { demand, repository: repository? })
 }
 
@@ -99,16 +92,16 @@ pub(super) fn attestations(
 fn attestation(demand: &Attestation, trusted: &Trusted<'_>, findings: &mut Findings) -> Option<AttestationDemand> {
     let Attestation { predicate_type, authorities, conditions } = demand;
     let authorities = authorities.given().and_then(|names| trusted.named(&names.0, &mut findings.mistakes));
-    let conditions = match conditions {
-        Field::Absent => Some(Vec::new()),
-        Field::Unusable => None,
-        Field::Given(NonEmpty(conditions)) => {
-            let read: Vec<Option<Condition>> = conditions.iter().map(|its| condition(its, findings)).collect();
-            read.into_iter().collect()
-        }
-    };
+    let conditions = written(conditions, |NonEmpty(conditions)| {
+        let read: Vec<Option<Condition>> = conditions.iter().map(|its| condition(its, findings)).collect();
+        read.into_iter().collect::<Option<Vec<_>>>()
+    });
     let predicate_type = predicate_type.given()?.value.as_str().into();
-    Some(AttestationDemand { predicate_type, authorities: authorities?, conditions: conditions? })
+    Some(AttestationDemand {
+        predicate_type,
+        authorities: authorities?,
+        conditions: conditions.ok()?.unwrap_or_default(),
+    })
 }
 
 fn condition(condition: &Placed<file::Condition>, findings: &mut Findings) -> Option<Condition> {

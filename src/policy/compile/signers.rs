@@ -39,18 +39,18 @@ fn one(matcher: &Matcher) -> Option<&str> {
 /// A threshold that the signers there can be never reach is a mistake, and that two authorities share a signer is worth
 /// a warning where more than one signer is demanded. `names` are those of the authorities, as written.
 pub(super) fn check(authorities: &[Arc<Authority>], threshold: usize, names: &[Text], findings: &mut Findings) {
-    let mut stand_for: BTreeMap<Person<'_>, Vec<usize>> = BTreeMap::new();
+    let mut roles: BTreeMap<Person<'_>, Vec<usize>> = BTreeMap::new();
     for (index, authority) in authorities.iter().enumerate() {
         for person in people(index, authority) {
-            let named = stand_for.entry(person).or_default();
-            if named.last() != Some(&index) {
-                named.push(index);
+            let indices = roles.entry(person).or_default();
+            if indices.last() != Some(&index) {
+                indices.push(index);
             }
         }
     }
-    let shared: Vec<usize> = stand_for.values().filter(|named| named.len() > 1).flatten().copied().collect();
+    let shared: Vec<usize> = roles.values().filter(|several| several.len() > 1).flatten().copied().collect();
     let Some((place, sharing)) = told(authorities, &shared, names) else { return };
-    let edges: Vec<Vec<usize>> = stand_for.into_values().collect();
+    let edges: Vec<Vec<usize>> = roles.into_values().collect();
     let most = matching::most(&edges, authorities.len());
     if most < threshold {
         let message = format!("can never be met with a threshold of {threshold}: {sharing} and one signer counts once");

@@ -60,18 +60,18 @@ impl AttestationDemand {
 }
 
 impl Condition {
-    /// `runDetails.builder.id is "..."`, as the policy demands it, for people.
+    /// `runDetails.builder.id must be "..."`, as the policy demands it, for people.
     #[must_use]
     pub fn words(&self) -> String {
         let path = printable_clause(&self.path);
         match &self.test {
-            Test::Equals(text) => format!("{path} is {}", shown(text)),
-            Test::Matches(expression) => format!("{path} matches {}", shown(written(expression))),
+            Test::Equals(text) => format!("{path} must be {}", shown(text)),
+            Test::Matches(expression) => format!("{path} must match {}", shown(written(expression))),
             Test::OneOf(texts) => {
                 let first: Vec<String> = texts.iter().take(SHOWN_TEXTS).map(|text| shown(text)).collect();
                 let more = texts.len() - first.len();
                 let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-                format!("{path} is one of {}{more}", first.join(", "))
+                format!("{path} must be one of {}{more}", first.join(", "))
             }
         }
     }
@@ -110,7 +110,7 @@ impl Objection {
                     Field::Missing => "there is no such field".to_owned(),
                     Field::NotScalar => "what stands there is no text, number or truth value".to_owned(),
                 };
-                format!("must have {words}; {found}")
+                format!("{words}; {found}")
             }
         }
     }

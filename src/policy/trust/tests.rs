@@ -542,7 +542,7 @@ fn type_signer_and_conditions_are_met_by_one_statement_together() {
     // What is right is a stranger's, and what is ours is wrong.
     assert!(!met(&[signature(with("a", "1"), &[by_key(2)]), signature(with("b", "1"), &[by_key(1)])]));
     let objection = demand.objection(&signature(with("a", "2"), &[by_key(1)])).unwrap();
-    assert_eq!(objection.words(), r#"must have builder.version is "1"; it is "2""#);
+    assert_eq!(objection.words(), r#"builder.version must be "1"; it is "2""#);
 }
 
 #[test]
@@ -585,8 +585,8 @@ fn a_condition_compares_whole_texts() {
 #[test]
 fn conditions_are_told_as_the_policy_writes_them() {
     let words = |test: Test| Condition { path: "builder.id".into(), test }.words();
-    assert_eq!(words(Test::Equals("a".to_owned())), r#"builder.id is "a""#);
+    assert_eq!(words(Test::Equals("a".to_owned())), r#"builder.id must be "a""#);
     assert_eq!(words(Test::Matches(whole("a|b"))), r#"builder.id matches "a|b""#);
     let texts = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
-    assert_eq!(words(Test::OneOf(texts)), r#"builder.id is one of "a", "b", "c" and 2 more"#);
+    assert_eq!(words(Test::OneOf(texts)), r#"builder.id must be one of "a", "b", "c" and 2 more"#);
 }

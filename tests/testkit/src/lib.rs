@@ -10,6 +10,7 @@ mod directory;
 pub mod measure;
 mod object;
 mod program;
+pub mod real;
 mod registry;
 mod review;
 pub mod signer;

@@ -106,7 +106,7 @@ fn message(signature: &SignatureBytes, over: &Over<'_>, scheme: SigningScheme) -
 }
 
 /// What bytes hash to.
-pub(super) fn hashed(algorithm: HashAlgorithm, bytes: &[u8]) -> Option<DigestBytes> {
+pub(in super::super) fn hashed(algorithm: HashAlgorithm, bytes: &[u8]) -> Option<DigestBytes> {
     match algorithm {
         HashAlgorithm::Sha2256 => Some(sha256(bytes).into()),
         HashAlgorithm::Sha2384 => Some(sha384(bytes).into()),

@@ -2,7 +2,8 @@
 //! a signature good that was not.
 
 use jiff::Timestamp;
-use sigstore_types::{Bundle, DerPublicKey};
+use sigstore_crypto::SigningScheme;
+use sigstore_types::{Artifact, Bundle, DerPublicKey, MediaType, SignatureContent};
 use sigstore_verify::PublicKeyVerificationPolicy;
 
 use crate::fact::attached::{Flaw, FlawKind, Logged, Proof, PublicKey, Signer};
@@ -22,15 +23,17 @@ pub(super) fn proofs(
     examination: &Examination,
     roots: &Roots,
 ) -> (Vec<Proof>, Option<Flaw>) {
-    let signature = match content {
-        Content::Envelope { envelope, .. } => &envelope.signature.sig,
-        Content::Message(_) => match &sealed.bundle.content {
-            sigstore_types::SignatureContent::MessageSignature(message) => &message.signature,
-            _ => return (Vec::new(), Some(flaw(FlawKind::Malformed, "its bundle cannot be read"))),
-        },
+    let signature = match &sealed.bundle.content {
+        SignatureContent::MessageSignature(message) => &message.signature,
+        SignatureContent::DsseEnvelope(envelope) => &envelope.signature.sig,
+        _ => {
+            return (
+                Vec::new(),
+                Some(flaw(FlawKind::Unsupported, "its bundle is of a kind that cannot be verified here")),
+            );
+        }
     };
     let over = content.over();
-    let bundle = sealed.as_if_by_key();
     let (mut proofs, mut tried) = (Vec::new(), None);
     for (key, root) in &examination.keys {
         let scheme = match tried {
@@ -39,7 +42,7 @@ pub(super) fn proofs(
         };
         tried = Some((key, scheme));
         if let Some(scheme) = scheme {
-            let (logged, made) = logged(sealed, &bundle, content, scheme, key, root, roots);
+            let (logged, made) = logged(sealed, content, scheme, key, root, roots);
             proofs.push(Proof { signer: Signer::Key(key.fingerprint), root: root.clone(), logged, made });
         }
     }
@@ -63,9 +66,8 @@ fn nobody(over: &Over<'_>, examination: &Examination) -> Flaw {
 /// Whether a log of the root has it, and since when it is proved to exist.
 fn logged(
     sealed: &Sealed,
-    bundle: &Bundle,
     content: &Content<'_>,
-    scheme: sigstore_crypto::SigningScheme,
+    scheme: SigningScheme,
     key: &PublicKey,
     name: &RootName,
     roots: &Roots,
@@ -74,13 +76,18 @@ fn logged(
     let Some(root) = roots.by_name.get(name) else {
         return (unproved(&format!("there is no trusted root \"{name}\" to verify its log entry with")), None);
     };
-    let Some((bundle, artifact)) = content.for_key(bundle, scheme) else {
-        return (unproved("log entries of this kind of signature cannot be verified here"), None);
+    let entries = &sealed.bundle.verification_material.tlog_entries;
+    let unlogged = match &sealed.unverifiable {
+        Some(unverifiable) => Some(unverifiable.words.clone()),
+        None => entries.is_empty().then(|| NO_ENTRY.into()),
     };
-    let entry = match (&sealed.unverifiable, bundle.verification_material.tlog_entries.is_empty()) {
-        (Some(unverifiable), _) => Err(unverifiable.words.clone()),
-        (None, true) => Err(NO_ENTRY.into()),
-        (None, false) => every_entry_is_proved(&bundle)
+    let Some((bundle, artifact)) = content.for_key(&sealed.as_if_by_key(), scheme) else {
+        let words = "its log entry is one of a kind of key whose entries cannot be verified here";
+        return (Logged::Unproved(unlogged.unwrap_or_else(|| words.into())), None);
+    };
+    let entry = match unlogged {
+        Some(words) => Err(words),
+        None => every_entry_is_proved(&bundle)
             .and_then(|()| times(root, &bundle, artifact.clone(), key, true).map_err(|error| meaning(&error, name)))
             .map_err(|flaw| flaw.words),
     };
@@ -90,7 +97,7 @@ fn logged(
             // A timestamp proves the time without the log.
             let mut alone = bundle;
             alone.verification_material.tlog_entries.clear();
-            alone.media_type = sigstore_types::MediaType::Bundle0_2;
+            alone.media_type = MediaType::Bundle0_2;
             (Logged::Unproved(words), times(root, &alone, artifact, key, false).unwrap_or_default())
         }
     }
@@ -99,7 +106,7 @@ fn logged(
 fn times(
     root: &Root,
     bundle: &Bundle,
-    artifact: sigstore_types::Artifact<'_>,
+    artifact: Artifact<'_>,
     key: &PublicKey,
     logged: bool,
 ) -> sigstore_verify::Result<Option<Timestamp>> {

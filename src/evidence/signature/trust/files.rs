@@ -28,12 +28,18 @@ pub(super) struct Read {
 }
 
 /// Where a TUF repository is, and whose word counts there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Bootstrap {
     pub(super) url: Url,
     /// The operator wrote the URL.
     pub(super) named: bool,
     pub(super) root: Arc<[u8]>,
+}
+
+impl std::fmt::Debug for Bootstrap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bootstrap").field("host", &self.url.host_str()).finish_non_exhaustive()
+    }
 }
 
 impl Read {

@@ -71,7 +71,7 @@ fn pause(failures: u32) -> Duration {
 }
 
 fn between((least, most): (Duration, Duration)) -> Duration {
-    least + (most - least).mul_f64(fastrand::f64())
+    least + most.saturating_sub(least).mul_f64(fastrand::f64())
 }
 
 #[cfg(test)]

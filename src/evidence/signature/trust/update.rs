@@ -4,9 +4,9 @@
 //! and what is remembered is said here. What was verified once is remembered in memory, so that no later answer can be
 //! older; after a restart the beginning is again the `root.json` that was given.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,8 +14,6 @@ use reqwest::{StatusCode, Url};
 use sigstore_trust_root::TRUSTED_ROOT_TARGET;
 use sigstore_tuf::transport::FetchFuture;
 use sigstore_tuf::{Error, MetadataStore, Repository, Updater, UpdaterConfig};
-
-use std::sync::Arc;
 
 use crate::request::printable;
 
@@ -142,7 +140,7 @@ struct Website {
 
 impl Website {
     fn new(base: Url, named: bool, surroundings: Surroundings) -> Result<Self, String> {
-        let outbound = Outbound::new(surroundings, std::collections::BTreeMap::new())?;
+        let outbound = Outbound::new(surroundings, BTreeMap::new())?;
         outbound.permits(&base, named).map_err(|forbidden| forbidden.to_string())?;
         let client = outbound.client(TlsOptions::default(), named, None)?;
         Ok(Self { base, client })
@@ -216,5 +214,22 @@ impl MetadataStore for Memory {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), bytes.to_vec());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_name_of_a_file_leads_out_of_the_repository() {
+        let base = Url::parse("http://127.0.0.1:1/tuf/").unwrap();
+        let website = Website::new(base, true, Surroundings::Cluster).unwrap();
+        for name in ["https://other.test/x", "//other.test/x", "../x", "/x", "targets/../../x"] {
+            let error = website.get(name.to_owned(), 1).await.unwrap_err();
+            assert_eq!(error.to_string(), "malformed metadata: a file's name leads out of the repository", "{name}");
+        }
+        let error = website.get("targets/x".to_owned(), 1).await.unwrap_err();
+        assert_eq!(error.to_string(), "transport error: no connection", "inside it is asked for");
     }
 }

@@ -74,9 +74,9 @@ fn attestations_are_what_the_file_says_and_a_type_may_be_demanded_twice() {
     assert_eq!(
         words,
         [
-            r#"runDetails.builder.id is "https://github.com/actions/runner""#,
-            r#"buildDefinition.externalParameters.workflow.ref matches "refs/tags/v[0-9.]+""#,
-            r#"buildDefinition.buildType is one of "https://a.example/build", "https://b.example/build""#,
+            r#"runDetails.builder.id must be "https://github.com/actions/runner""#,
+            r#"buildDefinition.externalParameters.workflow.ref must match "refs/tags/v[0-9.]+""#,
+            r#"buildDefinition.buildType must be one of "https://a.example/build", "https://b.example/build""#,
         ]
     );
 }

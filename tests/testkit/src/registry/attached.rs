@@ -70,14 +70,14 @@ impl Registry {
         match place {
             Place::SignatureTag => self.extend_tag(repository, &format!("{tag}.sig"), descriptors),
             Place::AttestationTag => self.extend_tag(repository, &format!("{tag}.att"), descriptors),
-            Place::Referrer => self.refer(repository, subject, descriptors).0,
+            Place::Referrer => self.refer(repository, subject, &descriptors).0,
             Place::FallbackTag => {
-                let (digest, descriptor) = self.refer(repository, subject, descriptors);
+                let (digest, descriptor) = self.refer(repository, subject, &descriptors);
                 self.list(repository, &tag, descriptor);
                 digest
             }
             Place::UntypedFallbackTag => {
-                let (digest, mut descriptor) = self.refer(repository, subject, descriptors);
+                let (digest, mut descriptor) = self.refer(repository, subject, &descriptors);
                 descriptor["artifactType"] = EMPTY.into();
                 self.list(repository, &tag, descriptor);
                 digest
@@ -111,7 +111,7 @@ impl Registry {
     }
 
     /// A manifest that refers to the subject: its digest, and its descriptor in a list.
-    fn refer(&self, repository: &str, subject: &str, descriptors: Vec<Value>) -> (String, Value) {
+    fn refer(&self, repository: &str, subject: &str, descriptors: &[Value]) -> (String, Value) {
         let first = descriptors.first().map_or(EMPTY, |layer| layer["mediaType"].as_str().unwrap_or(EMPTY));
         let (artifact_type, config) =
             if first == SIMPLE_SIGNING { (COSIGN_SIGNATURE, COSIGN_SIGNATURE) } else { (first, EMPTY) };

@@ -1,9 +1,10 @@
 //! How much is tried, and what is said of the rest.
 
+use super::super::layer::{Form, Layer as Inner};
 use super::*;
 
 fn ceilings(signatures: usize, bytes: usize, all_bytes: usize) -> Ceilings {
-    Ceilings { signatures, bytes, all_bytes, ..Ceilings::default() }
+    Ceilings { signatures, bytes, all_bytes }
 }
 
 const ROOMY: usize = 1 << 20;
@@ -14,7 +15,7 @@ fn layers(count: usize) -> Vec<Layer> {
 
 #[test]
 fn the_defaults_are_fifty_of_four_mebibytes_and_sixteen_together() {
-    let Ceilings { signatures, bytes, all_bytes, .. } = Ceilings::default();
+    let Ceilings { signatures, bytes, all_bytes } = Ceilings::default();
     assert_eq!((signatures, bytes, all_bytes), (50, 4 << 20, 16 << 20));
 }
 
@@ -159,18 +160,15 @@ async fn a_manifest_behind_a_tag_is_read_up_to_its_bound_and_that_is_no_outage()
 }
 
 #[tokio::test]
-async fn what_came_takes_memory_that_all_share_until_it_is_verified() {
+async fn a_search_takes_its_place_for_large_ones_once_and_keeps_it_until_they_are_verified() {
     let room = Room::new().await;
-    room.attach(Spot::Referrer, &[bundle(&"a".repeat(3 * UNIT))]);
-    let together = Arc::new(Semaphore::new(4));
-    let ceilings = Ceilings { together: Arc::clone(&together), ..Ceilings::default() };
-    let found = room.find_within(&ceilings).await;
-    assert_eq!((found.items.len(), &found.unread, together.available_permits()), (1, &None, 0));
-    let full = room.find_within(&ceilings).await;
-    assert_eq!((full.items.len(), full.unread.map(|trouble| trouble.fault)), (0, Some(Fault::Outage)));
-    drop(found);
-    assert_eq!(together.available_permits(), 4);
-    assert_eq!(room.find_within(&ceilings).await.items.len(), 1);
+    let large = |letter: &str| Layer::new(DSSE_ENVELOPE, letter.repeat(1 << 20));
+    room.attach(Spot::AttestationTag, &["a", "b"].map(large));
+    room.attach(Spot::Referrer, &[large("c")]);
+    let found = room.find().await;
+    assert_eq!((found.items.len(), &found.unread), (3, &None));
+    // The place for all three, and for the annotations of both manifests.
+    assert_eq!(found.places.len(), 1 + 2);
 }
 
 #[tokio::test]
@@ -188,10 +186,47 @@ async fn flaws_are_bounded_and_take_no_place_from_signatures() {
 }
 
 #[tokio::test]
-async fn large_ones_that_would_fill_what_one_registry_may_have_in_flight_are_all_read() {
-    let room = Room::new().await;
+async fn large_ones_wait_for_each_other_so_that_one_registry_may_have_them_all_in_flight() {
+    let room = Room::of(Registry::setup().latency(Duration::from_millis(200))).await;
     let large = |letter: &str| Layer::new(DSSE_ENVELOPE, letter.repeat(3 << 20));
     room.attach(Spot::AttestationTag, &["a", "b", "c", "d", "e"].map(large));
     let found = room.find().await;
     assert_eq!((found.items.len(), found.untried, found.unread), (5, 0, None));
+    // Those of the first round: then there are one blob and the tag for referrers.
+    assert_eq!(room.registry.most_at_once(), 3);
+}
+
+#[tokio::test]
+async fn what_tags_hold_is_tried_first_even_where_it_comes_last() {
+    let room = Room::new().await;
+    room.attach(Spot::SignatureTag, &[simple("a")]);
+    room.attach(Spot::Referrer, &[bundle("e")]);
+    room.registry.on_next(Route::Manifest, 2, Behaviour::Delay(Duration::from_secs(1)));
+    let found = room.find_within(&ceilings(1, ROOMY, ROOMY)).await;
+    assert_eq!(short(&found), [(Layout::SignatureTag, "payload a".to_owned())]);
+    assert_eq!((found.untried, room.registry.count(Route::Blob)), (1, 1));
+}
+
+#[test]
+fn what_waits_for_its_turn_is_bounded_as_well() {
+    let ceilings = ceilings(2, 100, 10);
+    let mut gathered = Gathered::new(&ceilings);
+    let digest = Digest::parse(pratique_testkit::DIGEST).unwrap();
+    let layers = |lengths: &[usize]| Layers {
+        layers: lengths
+            .iter()
+            .map(|length| Inner {
+                position: 0,
+                layout: Layout::Bundle03,
+                form: Form::Bundle,
+                content: Content { digest: digest.clone(), size: 1 },
+                annotations: Annotations { log: Some("x".repeat(*length)), ..Annotations::default() },
+            })
+            .collect(),
+        ..Layers::none(digest.clone())
+    };
+    let mut kept =
+        |lengths: &[usize]| gathered.hold(layers(lengths), &super::super::room::Room::default()).layers.len();
+    assert_eq!([kept(&[1, 1, 1]), kept(&[5, 4]), kept(&[1, 0])], [2, 1, 2]);
+    assert_eq!(gathered.found().untried, 1 + 1);
 }

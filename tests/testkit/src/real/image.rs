@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use pratique_testkit::Directory;
+use crate::Directory;
 use serde_json::{Value, json};
 
 /// An empty tar, compressed: the layer of every image here.
@@ -17,13 +16,13 @@ const LAYER_CONTENT: &str = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea417
 
 /// Whose media types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
     Oci,
     Docker,
 }
 
 impl Format {
-    pub(crate) const ALL: [Self; 2] = [Self::Oci, Self::Docker];
+    pub const ALL: [Self; 2] = [Self::Oci, Self::Docker];
 
     fn config(self) -> &'static str {
         match self {
@@ -55,20 +54,20 @@ impl Format {
 }
 
 /// An image or an index in a folder, called `image` there.
-pub(crate) struct Layout {
+pub struct Layout {
     folder: Directory,
     /// Of what is pushed.
-    pub(crate) digest: String,
+    pub digest: String,
 }
 
 impl Layout {
     /// An image for linux/amd64; another note makes it another image.
-    pub(crate) fn image(format: Format, note: &str) -> Self {
+    pub fn image(format: Format, note: &str) -> Self {
         Self::new(|blobs| image(blobs, format, "amd64", note))
     }
 
     /// Images for linux/amd64 and linux/arm64 under one name.
-    pub(crate) fn index(format: Format, note: &str) -> Self {
+    pub fn index(format: Format, note: &str) -> Self {
         Self::new(|blobs| {
             let manifests = ["amd64", "arm64"].map(|architecture| {
                 let mut entry = image(blobs, format, architecture, note);
@@ -92,12 +91,12 @@ impl Layout {
         Self { folder, digest }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// The path as an argument.
-    pub(crate) fn argument(&self) -> String {
+    pub fn argument(&self) -> String {
         self.path().display().to_string()
     }
 }
@@ -113,8 +112,8 @@ fn image(blobs: &Path, format: Format, architecture: &str, note: &str) -> Value 
 
 /// Writes a blob; returns its descriptor.
 fn blob(blobs: &Path, media_type: &str, bytes: &[u8]) -> Value {
-    let hash = digest(&SHA256, bytes);
-    let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    fs::write(blobs.join(&hex), bytes).expect("a file in our own folder can be written");
-    json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len()})
+    let digest = crate::digest(bytes);
+    let file = digest.trim_start_matches("sha256:");
+    fs::write(blobs.join(file), bytes).expect("a file in our own folder can be written");
+    json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
 }

@@ -3,13 +3,20 @@
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 
 /// An authority that is made for one test.
-pub(crate) struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Authority {
-    pub(crate) fn new() -> Self {
+    #[must_use]
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names are well-formed");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key can be made");
@@ -18,12 +25,12 @@ impl Authority {
     }
 
     /// What to trust.
-    pub(crate) fn pem(&self) -> &str {
+    pub fn pem(&self) -> &str {
         &self.pem
     }
 
     /// A certificate for 127.0.0.1, and its key.
-    pub(crate) fn issue(&self) -> (Certificate, KeyPair) {
+    pub fn issue(&self) -> (Certificate, KeyPair) {
         let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address is a name");
         let key = KeyPair::generate().expect("a key can be made");
         (params.signed_by(&key, &self.issuer).expect("a certificate can be issued"), key)

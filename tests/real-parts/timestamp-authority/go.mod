@@ -1,8 +1,10 @@
-module pratique.dev/real-parts/timestamp-server
+module pratique.dev/real-parts/timestamp-authority
 
 go 1.26
 
 require github.com/sigstore/timestamp-authority/v2 v2.1.3
+
+require github.com/spf13/viper v1.21.0
 
 require (
 	cloud.google.com/go v0.123.0 // indirect
@@ -117,7 +119,6 @@ require (
 	github.com/spf13/cast v1.10.0 // indirect
 	github.com/spf13/cobra v1.10.2 // indirect
 	github.com/spf13/pflag v1.0.10 // indirect
-	github.com/spf13/viper v1.21.0 // indirect
 	github.com/subosito/gotenv v1.6.0 // indirect
 	github.com/tink-crypto/tink-go-awskms/v3 v3.0.0 // indirect
 	github.com/tink-crypto/tink-go-gcpkms/v2 v2.3.0 // indirect

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pratique_testkit::{Directory, Outcome, run};
+use crate::{Directory, Outcome, run};
 
 /// A folder with what `tests/real-parts/build.sh` built.
 const FOLDER: &str = "PRATIQUE_REAL_PARTS";
 
 /// The program of `tests/real-parts/<name>`, in the version that its `go.mod` names.
-pub(crate) fn built(name: &str) -> String {
+pub fn built(name: &str) -> String {
     let Some(folder) = std::env::var_os(FOLDER) else {
         panic!("{FOLDER} is not set: run these by .ci/run registries");
     };
@@ -19,33 +19,40 @@ pub(crate) fn built(name: &str) -> String {
 }
 
 fn version(name: &str) -> String {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real-parts").join(name).join("go.mod");
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../real-parts").join(name).join("go.mod");
     let text = fs::read_to_string(&module).expect("each part has a go.mod");
     let required = text.lines().find_map(|line| line.strip_prefix("require ")?.split_once(" v"));
     required.expect("it requires the program in a line of its own").1.to_owned()
 }
 
 /// One call of crane or skopeo, at home in a folder of its own: no configuration of whoever runs the tests.
-pub(crate) struct Client {
+pub struct Client {
     home: Directory,
     authority: Option<String>,
 }
 
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Client {
     /// For registries that speak plain HTTP.
-    pub(crate) fn new() -> Self {
+    #[must_use]
+    pub fn new() -> Self {
         Self { home: Directory::new(), authority: None }
     }
 
     /// The same, with credentials (a docker config).
-    pub(crate) fn plain(docker_config: &str) -> Self {
+    pub fn plain(docker_config: &str) -> Self {
         let client = Self::new();
         client.home.write("config.json", docker_config);
         client
     }
 
     /// With credentials (a docker config) and trust in an authority (PEM).
-    pub(crate) fn known(docker_config: &str, authority: &str) -> Self {
+    pub fn known(docker_config: &str, authority: &str) -> Self {
         let client = Self { home: Directory::new(), authority: Some(authority.to_owned()) };
         client.home.write("config.json", docker_config);
         client.home.write("ca.crt", authority);
@@ -53,7 +60,7 @@ impl Client {
     }
 
     /// What crane prints.
-    pub(crate) fn crane(&self, arguments: &[&str]) -> String {
+    pub fn crane(&self, arguments: &[&str]) -> String {
         let crane = built("crane");
         let mut all = vec![crane.as_str()];
         all.extend(arguments);
@@ -61,14 +68,14 @@ impl Client {
     }
 
     /// What skopeo prints. It is told in flags whom to trust.
-    pub(crate) fn skopeo(&self, command: &str, arguments: &[&str]) -> String {
+    pub fn skopeo(&self, command: &str, arguments: &[&str]) -> String {
         let mut all = vec!["skopeo", "--insecure-policy", command];
         all.extend(arguments);
         self.call(&all)
     }
 
     /// Copies an image that is in `layout` to a registry by skopeo.
-    pub(crate) fn skopeo_push(&self, layout: &Path, target: &str, flags: &[&str]) {
+    pub fn skopeo_push(&self, layout: &Path, target: &str, flags: &[&str]) {
         let (from, to) = (format!("oci:{}:image", layout.display()), format!("docker://{target}"));
         let trust = self.skopeo_trust("dest-");
         let mut all: Vec<&str> = trust.iter().map(String::as_str).collect();
@@ -78,7 +85,7 @@ impl Client {
     }
 
     /// The digest that skopeo says an image has.
-    pub(crate) fn skopeo_digest(&self, target: &str) -> String {
+    pub fn skopeo_digest(&self, target: &str) -> String {
         let from = format!("docker://{target}");
         let trust = self.skopeo_trust("");
         let mut all: Vec<&str> = trust.iter().map(String::as_str).collect();
@@ -109,7 +116,7 @@ impl Client {
 }
 
 /// Runs a command with these variables (`NAME=value`) and no others but PATH.
-pub(crate) fn run_in(settings: &[String], command: &[&str]) -> Outcome {
+pub fn run_in(settings: &[String], command: &[&str]) -> Outcome {
     let mut all: Vec<&str> = settings.iter().map(String::as_str).collect();
     all.extend(command);
     run("env", &all)
