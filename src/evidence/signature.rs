@@ -23,7 +23,7 @@ use super::budget::Budget;
 use super::registry::Registries;
 use super::registry::credentials::Asker;
 use super::store::{FactCache, Life, Lookups};
-use find::{Ceilings, Found, Kinds, Room, find};
+use find::{Ceilings, Found, Kinds, find};
 use trust::{Roots, Trust};
 
 mod bundle;
@@ -63,7 +63,6 @@ pub struct Signatures {
     trust: Arc<Trust>,
     ceilings: Ceilings,
     attached: FactCache<Question, Arc<Attached>>,
-    room: Arc<Room>,
     /// A verification is pure work: as many at once as there are processors, up to [`VERIFICATIONS`].
     processors: Arc<Semaphore>,
 }
@@ -81,7 +80,7 @@ impl Signatures {
         let attached = FactCache::new(bytes, move |_| life, weigh, gap, lookups);
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(VERIFICATIONS);
         let processors = Arc::new(Semaphore::new(processors));
-        Self { registries, trust, ceilings: Ceilings::default(), attached, room: Arc::default(), processors }
+        Self { registries, trust, ceilings: Ceilings::default(), attached, processors }
     }
 
     /// What is attached to a digest. `oldest`: a fact that is older is asked for again and waited for.
@@ -99,12 +98,12 @@ impl Signatures {
             return fact;
         }
         let (registries, ceilings) = (Arc::clone(&self.registries), self.ceilings.clone());
-        let (key, processors, room) = (question.clone(), Arc::clone(&self.processors), Arc::clone(&self.room));
+        let (key, processors) = (question.clone(), Arc::clone(&self.processors));
         let look_up = move |_known| async move {
             let at = Timestamp::now();
             let Question { repository, digest, asker, examination, generation: _ } = &key;
             let kinds = Kinds { signatures: examination.signatures, attestations: !examination.predicates.is_empty() };
-            let found = find(&registries, repository, digest, kinds, &ceilings, &room, asker).await;
+            let found = find(&registries, repository, digest, kinds, &ceilings, asker).await;
             match (found.items.is_empty() && found.untried == 0, found.unread.clone()) {
                 (true, Some(trouble)) => Fact::Unavailable(trouble),
                 (true, None) => Fact::Absent(at),
@@ -152,15 +151,15 @@ async fn examined(
     processors: Arc<Semaphore>,
     at: Timestamp,
 ) -> Fact<Arc<Attached>> {
-    let Found { items, unread, untried, places } = found;
+    let Found { items, unread, untried, room } = found;
     let question = Arc::new(question);
     let mut signatures = Vec::with_capacity(items.len());
     for item in items {
         let Ok(turn) = processors.acquire().await else {
             return Fact::Unavailable(fault_inside());
         };
-        let (question, roots) = (Arc::clone(&question), Arc::clone(&roots));
-        let verify = move || examine(&item, &question.digest, &question.examination, &roots);
+        let (asked, roots) = (Arc::clone(&question), Arc::clone(&roots));
+        let verify = move || examine(&item, &asked.digest, &asked.examination, &roots);
         match tokio::task::spawn_blocking(verify).await {
             Ok(signature) => signatures.push(signature),
             // It panicked, and what it was given is to blame.
@@ -168,7 +167,7 @@ async fn examined(
         }
         drop(turn);
     }
-    drop(places);
+    drop(room);
     let value = Arc::new(Attached { signatures, unread, untried });
     Fact::Known(Seen { value, at, source: Source::Current })
 }

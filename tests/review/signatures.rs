@@ -9,6 +9,7 @@ mod attestations;
 mod cost;
 mod layouts;
 mod outages;
+mod peers;
 mod platforms;
 mod report;
 mod trust;

@@ -25,6 +25,10 @@ pub(crate) struct Ask {
     pub(crate) workflow: Option<&'static str>,
     /// What of an index must be signed.
     pub(crate) signed: &'static str,
+    /// The docker-reference in the payload must name the repository, of which cosign knows nothing.
+    pub(crate) identity: bool,
+    /// Who must have built it, as SLSA's provenance v1 says it.
+    pub(crate) builder: Option<&'static str>,
     /// Whether a log must prove it; none: where it was written with one.
     pub(crate) logged: Option<bool>,
 }
@@ -58,6 +62,8 @@ impl Ask {
             hash: None,
             workflow: None,
             signed: "either",
+            identity: false,
+            builder: None,
             logged: None,
         }
     }
@@ -79,7 +85,7 @@ impl Ask {
         }
         match self.who {
             Who::Key(key) => flags.push(format!("--key={}", world.key_file(key, "pub"))),
-            Who::Mail(_) | Who::Workflow(_) => {
+            Who::Mail(_) | Who::Namesake(_) | Who::Workflow(_) => {
                 let (issuer, subject) = identity(scene, self.who);
                 flags.push(format!("--certificate-oidc-issuer={issuer}"));
                 flags.push(format!("--certificate-identity={subject}"));
@@ -92,6 +98,7 @@ impl Ask {
             What::Signature => "verify",
             What::Attestation(kind) => {
                 flags.push(format!("--type={kind}"));
+                flags.extend(self.builder.map(|builder| format!("--policy={}", policy_file(scene, builder))));
                 "verify-attestation"
             }
         };
@@ -130,7 +137,7 @@ impl Ask {
         let mut authority = json!({"name": "it", "log": if self.is_logged() { "required" } else { "optional" }});
         match self.who {
             Who::Key(key) => authority["keys"] = json!([{"pem": scene.world.public_key(key)}]),
-            Who::Mail(_) | Who::Workflow(_) => {
+            Who::Mail(_) | Who::Namesake(_) | Who::Workflow(_) => {
                 let (issuer, subject) = identity(scene, self.who);
                 authority["keyless"] = json!({"issuer": issuer, "subject": subject});
                 if let Some(repository) = self.workflow {
@@ -148,16 +155,29 @@ impl Ask {
                 if let Some((key, value)) = self.annotation {
                     rule["signatures"]["annotations"] = json!({key: value});
                 }
+                if self.identity {
+                    rule["signatures"]["identity"] = json!("required");
+                }
                 if self.apart {
                     rule["signatures"]["repository"] = json!(scene.signatures());
                 }
             }
             What::Attestation(kind) => {
                 rule["attestations"] = json!([{"predicateType": predicate_type(kind), "authorities": ["it"]}]);
+                if let Some(builder) = self.builder {
+                    rule["attestations"][0]["where"] = json!([{"path": "runDetails.builder.id", "equals": builder}]);
+                }
             }
         }
         json!({"rules": [rule], "authorities": [authority]})
     }
+}
+
+/// The same condition for cosign, in CUE.
+fn policy_file(scene: &Scene<'_>, builder: &str) -> String {
+    let name = format!("{}.cue", scene.row());
+    scene.world.cosign.write(&name, &format!("predicate: runDetails: builder: id: {builder:?}\n"));
+    scene.world.cosign.file(&name)
 }
 
 /// Issuer and subject.
@@ -165,6 +185,7 @@ fn identity(scene: &Scene<'_>, who: Who) -> (String, String) {
     let issuers = &scene.world.sigstore.issuers;
     match who {
         Who::Mail(address) => (issuers.mail(), address.to_owned()),
+        Who::Namesake(address) => (issuers.workflows(), address.to_owned()),
         Who::Workflow(repository) => {
             let workflow = format!("https://github.com/{repository}/.github/workflows/release.yaml@refs/tags/v1");
             (issuers.workflows(), workflow)

@@ -12,6 +12,8 @@ pub(crate) enum Who {
     Key(&'static str),
     /// An e-mail address.
     Mail(&'static str),
+    /// The same address, at the other issuer: nobody signs so here.
+    Namesake(&'static str),
     /// The release workflow of this repository, on GitHub, for the tag v1.
     Workflow(&'static str),
 }
@@ -123,6 +125,11 @@ impl<'a> Scene<'a> {
         self.crane(&["push", layout, &format!("{}:{tag}", self.repository)]);
     }
 
+    /// A name for files of this row.
+    pub(crate) fn row(&self) -> String {
+        self.repository.replace(['/', ':'], "-")
+    }
+
     /// Its image's name, with the digest.
     pub(crate) fn image(&self) -> String {
         self.named(&self.digest)
@@ -169,6 +176,7 @@ impl<'a> Scene<'a> {
         flags.push(match who {
             Who::Key(key) => format!("--key={}", world.key_file(key, "key")),
             Who::Mail(address) => self.token(&issuers.mail_token(address)),
+            Who::Namesake(address) => panic!("{address} has another issuer"),
             Who::Workflow(repository) => self.token(&issuers.workflow_token(repository, "v1")),
         });
         flags.extend(more.iter().map(|&flag| flag.to_owned()));
@@ -179,7 +187,7 @@ impl<'a> Scene<'a> {
 
     /// A flag with a token, in a file of this row's.
     fn token(&self, token: &str) -> String {
-        let name = format!("{}.token", self.repository.replace(['/', ':'], "-"));
+        let name = format!("{}.token", self.row());
         self.world.cosign.write(&name, token);
         format!("--identity-token={}", self.world.cosign.file(&name))
     }

@@ -330,7 +330,7 @@ fn an_outage_in_the_middle_is_undetermined_and_never_unsigned() {
     assert_eq!(Case::signed_by(ops(), enough).basis(), Basis::EveryDemandMet);
     let tolerated = |admitted, unavailable| {
         let out = Fact::Unavailable(trouble(Fault::Outage));
-        Case { admitted, unavailable, ..Case::signed_by(ops(), out) }
+        Case { unavailable, admitted, ..Case::signed_by(ops(), out) }
     };
     assert_eq!(tolerated(true, Unavailable::Running).basis(), Basis::UndeterminedButTolerated);
     assert_eq!(tolerated(false, Unavailable::Admit).basis(), Basis::UndeterminedButTolerated);

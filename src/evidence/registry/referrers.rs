@@ -82,10 +82,8 @@ impl ReferrersOf<'_> {
     async fn tagged(&self, session: &Session<'_>) -> Result<Said<Vec<Descriptor>>, Trouble> {
         let tag = format!("{}-{}", self.0.algorithm(), self.0.hex());
         match manifest(session, Name::Tag(&tag), usize::MAX).await? {
-            Said::Absent => Ok(Said::Absent),
-            Said::Found(Manifest { document: Document::Image(_), .. }) => {
-                Err(session.broken("has an image where the tag for referrers belongs"))
-            }
+            // `cosign copy` puts the image itself there: it lists nothing.
+            Said::Absent | Said::Found(Manifest { document: Document::Image(_), .. }) => Ok(Said::Absent),
             Said::Found(Manifest { document: Document::Index(index), .. }) if index.manifests.is_empty() => {
                 Ok(Said::Absent)
             }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 use crate::fact::attached::{Flaw, Layout};
@@ -27,11 +27,9 @@ use super::super::registry::credentials::Asker;
 use super::super::registry::{Blob, Descriptor, Document, Manifest};
 use gathered::{Arrived, Gathered};
 use layer::{Content, Layers, Place};
-pub(super) use room::Room;
 
 mod gathered;
 mod layer;
-mod room;
 #[cfg(test)]
 mod tests;
 
@@ -62,7 +60,14 @@ pub(super) struct Ceilings {
     pub bytes: usize,
     /// Bytes of all of one digest together.
     pub all_bytes: usize,
+    /// In units of bytes: of all digests that are being looked at, from when they came until they are verified. Shared
+    /// by whoever has a copy.
+    pub together: Arc<Semaphore>,
 }
+
+/// Of everything that came and is not verified yet: what the memory of the process has room for beside the answers of
+/// registries (`Limits::all_bytes`) and what is remembered; three of the largest digests, or thousands of usual ones.
+const BYTES_TOGETHER: usize = 48 << 20;
 
 impl Default for Ceilings {
     fn default() -> Self {
@@ -73,6 +78,7 @@ impl Default for Ceilings {
             bytes: 4 << 20,
             // Four of the largest; a quarter of what all registries together may take.
             all_bytes: 16 << 20,
+            together: Arc::new(Semaphore::new(BYTES_TOGETHER / UNIT)),
         }
     }
 }
@@ -85,8 +91,8 @@ pub(super) struct Found {
     pub unread: Option<Trouble>,
     /// Found beyond the ceilings, and not fetched.
     pub untried: usize,
-    /// The places of all these bytes: given back when they are verified.
-    pub places: Vec<OwnedSemaphorePermit>,
+    /// The memory that the items take; given back when it is dropped.
+    pub room: Vec<OwnedSemaphorePermit>,
 }
 
 /// One thing that may be a signature.
@@ -138,11 +144,10 @@ pub(super) async fn find(
     digest: &Digest,
     kinds: Kinds,
     ceilings: &Ceilings,
-    room: &Room,
     asker: &Asker,
 ) -> Found {
     let place = Where { registries, repository, digest, asker };
-    Search::new(place, ceilings, room).run(kinds, DEADLINE).await
+    Search::new(place, ceilings).run(kinds, DEADLINE).await
 }
 
 /// What is searched, and on whose behalf.
@@ -159,25 +164,14 @@ struct Search<'a> {
     place: Where<'a>,
     gathered: Mutex<Gathered<'a>>,
     /// In units of bytes in flight.
-    in_flight: Semaphore,
-    /// Of all searches.
-    room: &'a Room,
-    /// The place for everything large of this search.
-    large: OnceCell<OwnedSemaphorePermit>,
+    room: Semaphore,
     ceilings: &'a Ceilings,
 }
 
 impl<'a> Search<'a> {
-    fn new(place: Where<'a>, ceilings: &'a Ceilings, room: &'a Room) -> Self {
+    fn new(place: Where<'a>, ceilings: &'a Ceilings) -> Self {
         let gathered = Mutex::new(Gathered::new(ceilings));
-        Self {
-            place,
-            gathered,
-            in_flight: Semaphore::new(BYTES_AT_ONCE / UNIT),
-            room,
-            large: OnceCell::new(),
-            ceilings,
-        }
+        Self { place, gathered, room: Semaphore::new(BYTES_AT_ONCE / UNIT), ceilings }
     }
 
     async fn run(self, kinds: Kinds, deadline: Duration) -> Found {
@@ -202,9 +196,6 @@ impl<'a> Search<'a> {
             let words =
                 format!("{} did not send everything that is attached in time", self.place.repository.registry());
             gathered.trouble(Trouble::new(Fault::Deadline, words));
-        }
-        if let Some(place) = self.large.into_inner() {
-            gathered.place(place);
         }
         gathered.found()
     }
@@ -237,7 +228,7 @@ impl<'a> Search<'a> {
             Document::Image(image) => Layers::of(digest.clone(), image, place),
             Document::Index(_) => Layers::none(digest.clone()),
         };
-        if layers.is_empty() { Layers::malformed(digest, place) } else { self.gathered().hold(layers, self.room) }
+        if layers.is_empty() { Layers::malformed(digest, place) } else { self.gathered().hold(layers) }
     }
 
     /// What refers to the digest, as it is listed.
@@ -259,15 +250,15 @@ impl<'a> Search<'a> {
     async fn referrer(&self, listed: &Digest, size: usize) -> Option<Layers> {
         let Where { registries, repository, digest, asker } = self.place;
         let most = size.clamp(REFERRER_BYTES, BYTES_AT_ONCE);
-        let turn = self.in_flight.acquire_many(units(most)).await;
+        let room = self.room.acquire_many(units(most)).await;
         let fact = registries.manifest(repository, listed, most, asker).await;
-        drop(turn);
+        drop(room);
         if let Fact::Absent(_) = fact {
             return Some(Layers::missing(listed.clone()));
         }
         match self.known(fact)?.document {
             Document::Image(image) if image.subject.as_ref().is_none_or(|subject| subject.digest == *digest) => {
-                Some(self.gathered().hold(Layers::of(listed.clone(), image, Place::Referrer), self.room))
+                Some(self.gathered().hold(Layers::of(listed.clone(), image, Place::Referrer)))
             }
             Document::Image(_) | Document::Index(_) => None,
         }
@@ -280,39 +271,17 @@ impl<'a> Search<'a> {
 
     async fn fetch_one(&self, content: Content) {
         let Where { registries, repository, asker, .. } = self.place;
-        if !self.has_place(content.size).await {
-            return;
-        }
-        let Ok(_turn) = self.in_flight.acquire_many(units(content.size)).await else { return };
-        let fact = registries.blob_up_to(repository, &content.digest, content.size, asker).await;
-        let arrived = if let Fact::Absent(_) = fact {
-            Some(Arrived::Missing)
-        } else {
-            self.known(fact).map(|blob| match blob {
+        let Ok(_room) = self.room.acquire_many(units(content.size)).await else { return };
+        let arrived = match registries.blob_up_to(repository, &content.digest, content.size, asker).await {
+            Fact::Absent(_) => Some(Arrived::Missing),
+            other => self.known(other).map(|blob| match blob {
                 Blob::Whole(bytes) => Arrived::Whole(bytes),
                 Blob::Larger => Arrived::Larger,
-            })
+            }),
         };
         if let Some(arrived) = arrived {
             self.gathered().arrived(content, arrived);
         }
-    }
-
-    /// Whether there is memory for so many bytes until they are verified.
-    async fn has_place(&self, bytes: usize) -> bool {
-        if !room::is_small(bytes) {
-            return self.large.get_or_try_init(|| self.room.for_large()).await.is_ok();
-        }
-        let place = self.room.take(bytes);
-        let mut gathered = self.gathered();
-        match place {
-            Some(place) => gathered.place(place),
-            None => {
-                gathered.no_place();
-                return false;
-            }
-        }
-        true
     }
 
     /// Nothing where there is none; trouble is kept.
@@ -333,7 +302,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Of what is in flight; never more than there may be.
+/// Of the room for what is being fetched; never more than there is.
 fn units(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT).clamp(1, BYTES_AT_ONCE / UNIT)).unwrap_or(u32::MAX)
 }

@@ -26,6 +26,7 @@ use update::{Follow, Outcome};
 mod expiry;
 mod files;
 mod metrics;
+mod period;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -103,7 +104,8 @@ impl Root {
         if !root.media_type.starts_with(MEDIA_TYPE) {
             return Err("is no trusted root but JSON of another media type".to_owned());
         }
-        let verifier = Verifier::new(&root).map_err(|error| format!("is no usable trusted root: {error}"))?;
+        let verifier =
+            Verifier::new(&period::narrowed(&root)?).map_err(|error| format!("is no usable trusted root: {error}"))?;
         let content = serde_json::to_vec(&root).map_err(|error| format!("cannot be compared: {error}"))?;
         Ok(Self {
             verifier,

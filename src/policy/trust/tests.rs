@@ -586,7 +586,7 @@ fn a_condition_compares_whole_texts() {
 fn conditions_are_told_as_the_policy_writes_them() {
     let words = |test: Test| Condition { path: "builder.id".into(), test }.words();
     assert_eq!(words(Test::Equals("a".to_owned())), r#"builder.id must be "a""#);
-    assert_eq!(words(Test::Matches(whole("a|b"))), r#"builder.id matches "a|b""#);
+    assert_eq!(words(Test::Matches(whole("a|b"))), r#"builder.id must match "a|b""#);
     let texts = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
     assert_eq!(words(Test::OneOf(texts)), r#"builder.id must be one of "a", "b", "c" and 2 more"#);
 }

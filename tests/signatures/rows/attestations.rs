@@ -36,6 +36,11 @@ pub(super) fn rows() -> Vec<Row> {
         let ask = |kind| Ask::attestation(kind, ME, how);
         rows.push(Row::no("of this type by another key", ask("vuln"), "attestation-untrusted", both));
         rows.push(Row::no("of other types alone", ask("slsaprovenance1"), "attestation-wrong-type", both));
+        let provenance = move |scene: &mut Scene<'_>| scene.attest(ME, how, "slsaprovenance1");
+        let by = |builder| Ask { builder: Some(builder), ..ask("slsaprovenance1") };
+        rows.push(Row::yes("built by this one", by("https://acme.example/builder"), layout, provenance));
+        let reason = "attestation-condition";
+        rows.push(Row::no("built by another", by("https://acme.example/builder/2"), reason, provenance));
         rows.push(Row::no("none", ask("vuln"), "attestation-missing", |_| {}));
         let signed = move |scene: &mut Scene<'_>| scene.sign(ME, how, &[]);
         rows.push(Row::no("a signature alone", ask("vuln"), "attestation-missing", signed));

@@ -34,6 +34,8 @@ pub(super) fn rows() -> Vec<Row> {
         let untrusted = "signature-untrusted";
         rows.push(Row::no("another subject", Ask::signature(STRANGER, how), untrusted, write));
         rows.push(Row::no("another issuer and subject", Ask::signature(WORKFLOW, how), untrusted, write));
+        let namesake = Ask::signature(Who::Namesake("release@acme.example"), how);
+        rows.push(Row::no("another issuer", namesake, untrusted, write));
         rows.push(Row::no("a key is asked for", Ask::signature(Who::Key(P256), how), untrusted, write));
         for (what, root) in [
             ("an authority that is over", "ended.json"),

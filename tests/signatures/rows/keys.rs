@@ -57,7 +57,7 @@ fn attach(scene: &Scene<'_>, sign: fn(&Scene<'_>, &[u8]) -> Vec<u8>) {
     let cosign = &scene.world.cosign;
     let payload = cosign.succeeds(&["generate", &scene.image()], &[]);
     let signature = sign(scene, payload.as_bytes());
-    let name = scene.repository.replace(['/', ':'], "-");
+    let name = scene.row();
     let files = [format!("{name}.payload"), format!("{name}.signature")];
     cosign.write(&files[0], &payload);
     cosign.write(&files[1], &STANDARD.encode(signature));

@@ -1,6 +1,6 @@
 //! Signatures that are kept elsewhere, and images that are moved with them.
 
-use crate::ask::Ask;
+use crate::ask::{Ask, Said};
 use crate::scene::{How, Scene, Who};
 use crate::table::Row;
 use crate::world::{P256, Place};
@@ -8,7 +8,7 @@ use crate::world::{P256, Place};
 const ME: Who = Who::Key(P256);
 
 pub(super) fn rows() -> Vec<Row> {
-    let mut rows = Vec::new();
+    let mut rows = identities();
     for (how, layout) in [(How::Bundle, "bundle-v0.3"), (How::Tag, "sig-tag")] {
         let apart = move |scene: &mut Scene<'_>| {
             let repository = format!("COSIGN_REPOSITORY={}", scene.signatures());
@@ -60,6 +60,26 @@ pub(super) fn rows() -> Vec<Row> {
         rows.push(Row::no("the image was copied without them", Ask::signature(ME, how), "unsigned", write));
     }
     rows
+}
+
+/// The docker-reference inside of the payload, where the policy asks for it.
+fn identities() -> Vec<Row> {
+    const ALONE: &str = "cosign looks at the digest alone";
+    const NAMELESS: &str = "a bundle names no repository, and this policy wants one named";
+    let ask = |how| Ask { identity: true, ..Ask::signature(ME, how) };
+    let here = |how| move |scene: &mut Scene<'_>| scene.sign(ME, how, &[]);
+    let mismatch = Said::Refused("signature-mismatch");
+    let copied = |scene: &mut Scene<'_>| {
+        let origin = signed_elsewhere(scene, Place::Registry, How::Tag);
+        let target = format!("{}:v1", scene.repository);
+        scene.world.cosign.succeeds(&["copy", "--force", &origin, &target], &[]);
+    };
+    vec![
+        Row::yes("names this repository", ask(How::Tag), "sig-tag", here(How::Tag)),
+        Row::yes("names this repository", ask(How::Referrer), "referrer-simple-signing", here(How::Referrer)),
+        Row::yes("names another repository", ask(How::Tag), "", copied).but(mismatch.clone(), ALONE),
+        Row::yes("names no repository", ask(How::Bundle), "", here(How::Bundle)).but(mismatch, NAMELESS),
+    ]
 }
 
 /// Signs the image in another repository; returns its name there.

@@ -1,8 +1,7 @@
 //! Signatures in every form that Cosign has left in registries, made with throw-away keys and a Sigstore of our own.
 //!
 //! Everything that is made here is valid, but for the one thing that [`Signer::but`] makes wrong. Nothing here checks
-//! anything, and nothing asks a network. There is no timestamp authority (RFC 3161) and no Rekor v2: for those there are
-//! real vectors.
+//! anything, and nothing asks a network. There is no Rekor v2: for that there are real vectors.
 //!
 //! ```
 //! use pratique_testkit::signer::{Key, KeyKind, Payload, PrivateSigstore, Signer, Statement, Version, Wrong};
@@ -26,9 +25,12 @@
 
 mod certificate;
 mod content;
+mod der;
 mod key;
 mod log;
 mod sigstore;
+mod timestamp;
+mod wrong;
 
 use std::collections::BTreeMap;
 
@@ -40,6 +42,7 @@ use serde_json::{Value, json};
 pub use content::{COSIGN_SIGN, Payload, Statement};
 pub use key::{Key, KeyKind};
 pub use sigstore::PrivateSigstore;
+pub use wrong::Wrong;
 
 use certificate::Holder;
 use key::pem;
@@ -49,6 +52,9 @@ use crate::{Place, Registry};
 
 const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
+
+/// How long after the certificate's beginning a timestamp is made.
+const STAMPED_AFTER: SignedDuration = SignedDuration::from_secs(3);
 
 /// How long after the certificate's beginning the log takes an entry in.
 const LOGGED_AFTER: SignedDuration = SignedDuration::from_secs(2);
@@ -96,69 +102,6 @@ impl Version {
     }
 }
 
-/// The one thing that is wrong; all others are as they must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrong {
-    /// The signature is of other bytes, by the right key; and so is it in the log.
-    Signature,
-    /// The signature was made with another key than the certificate's, or than the given one.
-    OtherKey,
-    /// The certificate is of another CA, whose names are the same.
-    OtherAuthority,
-    NotForCodeSigning,
-    /// The certificate has no promise of a certificate log (SCT).
-    NoCertificateLog,
-    /// It has one, of another log.
-    OtherCertificateLog,
-    /// Logged after the certificate had ended.
-    LoggedTooLate,
-    /// Logged before the certificate began.
-    LoggedTooEarly,
-    /// A valid entry of the right log, for a signature of something else by the same signer (CVE-2022-36056).
-    EntryOfAnotherArtifact,
-    /// A valid entry of the right log, for a signature of the same by somebody else.
-    EntryOfAnotherSigner,
-    /// Everything of the log is signed by a log that the trusted root does not have.
-    OtherLog,
-    /// The promise (SET) is signed by another key, in the right log's name.
-    PromiseOfOtherKey,
-    /// The time beside the promise is not the promised one.
-    TimeChanged,
-    /// The checkpoint is signed by another key, with the right log's hint.
-    CheckpointOfOtherKey,
-    /// The path does not lead to the root hash.
-    ProofInvalid,
-    /// The entry has no promise. Wrong where only that proves it: in annotations and bundles v0.1.
-    NoPromise,
-    /// The entry has no proof of inclusion. Wrong in bundles from v0.2 on.
-    NoProof,
-    /// There is no entry at all. Wrong for the keyless; with a key where the log is required.
-    NotLogged,
-}
-
-impl Wrong {
-    pub const ALL: [Self; 18] = [
-        Self::Signature,
-        Self::OtherKey,
-        Self::OtherAuthority,
-        Self::NotForCodeSigning,
-        Self::NoCertificateLog,
-        Self::OtherCertificateLog,
-        Self::LoggedTooLate,
-        Self::LoggedTooEarly,
-        Self::EntryOfAnotherArtifact,
-        Self::EntryOfAnotherSigner,
-        Self::OtherLog,
-        Self::PromiseOfOtherKey,
-        Self::TimeChanged,
-        Self::CheckpointOfOtherKey,
-        Self::ProofInvalid,
-        Self::NoPromise,
-        Self::NoProof,
-        Self::NotLogged,
-    ];
-}
-
 /// Who signs, and what is wrong with it. Used any number of times; a certificate is a new one each time.
 #[derive(Debug, Clone)]
 #[must_use]
@@ -166,6 +109,7 @@ pub struct Signer {
     key: Key,
     holder: Option<Holder>,
     sigstore: Option<PrivateSigstore>,
+    stamped: Option<PrivateSigstore>,
     at: Timestamp,
     wrong: Option<Wrong>,
 }
@@ -174,7 +118,7 @@ impl Signer {
     /// With a key, and no log.
     pub fn key(key: &Key) -> Self {
         let at = Timestamp::now() - SignedDuration::from_hours(1);
-        Self { key: key.clone(), holder: None, sigstore: None, at, wrong: None }
+        Self { key: key.clone(), holder: None, sigstore: None, stamped: None, at, wrong: None }
     }
 
     /// A key's signature enters this log.
@@ -186,6 +130,11 @@ impl Signer {
     pub fn keyless(sigstore: &PrivateSigstore, issuer: &str, subject: &str) -> Self {
         let holder = Holder { issuer: issuer.to_owned(), subject: subject.to_owned(), extensions: Vec::new() };
         Self { holder: Some(holder), ..Self::key(&Key::generate(KeyKind::P256)).logged(sigstore) }
+    }
+
+    /// With an RFC 3161 timestamp of this Sigstore's authority; with `but(Wrong::NotLogged)` it is all there is.
+    pub fn stamped(self, sigstore: &PrivateSigstore) -> Self {
+        Self { stamped: Some(sigstore.clone()), ..self }
     }
 
     /// One more extension in the certificate, by its number below `1.3.6.1.4.1.57264.1`: 5 is the deprecated
@@ -215,6 +164,7 @@ impl Signer {
             ("hashedrekord", hashed_record(&bytes, &signature.bytes, &signature.verifier))
         });
         let mut annotations = signed.annotations(self.sigstore.as_ref(), entry.as_ref());
+        self.annotate_stamp(&signed, &mut annotations);
         let signature = BASE64_STANDARD.encode(&signed.signature.bytes);
         annotations.insert("dev.cosignproject.cosign/signature".to_owned(), signature);
         Layer { media_type: SIMPLE_SIGNING, bytes: payload.bytes().to_vec(), annotations }
@@ -227,6 +177,7 @@ impl Signer {
         let envelope = signed.envelope(statement);
         let entry = self.entry(|another| signed.envelope_entry(another, statement, &envelope));
         let mut annotations = signed.annotations(self.sigstore.as_ref(), entry.as_ref());
+        self.annotate_stamp(&signed, &mut annotations);
         annotations.insert("dev.cosignproject.cosign/signature".to_owned(), String::new());
         Layer { media_type: ENVELOPE, bytes: envelope.to_string().into_bytes(), annotations }
     }
@@ -269,9 +220,30 @@ impl Signer {
             }
         };
         material["tlogEntries"] = entry.map_or(json!([]), |entry| json!([entry.in_bundle()]));
+        if let Some(stamp) = self.stamp(&signed.signature.bytes) {
+            material["timestampVerificationData"] = json!({"rfc3161Timestamps": [{"signedTimestamp": stamp}]});
+        }
         let mut bundle = json!({"mediaType": version.media_type(), "verificationMaterial": material});
         bundle[content.0] = content.1;
         Layer { media_type: version.media_type(), bytes: bundle.to_string().into_bytes(), annotations: BTreeMap::new() }
+    }
+
+    fn annotate_stamp(&self, signed: &Signed, annotations: &mut BTreeMap<String, String>) {
+        if let Some(stamp) = self.stamp(&signed.signature.bytes) {
+            let stamp = json!({"SignedRFC3161Timestamp": stamp}).to_string();
+            annotations.insert("dev.sigstore.cosign/rfc3161timestamp".to_owned(), stamp);
+        }
+    }
+
+    /// A timestamp of the signature, base64.
+    fn stamp(&self, signature: &[u8]) -> Option<String> {
+        let sigstore = self.stamped.as_ref()?;
+        let other = PrivateSigstore::new();
+        let sigstore = if self.wrong == Some(Wrong::StampOfOtherAuthority) { &other } else { sigstore };
+        let signature = if self.wrong == Some(Wrong::StampOfAnother) { b"another" } else { signature };
+        let late = self.wrong == Some(Wrong::StampedTooLate);
+        let after = if late { SignedDuration::from_mins(30) } else { STAMPED_AFTER };
+        Some(BASE64_STANDARD.encode(sigstore.stamps().stamp(signature, self.at + after)))
     }
 
     /// The log's entry with the body that `body` makes for this (false) or another artifact or signer.

@@ -33,7 +33,7 @@ pub(super) fn proofs(
         }
     }
     let claimed = certificate::claimed(certificate);
-    let none = || flaw(FlawKind::CertificateUntrusted, "it was made with a certificate, and keys alone are trusted");
+    let none = || flaw(FlawKind::OtherKey, "it was made with a certificate, and keys alone are trusted");
     let flaw = proofs.is_empty().then(|| Flaw { claimed, ..furthest(flaws).unwrap_or_else(none) });
     (proofs, flaw)
 }

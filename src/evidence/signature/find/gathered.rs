@@ -10,7 +10,7 @@ use crate::fact::{Fault, Trouble};
 use crate::image::Digest;
 
 use super::layer::{Content, Form, Layer, Layers, flaw};
-use super::{Ceilings, Found, Item, Material, Room};
+use super::{Ceilings, Found, Item, Material, UNIT};
 
 /// What became of a blob. Trouble is told elsewhere.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(super) struct Gathered<'a> {
     held: usize,
     unread: Option<Trouble>,
     untried: usize,
-    places: Vec<OwnedSemaphorePermit>,
+    room: Vec<OwnedSemaphorePermit>,
 }
 
 impl<'a> Gathered<'a> {
@@ -59,7 +59,7 @@ impl<'a> Gathered<'a> {
             held: 0,
             unread: None,
             untried: 0,
-            places: Vec::new(),
+            room: Vec::new(),
         }
     }
 
@@ -76,9 +76,13 @@ impl<'a> Gathered<'a> {
     }
 
     /// Of a manifest that has just come, no more than could be admitted at best: it waits with all others for its turn.
-    pub(super) fn hold(&mut self, layers: Layers, room: &Room) -> Layers {
+    pub(super) fn hold(&mut self, layers: Layers) -> Layers {
         let Layers { manifest, layers, flaw } = layers;
-        let (mut kept, mut left, before) = (Vec::new(), 0, self.held);
+        let (mut kept, mut left) = (Vec::new(), 0);
+        let length = layers.iter().map(|layer| layer.annotations.length()).sum();
+        if !self.take_room(length) {
+            return Layers { manifest, layers: kept, flaw };
+        }
         for layer in layers {
             let length = layer.annotations.length();
             let fits = self.held.saturating_add(length) <= self.ceilings.all_bytes;
@@ -90,22 +94,7 @@ impl<'a> Gathered<'a> {
             }
         }
         self.leave(left);
-        match room.take(self.held - before) {
-            Some(place) => self.place(place),
-            None => {
-                self.no_place();
-                kept.clear();
-            }
-        }
         Layers { manifest, layers: kept, flaw }
-    }
-
-    pub(super) fn place(&mut self, place: OwnedSemaphorePermit) {
-        self.places.push(place);
-    }
-
-    pub(super) fn no_place(&mut self) {
-        self.trouble(Trouble::new(Fault::Outage, "too many signatures are being looked at at once"));
     }
 
     /// Counts what a manifest holds; the contents that are to be fetched for it.
@@ -153,12 +142,32 @@ impl<'a> Gathered<'a> {
     }
 
     pub(super) fn arrived(&mut self, content: Content, arrived: Arrived) {
-        self.contents.insert(content, Some(arrived));
+        let bytes = match &arrived {
+            Arrived::Whole(bytes) => bytes.len(),
+            Arrived::Larger | Arrived::Missing => 0,
+        };
+        if self.take_room(bytes) {
+            self.contents.insert(content, Some(arrived));
+        }
+    }
+
+    /// Whether there is memory for so many bytes more. Nobody waits for it: who holds some may be slow.
+    fn take_room(&mut self, bytes: usize) -> bool {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        match Arc::clone(&self.ceilings.together).try_acquire_many_owned(units) {
+            Ok(room) => self.room.push(room),
+            Err(_full) => {
+                let words = "what is attached to images that are being looked at takes all the memory for it";
+                self.trouble(Trouble::new(Fault::Outage, words));
+                return false;
+            }
+        }
+        true
     }
 
     /// All that came. What did not is in `unread`.
     pub(super) fn found(self) -> Found {
-        let Self { entries, contents, unread, untried, places, .. } = self;
+        let Self { entries, contents, unread, untried, room, .. } = self;
         let items = entries.into_iter().filter_map(|entry| match entry {
             Entry::Flawed(layout, flaw) => Some(Item { layout, material: Material::Flawed(flaw) }),
             Entry::Layer(layer) => {
@@ -166,7 +175,7 @@ impl<'a> Gathered<'a> {
                 Some(Item { layout: layer.layout, material: material(layer, arrived) })
             }
         });
-        Found { items: items.collect(), unread, untried, places }
+        Found { items: items.collect(), unread, untried, room }
     }
 }
 

@@ -97,7 +97,7 @@ impl Room {
         let repository = Reference::parse(&format!("{}/{repository}:other", self.registry.host())).unwrap();
         let (digest, asker) = (Digest::parse(digest).unwrap(), Asker::anonymous());
         let place = Where { registries: &self.registries, repository: &repository, digest: &digest, asker: &asker };
-        Search::new(place, ceilings, &super::room::Room::default()).run(kinds, deadline).await
+        Search::new(place, ceilings).run(kinds, deadline).await
     }
 
     /// Fault and words, with the registry's address as `HOST`.

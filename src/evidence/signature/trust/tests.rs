@@ -118,7 +118,7 @@ fn the_generation_is_another_one_exactly_when_the_content_is() {
 fn the_generation_tells_names_apart() {
     let mut setup = Setup::new(&json_of(&PrivateSigstore::new()));
     let before = setup.load().in_force().generation;
-    setup.settings.roots[0].name = "renamed".into();
+    setup.settings.roots[0].name = "other".into();
     setup.metrics = prometheus::Registry::new();
     assert_ne!(setup.load().in_force().generation, before);
 }

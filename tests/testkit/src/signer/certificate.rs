@@ -7,6 +7,7 @@ use rcgen::{
 };
 
 use super::Wrong;
+use super::der::{OCTETS, TEXT, element, first_element};
 use super::key::{Key, KeyKind, sha256};
 
 /// 1.3.6.1.4.1.57264.1
@@ -42,6 +43,11 @@ pub(super) struct Authority {
 
 impl Authority {
     pub(super) fn new() -> Self {
+        Self::with_intermediate_until(None)
+    }
+
+    /// With an intermediate that is valid until then.
+    pub(super) fn with_intermediate_until(end: Option<Timestamp>) -> Self {
         let root_key = KeyPair::generate().expect("a key can be made");
         let mut root = authority_params("testkit root");
         root.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
@@ -53,6 +59,9 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
         params.use_authority_key_identifier_extension = true;
+        if let Some(end) = end {
+            params.not_after = std::time::SystemTime::from(end).into();
+        }
         let certificate = params.signed_by(&key, &root_issuer).expect("and signed");
         Self {
             root: root_certificate.der().to_vec(),
@@ -110,7 +119,7 @@ impl Authority {
         promise.extend(time);
         promise.extend([0, 0, 4, 3]);
         promise.extend(long(&signature));
-        element(0x04, &long(&long(&promise)))
+        element(OCTETS, &long(&long(&promise)))
     }
 }
 
@@ -138,7 +147,7 @@ fn leaf_params(holder: &Holder, from: Timestamp) -> CertificateParams {
         vec![if subject.contains("://") { SanType::URI(name) } else { SanType::Rfc822Name(name) }];
     let named = [(1, issuer), (8, issuer)].into_iter();
     for (number, value) in named.chain(extensions.iter().map(|(number, value)| (*number, value))) {
-        let content = if number <= LAST_BARE { value.clone().into_bytes() } else { element(0x0c, value.as_bytes()) };
+        let content = if number <= LAST_BARE { value.clone().into_bytes() } else { element(TEXT, value.as_bytes()) };
         let oid: Vec<u64> = FULCIO.iter().copied().chain([number]).collect();
         params.custom_extensions.push(CustomExtension::from_oid_content(&oid, content));
     }
@@ -150,35 +159,4 @@ fn long(bytes: &[u8]) -> Vec<u8> {
     let mut all = u16::try_from(bytes.len()).expect("small").to_be_bytes().to_vec();
     all.extend(bytes);
     all
-}
-
-/// One DER element.
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(content.len()).expect("small").to_be_bytes();
-    let mut all = vec![tag];
-    match length {
-        [0, short @ 0..=0x7f] => all.push(short),
-        [0, short] => all.extend([0x81, short]),
-        [high, low] => all.extend([0x82, high, low]),
-    }
-    all.extend(content);
-    all
-}
-
-/// The first element inside of a sequence, with its header.
-fn first_element(sequence: &[u8]) -> &[u8] {
-    let (header, _) = lengths(sequence);
-    let inside = &sequence[header..];
-    let (header, content) = lengths(inside);
-    &inside[..header + content]
-}
-
-/// Of an element's header and of its content.
-fn lengths(element: &[u8]) -> (usize, usize) {
-    match element[1] {
-        short @ 0..=0x7f => (2, short.into()),
-        0x81 => (3, element[2].into()),
-        0x82 => (4, usize::from(element[2]) << 8 | usize::from(element[3])),
-        other => panic!("no certificate is so long: {other:02x}"),
-    }
 }

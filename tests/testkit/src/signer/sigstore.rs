@@ -12,11 +12,13 @@ use super::Wrong;
 use super::certificate::{Authority, Holder};
 use super::key::{Key, pem, sha256};
 use super::log::Log;
+use super::timestamp::TimestampAuthority;
 
 /// The beginning of everything in the root.
 const BEGINNING: &str = "2020-01-01T00:00:00Z";
 
-/// A Sigstore of our own: certificate authority, log of certificates and transparency log. A clone is the same one.
+/// A Sigstore of our own: certificate authority, log of certificates, transparency log and
+/// timestamp authority. A clone is the same one.
 #[derive(Clone)]
 pub struct PrivateSigstore(Arc<Parts>);
 
@@ -25,6 +27,7 @@ struct Parts {
     /// Calls itself the same.
     impostor: Authority,
     log: Log,
+    stamps: TimestampAuthority,
 }
 
 impl fmt::Debug for PrivateSigstore {
@@ -43,8 +46,18 @@ impl PrivateSigstore {
     /// A new one, with new keys.
     #[must_use]
     pub fn new() -> Self {
-        let parts = Parts { authority: Authority::new(), impostor: Authority::new(), log: Log::new() };
-        Self(Arc::new(parts))
+        Self::of(Authority::new())
+    }
+
+    /// The same, and its intermediate certificate is valid until then.
+    #[must_use]
+    pub fn with_intermediate_until(end: Timestamp) -> Self {
+        Self::of(Authority::with_intermediate_until(Some(end)))
+    }
+
+    fn of(authority: Authority) -> Self {
+        let (impostor, log, stamps) = (Authority::new(), Log::new(), TimestampAuthority::new());
+        Self(Arc::new(Parts { authority, impostor, log, stamps }))
     }
 
     /// Its `trusted_root.json`.
@@ -56,8 +69,9 @@ impl PrivateSigstore {
     /// The same as a value, to change something.
     #[must_use]
     pub fn trusted_root(&self) -> Value {
-        let Parts { authority, log, impostor: _ } = self.0.as_ref();
-        let certificates = authority.chain().map(|der| json!({"rawBytes": BASE64_STANDARD.encode(der)}));
+        let Parts { authority, log, stamps, impostor: _ } = self.0.as_ref();
+        let raw = |der: &[u8]| json!({"rawBytes": BASE64_STANDARD.encode(der)});
+        let (certificates, stamps) = (authority.chain().map(raw), stamps.chain().map(raw));
         json!({
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
             "tlogs": [log_entry("https://rekor.test", &log.spki())],
@@ -68,7 +82,12 @@ impl PrivateSigstore {
                 "validFor": {"start": BEGINNING},
             }],
             "ctlogs": [log_entry("https://ct.test", &authority.certificate_log())],
-            "timestampAuthorities": [],
+            "timestampAuthorities": [{
+                "subject": {"organization": "testkit", "commonName": "testkit"},
+                "uri": "https://timestamp.test",
+                "certChain": {"certificates": stamps},
+                "validFor": {"start": BEGINNING},
+            }],
         })
     }
 
@@ -82,6 +101,10 @@ impl PrivateSigstore {
 
     pub(super) fn log(&self) -> &Log {
         &self.0.log
+    }
+
+    pub(super) fn stamps(&self) -> &TimestampAuthority {
+        &self.0.stamps
     }
 
     pub(super) fn issue(&self, holder: &Holder, key: &Key, from: Timestamp, wrong: Option<Wrong>) -> Vec<u8> {

@@ -130,6 +130,28 @@ fn bundles_of_keys_verify_with_a_log_entry() {
     }
 }
 
+#[test]
+fn a_timestamp_is_enough_where_no_log_is_asked_for_and_each_wrong_one_is_complained_of() {
+    let sigstore = PrivateSigstore::new();
+    let signer = Signer::keyless(&sigstore, ISSUER, SUBJECT).stamped(&sigstore);
+    let statement = Statement::signature_of(DIGEST);
+    let logged = bundle(&signer.bundle(Version::V03, &statement));
+    let result = verifier(&sigstore).verify(digest(), &logged, &keyless()).expect("beside a log");
+    assert_eq!(result.verified_timestamps().len(), 2);
+    let policy = keyless().skip_tlog_unsafe();
+    let alone = bundle(&signer.but(Wrong::NotLogged).bundle(Version::V03, &statement));
+    verifier(&sigstore).verify(digest(), &alone, &policy).expect("alone");
+    for (wrong, words) in Wrong::STAMPS.into_iter().zip([
+        "message hash mismatch",
+        "TSA timestamp verification failed",
+        "certificate chain validation failed",
+    ]) {
+        let bundle = bundle(&signer.but(wrong).bundle(Version::V03, &statement));
+        let error = verifier(&sigstore).verify(digest(), &bundle, &policy).expect_err("it is wrong").to_string();
+        assert!(error.contains(words), "{wrong:?}: {error}");
+    }
+}
+
 /// What the library says of each wrong thing, in a bundle v0.3 and in simple signing; none where it is not wrong there.
 fn complaints(wrong: Wrong) -> (Option<&'static str>, Option<&'static str>) {
     let both = |words| (Some(words), Some(words));
@@ -147,6 +169,7 @@ fn complaints(wrong: Wrong) -> (Option<&'static str>, Option<&'static str>) {
         Wrong::CheckpointOfOtherKey => (Some("No valid Rekor signature"), None),
         Wrong::ProofInvalid => (Some("inclusion proof verification failed"), None),
         Wrong::NoPromise => (Some("No verified timestamp found"), Some("SET verification failed")),
+        Wrong::StampOfAnother | Wrong::StampOfOtherAuthority | Wrong::StampedTooLate => panic!("not stamped here"),
         Wrong::NoProof | Wrong::NotLogged => (Some("must have an inclusion proof"), None),
     }
 }

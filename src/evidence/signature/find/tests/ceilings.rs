@@ -4,7 +4,7 @@ use super::super::layer::{Form, Layer as Inner};
 use super::*;
 
 fn ceilings(signatures: usize, bytes: usize, all_bytes: usize) -> Ceilings {
-    Ceilings { signatures, bytes, all_bytes }
+    Ceilings { signatures, bytes, all_bytes, ..Ceilings::default() }
 }
 
 const ROOMY: usize = 1 << 20;
@@ -15,7 +15,7 @@ fn layers(count: usize) -> Vec<Layer> {
 
 #[test]
 fn the_defaults_are_fifty_of_four_mebibytes_and_sixteen_together() {
-    let Ceilings { signatures, bytes, all_bytes } = Ceilings::default();
+    let Ceilings { signatures, bytes, all_bytes, .. } = Ceilings::default();
     assert_eq!((signatures, bytes, all_bytes), (50, 4 << 20, 16 << 20));
 }
 
@@ -160,15 +160,18 @@ async fn a_manifest_behind_a_tag_is_read_up_to_its_bound_and_that_is_no_outage()
 }
 
 #[tokio::test]
-async fn a_search_takes_its_place_for_large_ones_once_and_keeps_it_until_they_are_verified() {
+async fn what_came_takes_memory_that_all_share_until_it_is_verified() {
     let room = Room::new().await;
-    let large = |letter: &str| Layer::new(DSSE_ENVELOPE, letter.repeat(1 << 20));
-    room.attach(Spot::AttestationTag, &["a", "b"].map(large));
-    room.attach(Spot::Referrer, &[large("c")]);
-    let found = room.find().await;
-    assert_eq!((found.items.len(), &found.unread), (3, &None));
-    // The place for all three, and for the annotations of both manifests.
-    assert_eq!(found.places.len(), 1 + 2);
+    room.attach(Spot::Referrer, &[bundle(&"a".repeat(3 * UNIT))]);
+    let together = Arc::new(Semaphore::new(4));
+    let ceilings = Ceilings { together: Arc::clone(&together), ..Ceilings::default() };
+    let found = room.find_within(&ceilings).await;
+    assert_eq!((found.items.len(), &found.unread, together.available_permits()), (1, &None, 0));
+    let full = room.find_within(&ceilings).await;
+    assert_eq!((full.items.len(), full.unread.map(|trouble| trouble.fault)), (0, Some(Fault::Outage)));
+    drop(found);
+    assert_eq!(together.available_permits(), 4);
+    assert_eq!(room.find_within(&ceilings).await.items.len(), 1);
 }
 
 #[tokio::test]
@@ -225,8 +228,7 @@ fn what_waits_for_its_turn_is_bounded_as_well() {
             .collect(),
         ..Layers::none(digest.clone())
     };
-    let mut kept =
-        |lengths: &[usize]| gathered.hold(layers(lengths), &super::super::room::Room::default()).layers.len();
+    let mut kept = |lengths: &[usize]| gathered.hold(layers(lengths)).layers.len();
     assert_eq!([kept(&[1, 1, 1]), kept(&[5, 4]), kept(&[1, 0])], [2, 1, 2]);
     assert_eq!(gathered.found().untried, 1 + 1);
 }

@@ -39,19 +39,7 @@ async fn the_public_function_searches_the_same_and_can_be_sent() {
     let repository = Reference::parse(&format!("{}/{REPOSITORY}", room.registry.host())).unwrap();
     let (digest, asker) = (Digest::parse(&room.subject).unwrap(), Asker::anonymous());
     let ceilings = Ceilings::default();
-    assert_whole(
-        &sent(find(
-            &room.registries,
-            &repository,
-            &digest,
-            BOTH,
-            &ceilings,
-            &super::super::room::Room::default(),
-            &asker,
-        ))
-        .await,
-        &ALL,
-    );
+    assert_whole(&sent(find(&room.registries, &repository, &digest, BOTH, &ceilings, &asker)).await, &ALL);
 }
 
 #[tokio::test]
