@@ -28,6 +28,7 @@ use trust::{Roots, Trust};
 
 mod bundle;
 mod certificate;
+mod der;
 mod examine;
 mod find;
 mod json;

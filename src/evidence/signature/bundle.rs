@@ -17,7 +17,7 @@ use crate::fact::attached::{Flaw, FlawKind, Layout};
 use crate::request::printable;
 
 use super::examine::flaw::flaw;
-use super::{certificate, json};
+use super::{certificate, der, json};
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +45,18 @@ impl Sealed {
     /// The certificate that it carries, of whatever worth.
     pub(super) fn certificate(&self) -> Option<&[u8]> {
         self.bundle.signing_certificate().map(DerCertificate::as_bytes)
+    }
+
+    /// Whether its certificates and timestamps cost no more than their bytes to read.
+    pub(super) fn is_modest(&self) -> bool {
+        let material = &self.bundle.verification_material;
+        let certificates = match &material.content {
+            VerificationMaterialContent::X509CertificateChain { certificates } => certificates.as_slice(),
+            _ => &[],
+        };
+        let mut certificates = certificates.iter().map(|its| its.raw_bytes.as_bytes()).chain(self.certificate());
+        let timestamps = &material.timestamp_verification_data.rfc3161_timestamps;
+        certificates.all(der::is_modest) && timestamps.iter().all(|its| der::is_modest(its.signed_timestamp.as_bytes()))
     }
 
     /// Whether it says that it was made with a certificate.

@@ -143,6 +143,10 @@ fn message(
 
 /// Who made it.
 fn finished(claim: Claim, sealed: &Sealed, content: &Content<'_>, examination: &Examination, roots: &Roots) -> Outcome {
+    if !sealed.is_modest() {
+        let words = "its certificate or timestamp has more elements than any real one";
+        return (claim, Vec::new(), Some(flaw(FlawKind::BeyondBounds, words)));
+    }
     let (mut proofs, mut flaws) = (Vec::new(), Vec::new());
     // Never a key where a certificate belongs, and the other way round (GHSA-fx35-mq7g-6g98): material is one or the
     // other, and only the layouts before bundles are tried with both.

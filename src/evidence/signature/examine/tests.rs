@@ -17,6 +17,7 @@ use super::*;
 mod by_certificate;
 mod by_key;
 mod conformance;
+mod hostile;
 
 fn fixture(path: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/signatures").join(path);
