@@ -144,7 +144,7 @@ fn each_root_is_tried_and_one_that_is_not_there_proves_nothing() {
         "there is no trusted root \"gone\" to verify its certificate with",
     );
     assert_eq!(signature.flaw.unwrap().claimed, Some((GITHUB.into(), "w.vollprecht@gmail.com".into())));
-    is_flawed(&run(&item, &digest, &keyless(&[])), FlawKind::CertificateUntrusted, "keys alone are trusted");
+    is_flawed(&run(&item, &digest, &keyless(&[])), FlawKind::OtherKey, "keys alone are trusted");
     let stamp =
         "its RFC 3161 timestamp is of another signature, or by no timestamp authority of the trusted root \"private\"";
     is_flawed(&run(&item, &digest, &keyless(&["private"])), FlawKind::TimeUnproved, stamp);
@@ -169,9 +169,9 @@ fn a_certificate_needs_the_promise_of_a_certificate_log_where_its_root_has_any()
 #[test]
 fn a_certificate_of_another_authority_is_not_trusted() {
     let mut json = value("sigstore-bundles/production_trusted_root.json");
-    json["certificateAuthorities"] =
-        value("sigstore-bundles/sigstore-go/scaffolding-trusted-root.json")["certificateAuthorities"].clone();
-    json["certificateAuthorities"][0]["validFor"]["start"] = "2020-01-01T00:00:00Z".into();
+    // GitHub's own, which has issued since 2023.
+    let other: Value = serde_json::from_str(sigstore_trust_root::SIGSTORE_GITHUB_TRUSTED_ROOT).unwrap();
+    json["certificateAuthorities"] = other["certificateAuthorities"].clone();
     let roots = |json: &Value| {
         let root = Arc::new(Root::from_json(&json.to_string()).unwrap());
         Roots { by_name: BTreeMap::from([(PUBLIC.into(), root)]), generation: 0 }
@@ -179,7 +179,9 @@ fn a_certificate_of_another_authority_is_not_trusted() {
     let run = |json: &Value| examine(&legacy(), &sha256(LEGACY_IMAGE), &keyless(&[PUBLIC]), &roots(json));
     let words = "its certificate is not one for signing that an authority of the trusted root \"public\" issued";
     is_flawed(&run(&json), FlawKind::CertificateUntrusted, words);
-    json["certificateAuthorities"][0]["validFor"]["start"] = "2025-01-01T00:00:00Z".into();
+    // It has issued since July 2024.
+    let later = value("sigstore-bundles/sigstore-go/scaffolding-trusted-root.json");
+    json["certificateAuthorities"] = later["certificateAuthorities"].clone();
     let words =
         "no certificate authority of the trusted root \"public\" is good for signatures of 2024-05-30T15:18:17Z";
     is_flawed(&run(&json), FlawKind::CertificateUntrusted, words);
@@ -321,7 +323,7 @@ fn the_key_of_a_certificate_is_not_a_key_that_a_bundle_is_tried_with() {
     let key = read_public_key(&key.to_pem()).unwrap();
     is_flawed(
         &run(&bundle(&its), &sha256(BLOB_DIGEST), &keys(&[&key])),
-        FlawKind::CertificateUntrusted,
+        FlawKind::OtherKey,
         "keys alone are trusted",
     );
     // As `cosign verify --key` does, the layouts before bundles are.
