@@ -8,9 +8,13 @@ const LEGACY_PAYLOAD: &str =
     "cosign/legacy/blobs/sha256-897d9e862b4599b723442f36ed7b4cfd1628bb7656643c56855988cac161d065.json";
 const LEGACY_IMAGE: &str = "31dc72a13a0c34b40eb95419d2b2fd67320c856baf3b72da518023ee8d370aee";
 
+/// With a length in as few bytes as it takes, or a decoder would refuse it for that.
 fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len()).unwrap().to_be_bytes();
-    [&[tag, 0x84], &length[..], content].concat()
+    let first = length.iter().position(|byte| *byte != 0).unwrap_or(3);
+    let length = &length[first..];
+    let long = (content.len() >= 0x80).then(|| 0x80 | u8::try_from(length.len()).unwrap());
+    [&[tag], long.as_slice(), length, content].concat()
 }
 
 /// So many kinds of hash, the last first: sorting them by insertion moves each past all others.
