@@ -2,10 +2,11 @@
 //! [distribution specification 1.1](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers),
 //! and its fallback tag.
 //!
-//! A registry without the API has the tag; one that answers an empty list may have it all the same, as clients wrote it
-//! before the API was there. "There is none" is said only if both say so. Nothing is filtered: what a descriptor says
+//! A registry without the API has the tag; one with it may have the tag all the same, as clients wrote it before the API
+//! was there. "There is none" is said only if both say so. Nothing is filtered: what a descriptor says
 //! of itself is a hint that anybody can write.
 
+use futures_util::future::join;
 use reqwest::header::{HeaderMap, HeaderValue, LINK};
 use reqwest::{Method, StatusCode, Url};
 
@@ -24,6 +25,7 @@ const REFERRERS: usize = 1_000;
 const PAGES: usize = 20;
 /// Bytes of all pages together: two of the largest.
 const BYTES: usize = 8 << 20;
+const TOO_MANY: &str = "lists more than 1000 referrers, or 8 MiB of them";
 
 /// The referrers of a digest.
 pub(super) struct ReferrersOf<'a>(pub(super) &'a Digest);
@@ -35,9 +37,19 @@ impl Question for ReferrersOf<'_> {
         endpoint.resolve && endpoint.pull
     }
 
+    /// Both at once: who has the API asked in vain would wait for another round, and what was attached before there was
+    /// an API may stand under the tag alone.
     async fn ask(&self, session: &Session<'_>) -> Result<Said<Vec<Descriptor>>, Trouble> {
-        let listed = self.listed(session).await?;
-        if listed.is_empty() { self.tagged(session).await } else { Ok(Said::Found(listed)) }
+        let (listed, tagged) = join(self.listed(session), self.tagged(session)).await;
+        let mut found = listed?;
+        match tagged? {
+            Said::Found(tagged) => found.extend(tagged),
+            Said::Absent => {}
+        }
+        if found.len() > REFERRERS {
+            return Err(session.broken(TOO_MANY));
+        }
+        Ok(if found.is_empty() { Said::Absent } else { Said::Found(found) })
     }
 }
 
@@ -64,7 +76,7 @@ impl ReferrersOf<'_> {
             };
             found.extend(index.manifests);
             if found.len() > REFERRERS || bytes > BYTES {
-                return Err(session.broken("lists more than 1000 referrers, or 8 MiB of them"));
+                return Err(session.broken(TOO_MANY));
             }
             next = match next_page(&reply.headers, &url) {
                 None => None,

@@ -53,7 +53,15 @@ async fn the_api_is_paged_through() {
     )
     .await;
     assert_eq!(named(known(fact)), digests(0..3));
-    assert_eq!(server.got().len(), 2);
+    assert_eq!(server.got().len(), 2 + 1, "both pages, and the tag beside the first");
+}
+
+#[tokio::test]
+async fn what_was_attached_before_there_was_an_api_stands_under_the_tag_alone() {
+    let (fact, _) = referrers(|_, _| list(0..2), list(2..3)).await;
+    assert_eq!(named(known(fact)), digests(0..3));
+    let (fact, _) = referrers(|_, _| list(0..600), list(600..1_001)).await;
+    assert_eq!(trouble(fact).fault, Fault::Broken);
 }
 
 #[tokio::test]
@@ -74,7 +82,11 @@ async fn without_an_api_the_fallback_tag_is_read() {
 
 #[tokio::test]
 async fn absent_only_if_both_say_so() {
-    for (api, tag) in [(none(), none()), (list(0..0), none()), (list(0..0), list(0..0))] {
+    // `cosign copy` puts the image itself under the tag.
+    let image = || answer(200, &[OCI], &manifest_of("a"));
+    for (api, tag) in
+        [(none(), none()), (list(0..0), none()), (list(0..0), list(0..0)), (none(), image()), (list(0..0), image())]
+    {
         let (fact, _) = referrers(move |_, _| api.clone(), tag).await;
         assert!(matches!(fact, Fact::Absent(_)), "{fact:?}");
     }
@@ -89,7 +101,7 @@ async fn a_fault_in_either_is_a_fault() {
         (answer(200, &[OCI], &manifest_of("a")), list(0..1), Fault::Broken),
         (none(), answer(503, &[], b""), Fault::Outage),
         (list(0..0), answer(403, &[], b""), Fault::Refused),
-        (list(0..0), answer(200, &[OCI], &manifest_of("a")), Fault::Broken),
+        (list(0..1), answer(503, &[], b""), Fault::Outage),
     ] {
         let (fact, _) = referrers(move |_, _| api.clone(), tag).await;
         assert_eq!(trouble(fact).fault, fault);
@@ -112,11 +124,11 @@ async fn counts_and_pages_are_bounded() {
     .await;
     let words = "REGISTRY pages a list of referrers more than 20 times";
     assert_eq!(told(fact, &server), (Fault::Broken, words.to_owned()));
-    assert_eq!(server.got().len(), 20);
+    assert_eq!(server.got().len(), 20 + 1);
     let (fact, server) =
         referrers(|_, _| answer(200, &[INDEX, "link: <?more>; rel=next"], &index_of(&digests(0..600))), none()).await;
     assert_eq!(trouble(fact).fault, Fault::Broken);
-    assert_eq!(server.got().len(), 2);
+    assert_eq!(server.got().len(), 2 + 1);
 }
 
 #[tokio::test]

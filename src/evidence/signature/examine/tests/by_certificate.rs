@@ -321,11 +321,7 @@ fn the_key_of_a_certificate_is_not_a_key_that_a_bundle_is_tried_with() {
     let der = STANDARD.decode(its["verificationMaterial"]["certificate"]["rawBytes"].as_str().unwrap()).unwrap();
     let key = sigstore_crypto::parse_certificate_info(&sigstore_types::DerCertificate::new(der)).unwrap().public_key;
     let key = read_public_key(&key.to_pem()).unwrap();
-    is_flawed(
-        &run(&bundle(&its), &sha256(BLOB_DIGEST), &keys(&[&key])),
-        FlawKind::OtherKey,
-        "keys alone are trusted",
-    );
+    is_flawed(&run(&bundle(&its), &sha256(BLOB_DIGEST), &keys(&[&key])), FlawKind::OtherKey, "keys alone are trusted");
     // As `cosign verify --key` does, the layouts before bundles are.
     let item = simple(&fixture("cosign/bundles/cosign-v3-blob.txt"), as_layer(BLOB, true, false));
     let signature = run(&item, &sha256(BLOB_DIGEST), &keys(&[&key]));
