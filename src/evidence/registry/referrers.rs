@@ -40,7 +40,7 @@ impl Question for ReferrersOf<'_> {
     /// Both at once: who has the API asked in vain would wait for another round, and what was attached before there was
     /// an API may stand under the tag alone.
     async fn ask(&self, session: &Session<'_>) -> Result<Said<Vec<Descriptor>>, Trouble> {
-        let (listed, tagged) = join(self.listed(session), self.tagged(session)).await;
+        let (listed, tagged) = join(Box::pin(self.listed(session)), Box::pin(self.tagged(session))).await;
         let mut found = listed?;
         match tagged? {
             Said::Found(tagged) => found.extend(tagged),

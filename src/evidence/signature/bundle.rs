@@ -50,9 +50,11 @@ impl Sealed {
     /// Whether its certificates and timestamps cost no more than their bytes to read.
     pub(super) fn is_modest(&self) -> bool {
         let material = &self.bundle.verification_material;
-        let certificates = match &material.content {
-            VerificationMaterialContent::X509CertificateChain { certificates } => certificates.as_slice(),
-            _ => &[],
+        let certificates = if let VerificationMaterialContent::X509CertificateChain { certificates } = &material.content
+        {
+            certificates.as_slice()
+        } else {
+            &[]
         };
         let mut certificates = certificates.iter().map(|its| its.raw_bytes.as_bytes()).chain(self.certificate());
         let timestamps = &material.timestamp_verification_data.rfc3161_timestamps;

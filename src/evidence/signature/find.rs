@@ -274,10 +274,12 @@ impl<'a> Search<'a> {
         let Ok(_room) = self.room.acquire_many(units(content.size)).await else { return };
         let arrived = match registries.blob_up_to(repository, &content.digest, content.size, asker).await {
             Fact::Absent(_) => Some(Arrived::Missing),
-            other => self.known(other).map(|blob| match blob {
-                Blob::Whole(bytes) => Arrived::Whole(bytes),
-                Blob::Larger => Arrived::Larger,
-            }),
+            other @ (Fact::Known(_) | Fact::Unavailable(_) | Fact::Pending) => {
+                self.known(other).map(|blob| match blob {
+                    Blob::Whole(bytes) => Arrived::Whole(bytes),
+                    Blob::Larger => Arrived::Larger,
+                })
+            }
         };
         if let Some(arrived) = arrived {
             self.gathered().arrived(content, arrived);
