@@ -87,6 +87,7 @@ fn the_complete_file_is_read_and_warns_of_what_has_no_effect() {
                 tuf: Some(TufRepository { url: "https://tuf.example/a".to_owned(), root: "/roots/root.json".into() }),
             },
         ],
+        platforms: vec![Platform::default()],
         scans: Scans { directories: vec!["/scans".into()], namespaces: Vec::new() },
         cache: Cache {
             state: Some("/var/lib/pratique".into()),

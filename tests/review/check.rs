@@ -172,14 +172,14 @@ fn the_json_has_the_shape_of_the_contract() {
     "source": "-", "kind": "Pod", "namespace": "shop", "name": "web", "verdict": "refused", "images": [
         {"path": "spec.initContainers[0].image", "container": "migrate", "image": "ghcr.io/acme/db:v1.4.2",
          "registry": "ghcr.io", "repository": "acme/db", "tag": "v1.4.2", "digest": null, "verdict": "admitted",
-         "basis": "EveryDemandMet", "policy": "baseline", "rule": "all", "denials": []},
+         "basis": "EveryDemandMet", "policy": "baseline", "rule": "all", "denials": [], "signatures": []},
         {"path": "spec.containers[0].image", "container": "web", "image": "nginx:latest",
          "registry": "docker.io", "repository": "library/nginx", "tag": "latest", "digest": null, "verdict": "refused",
          "basis": null, "policy": "baseline", "rule": "all", "denials": [{"mode": "enforce", "policy": "baseline",
-            "check": "tag", "reason": "tag-mutable", "message": null, "retriable": false}]},
+            "check": "tag", "reason": "tag-mutable", "message": null, "retriable": false}], "signatures": []},
         {"path": "spec.volumes[0].image.reference", "container": "model", "image": "quay.io/acme/model:v3",
          "registry": "quay.io", "repository": "acme/model", "tag": "v3", "digest": null, "verdict": "admitted",
-         "basis": "EveryDemandMet", "policy": "baseline", "rule": "all", "denials": []},
+         "basis": "EveryDemandMet", "policy": "baseline", "rule": "all", "denials": [], "signatures": []},
     ]}]});
     assert_eq!(answer, expected, "{answer:#}");
 }

@@ -7,8 +7,8 @@
 //! entry as empty, and anybody can type one as anything. Nothing here is verified. A hostile registry can hide what is
 //! attached, and cannot invent it; it decides neither how much is fetched nor how long that takes.
 //!
-//! Rounds of waiting: two for Cosign's tags (manifest, blobs), three for referrers (list, manifests, blobs), and one more
-//! where the list is in the fallback tag. Neither waits for the rounds of the other.
+//! Rounds of waiting: two for Cosign's tags (manifest, blobs), three for referrers (list and fallback tag, manifests,
+//! blobs). Neither waits for the rounds of the other.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
