@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::fact::attached::Attached;
-use crate::fact::{Fact, Facts, Labels, PlatformManifest, Scope};
-use crate::image::{Platform, Reference};
+use crate::fact::{Fact, Labels, Scope};
+use crate::image::Reference;
 use crate::request::{Container, Flaw, NoImages, PullSecrets, Request, Role, Subject};
 
-use super::trust::Examination;
 use super::{
     Action, Controllers, Demands, Mode, Policies, Policy, PolicyName, Repointed, RuleName, Tolerance, Unmatched,
 };
+
+pub use examine::Examine;
+pub use nodes::Nodes;
+pub use refusal::StaticRefusal;
+
+mod examine;
+mod nodes;
+mod refusal;
 
 /// One review, planned.
 #[derive(Debug)]
@@ -31,35 +37,6 @@ pub struct Plan<'r> {
     pub nodes: Nodes,
     /// Somebody wants to read of everything that was found, and not of what counts alone.
     pub for_report: bool,
-}
-
-/// Where the pod could be placed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Nodes {
-    /// On nodes of these platforms; never empty.
-    Of(Vec<Platform>),
-    /// Nobody knows what the nodes are, or its own spec leaves none of them: on whatever there is.
-    Any,
-}
-
-impl Nodes {
-    fn of(scope: &Scope, request: &Request) -> Self {
-        let allowed = scope.platforms.iter().filter(|platform| request.placement.allows(platform));
-        let allowed: Vec<Platform> = allowed.cloned().collect();
-        if allowed.is_empty() { Self::Any } else { Self::Of(allowed) }
-    }
-
-    /// The manifests of an index that a pod could be given. An index within an index is one of them: what it would
-    /// come to is not looked at, so it would have to be signed itself.
-    #[must_use]
-    pub fn candidates(&self, manifests: &[PlatformManifest]) -> Vec<PlatformManifest> {
-        let could_run = |manifest: &&PlatformManifest| match self {
-            Self::Of(nodes) => nodes.iter().any(|node| node.could_run(manifest.platform.as_ref())),
-            // What builders attach to an index calls itself unknown/unknown, and no node is.
-            Self::Any => manifest.platform.as_ref().is_none_or(|platform| platform.os != "unknown"),
-        };
-        manifests.iter().filter(could_run).cloned().collect()
-    }
 }
 
 /// What kind of answer the review gets.
@@ -122,26 +99,6 @@ pub struct Want<'r> {
     /// What must be known of its signatures, once for each examination.
     pub examine: Vec<Examine>,
 }
-
-/// What is attached to an image has to be looked at.
-#[derive(Debug, Clone)]
-pub struct Examine {
-    pub examination: Arc<Examination>,
-    /// They say when enough has been seen.
-    pub demands: Vec<Arc<Demands>>,
-    pub wait: Wait,
-}
-
-/// Of demands the same ones, not equal ones: those of one rule.
-impl PartialEq for Examine {
-    fn eq(&self, other: &Self) -> bool {
-        let Self { examination, demands, wait } = self;
-        let same = demands.iter().zip(&other.demands).all(|(one, other)| Arc::ptr_eq(one, other));
-        *examination == other.examination && *wait == other.wait && demands.len() == other.demands.len() && same
-    }
-}
-
-impl Eq for Examine {}
 
 /// For how long the answer waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -223,28 +180,6 @@ impl Plan<'_> {
             want.examine_patiently();
         }
         self
-    }
-}
-
-impl Want<'_> {
-    fn examine_patiently(&mut self) {
-        for examine in self.examine.iter_mut().filter(|examine| examine.wait > Wait::AtHand) {
-            examine.wait = Wait::UntilDeadline;
-        }
-    }
-}
-
-impl Plan<'_> {
-    /// Whether something attached to an image, which may be looked at, is still being looked at.
-    #[must_use]
-    pub fn leaves_open(&self, facts: &Facts) -> bool {
-        let open = |fact: &Fact<Arc<Attached>>| matches!(fact, Fact::Pending);
-        let asked =
-            self.wants.iter().zip(&facts.images).flat_map(|(want, facts)| want.examine.iter().zip(&facts.examined));
-        asked.filter(|(examine, _)| examine.wait > Wait::AtHand).any(|(_, examined)| {
-            let platforms = examined.platforms.iter().flatten().map(|(_, fact)| fact);
-            examined.own.iter().chain(platforms).any(open)
-        })
     }
 }
 
@@ -415,29 +350,6 @@ impl Judgement {
         self.refusals.is_empty() && self.ruling.demands().is_some_and(depends)
     }
 
-    /// The index of what this judgement needs examined, entered into its want; `longest`: what the want may wait.
-    fn examine_in(&self, want: &mut Want<'_>, longest: Wait) -> Option<usize> {
-        let demands = self.ruling.demands().filter(|_| self.refusals.is_empty())?;
-        let examination = demands.examination.as_ref()?;
-        let patience = self.waits().min(longest);
-        let index = want.examine.iter().position(|examine| examine.examination == *examination);
-        let index = index.unwrap_or(want.examine.len());
-        match want.examine.get_mut(index) {
-            Some(examine) => {
-                examine.wait = examine.wait.max(patience);
-                if !examine.demands.iter().any(|its| Arc::ptr_eq(its, demands)) {
-                    examine.demands.push(Arc::clone(demands));
-                }
-            }
-            None => want.examine.push(Examine {
-                examination: Arc::clone(examination),
-                demands: vec![Arc::clone(demands)],
-                wait: patience,
-            }),
-        }
-        Some(index)
-    }
-
     fn waits(&self) -> Wait {
         match self.mode {
             Mode::Enforce => Wait::UntilDeadline,
@@ -460,48 +372,6 @@ impl Judgement {
         };
         // What is signed is known by the digest alone.
         if demands.examination.is_some() { (waits, compare) } else { (resolve, compare) }
-    }
-}
-
-/// A demand that fails whatever anybody could look up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StaticRefusal {
-    /// The tag is denied; `missing`: none was written, and none means `latest`.
-    TagDenied { missing: bool },
-    /// The tag is not among those allowed.
-    TagNotAllowed { missing: bool },
-    /// `requireDigest`, and there is none.
-    NoDigest,
-}
-
-impl Demands {
-    /// What is asked about the record of the tag; a digest makes the tag irrelevant.
-    #[must_use]
-    pub fn compares(&self, reference: &Reference) -> Repointed {
-        match (&self.tags, reference.digest()) {
-            (Some(tags), None) => tags.repointed,
-            (None, _) | (Some(_), Some(_)) => Repointed::Allow,
-        }
-    }
-
-    /// The demands that need no look-up, in the order in which they are told.
-    #[must_use]
-    pub fn refuses_statically(&self, reference: &Reference) -> Vec<StaticRefusal> {
-        let Self { tags, signatures: _, attestations: _, examination: _ } = self;
-        let (Some(tags), None) = (tags, reference.digest()) else {
-            return Vec::new();
-        };
-        let (tag, missing) = reference.tag().map_or(("latest", true), |tag| (tag, false));
-        let mut refusals = Vec::new();
-        if tags.deny.iter().any(|pattern| pattern.matches(tag)) {
-            refusals.push(StaticRefusal::TagDenied { missing });
-        } else if !tags.allow.is_empty() && !tags.allow.iter().any(|pattern| pattern.matches(tag)) {
-            refusals.push(StaticRefusal::TagNotAllowed { missing });
-        }
-        if tags.require_digest {
-            refusals.push(StaticRefusal::NoDigest);
-        }
-        refusals
     }
 }
 
