@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use reqwest::Url;
-use sigstore_trust_root::SigstoreInstance;
 use sigstore_tuf::TrustedMetadataSet;
 
 use crate::policy::document::Mistake;
@@ -15,6 +14,11 @@ use crate::policy::trust::RootName;
 
 use super::update::Follow;
 use super::{PUBLIC, Repository, Root, Settings, Source};
+
+/// The TUF repository of the public good instance, and its root of version 16, from sigstore/root-signing
+/// (Apache-2.0): only the beginning of the chain that leads to the newest one, so that it may have expired.
+const PUBLIC_GOOD_URL: &str = "https://tuf-repo-cdn.sigstore.dev";
+const PUBLIC_GOOD_ROOT: &[u8] = include_bytes!("public_good_tuf_root.json");
 
 /// The public good instance's has 7 kB, and its `root.json` 6 kB.
 const MOST_BYTES: u64 = 1 << 20;
@@ -44,10 +48,9 @@ impl std::fmt::Debug for Bootstrap {
 
 impl Read {
     pub(super) fn built_in(refresh: bool) -> Result<Self, String> {
-        let instance = SigstoreInstance::PublicGood;
         let bootstrap = || {
-            let url = Url::parse(instance.tuf_url()).map_err(|error| error.to_string())?;
-            Ok::<_, String>(Bootstrap { url: folder(url), named: false, root: instance.tuf_root().into() })
+            let url = Url::parse(PUBLIC_GOOD_URL).map_err(|error| error.to_string())?;
+            Ok::<_, String>(Bootstrap { url: folder(url), named: false, root: PUBLIC_GOOD_ROOT.into() })
         };
         let bootstrap = refresh.then(bootstrap).transpose()?;
         Ok(Self { root: Arc::new(Root::built_in()?), bootstrap })

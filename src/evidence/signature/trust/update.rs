@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::{StatusCode, Url};
-use sigstore_trust_root::TRUSTED_ROOT_TARGET;
 use sigstore_tuf::transport::FetchFuture;
 use sigstore_tuf::{Error, MetadataStore, Repository, Updater, UpdaterConfig};
 
@@ -20,6 +19,9 @@ use crate::request::printable;
 use super::super::super::registry::outbound::{Outbound, Surroundings, TlsOptions, forbidden_in};
 use super::Root;
 use super::files::Bootstrap;
+
+/// What Sigstore calls it in every TUF repository.
+const TARGET: &str = "trusted_root.json";
 
 /// One file, from a repository on the other side of the world.
 const REQUEST: Duration = Duration::from_secs(30);
@@ -118,7 +120,7 @@ impl Follow {
         let now = Timestamp::now();
         let mut updater = Updater::new(website, root)?.with_config(bounds()).with_store(Arc::clone(&self.memory));
         updater.refresh(now).await?;
-        Ok(updater.get_target(TRUSTED_ROOT_TARGET, now).await?)
+        Ok(updater.get_target(TARGET, now).await?)
     }
 }
 
