@@ -92,7 +92,7 @@ impl ReferrersOf<'_> {
 
     /// What the fallback tag lists.
     async fn tagged(&self, session: &Session<'_>) -> Result<Said<Vec<Descriptor>>, Trouble> {
-        let tag = format!("{}-{}", self.0.algorithm(), self.0.hex());
+        let tag = fallback_tag(self.0);
         match manifest(session, Name::Tag(&tag), usize::MAX).await? {
             // `cosign copy` puts the image itself there: it lists nothing.
             Said::Absent | Said::Found(Manifest { document: Document::Image(_), .. }) => Ok(Said::Absent),
@@ -102,6 +102,12 @@ impl ReferrersOf<'_> {
             Said::Found(Manifest { document: Document::Index(index), .. }) => Ok(Said::Found(index.manifests)),
         }
     }
+}
+
+/// Of a digest with more than 64 digits the first 64, as the specification cuts them.
+fn fallback_tag(digest: &Digest) -> String {
+    let hex = digest.hex();
+    format!("{}-{}", digest.algorithm(), hex.get(..64).unwrap_or(hex))
 }
 
 /// What registries without the API answer: an error, a page for people, or a way to one.
@@ -164,6 +170,16 @@ mod tests {
         assert_eq!(next(r#"<https://r.example/v2/a/referrers/sha256:00?n=2,3>;rel=next"#), expected);
         assert_eq!(next(r#"</b>; rel="prev", <?n=2,3>; title="x"; rel="last next""#), expected);
         assert_eq!(next(r#"</b>; rel="prev""#), None);
+    }
+
+    #[test]
+    fn the_fallback_tag_has_64_digits_whatever_the_digest_has() {
+        let of = |name: &str, length: usize| {
+            let digest = Digest::parse(&format!("{name}:{}{}", "a".repeat(64), "b".repeat(length - 64))).unwrap();
+            fallback_tag(&digest)
+        };
+        assert_eq!(of("sha256", 64), format!("sha256-{}", "a".repeat(64)));
+        assert_eq!(of("sha512", 128), format!("sha512-{}", "a".repeat(64)));
     }
 
     #[test]
