@@ -109,10 +109,11 @@ impl Evidence {
             Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => want.resolve,
         };
         let keyrings = secrets.of(self.pull_secrets, want.namespace, want.pull);
-        let resolved = self.resolve(want, address, &keyrings, resolve, patience).await;
+        let asker = self.registries.asker(&address, &keyrings);
+        let who = Who { asker, keyrings };
+        let resolved = self.resolve(want, address, who.asker.clone(), resolve, patience).await;
         let admitted = self.admitted(want, &resolved, &recorded, now);
-        let examine =
-            want.examine.iter().map(|examine| self.examine(want, examine, nodes, &resolved, &keyrings, patience));
+        let examine = want.examine.iter().map(|examine| self.examine(want, examine, nodes, &resolved, &who, patience));
         let examined = join_all(examine).await;
         ImageFacts { resolved, recorded, admitted, examined }
     }
@@ -121,11 +122,10 @@ impl Evidence {
         &self,
         want: &Want<'_>,
         address: Reference,
-        keyrings: &[Arc<Keyring>],
+        asker: Asker,
         how_long: Wait,
         patience: Patience,
     ) -> Fact<Resolved> {
-        let asker = self.registries.asker(&address, keyrings);
         let (key, now) = ((address, asker), Timestamp::now());
         if how_long == Wait::AtHand {
             return self.resolved.at_hand(&key, now).unwrap_or(Fact::Pending);
@@ -150,7 +150,7 @@ impl Evidence {
         examine: &Examine,
         nodes: &Nodes,
         resolved: &Fact<Resolved>,
-        keyrings: &[Arc<Keyring>],
+        who: &Who,
         patience: Patience,
     ) -> Examined {
         let examination = &examine.examination;
@@ -159,7 +159,10 @@ impl Evidence {
             return Examined::default();
         };
         let kept = examination.repository.as_ref().unwrap_or(want.reference).repository_alone();
-        let asker = self.registries.asker(&kept, keyrings);
+        let asker = match &examination.repository {
+            None => who.asker.clone(),
+            Some(_) => self.registries.asker(&kept, &who.keyrings),
+        };
         let place = Place { kept, asker, examination, how_long: examine.wait, patience };
         let examined = self.examine_at(want, examine, nodes, resolved, &place, None).await;
         if examine.wait == Wait::AtHand || examine.signed_enough(&examined, resolved, want.reference, Timestamp::now())
@@ -267,6 +270,12 @@ fn few(
         format!("its index has {count} manifests that the pod could run, and no more than {PLATFORMS} are looked at");
     let trouble = Trouble::new(Fault::Broken, words);
     Err(candidates.into_iter().take(1).map(|manifest| (manifest, Fact::Unavailable(trouble.clone()))).collect())
+}
+
+/// Who asks for an image.
+struct Who {
+    asker: Asker,
+    keyrings: Vec<Arc<Keyring>>,
 }
 
 /// Where signatures are looked for, by whom, and for how long.

@@ -29,9 +29,10 @@ pub(super) fn listing(
     let platforms = examined.platforms.iter().flatten().map(|(manifest, fact)| (Some(&manifest.digest), fact));
     for (digest, fact) in examined.own.iter().map(|fact| (own, fact)).chain(platforms) {
         let (Some(digest), Fact::Known(seen)) = (digest, fact) else { continue };
-        let told = |signature: &&Signature| for_report || counts(demands, signature, reference, now);
-        for signature in seen.value.signatures.iter().filter(told) {
-            list.push(of(demands, digest, reference, signature, now));
+        for signature in &seen.value.signatures {
+            if for_report || counts(demands, signature, reference, now) {
+                list.push(of(demands, digest, reference, signature, now));
+            }
         }
     }
     list
