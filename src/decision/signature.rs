@@ -54,8 +54,8 @@ pub(super) fn tell<'a>(
     let authority = accepting(demand.authorities.iter().map(AsRef::as_ref), signature, now);
     let told = |near, words| Told { near, words, authority };
     match (demand.objection(signature, image), &signature.flaw) {
-        _ if matches!(signature.claim, Claim::Statement { .. }) => {
-            told(Near::NoSignature, demand.objection(signature, image).unwrap_or_default())
+        (objection, _) if matches!(signature.claim, Claim::Statement { .. }) => {
+            told(Near::NoSignature, objection.unwrap_or_default())
         }
         (_, Some(flaw)) => told(flawed(flaw.kind), flaw_words(signature)),
         (Some(objection), None) if authority.is_some() => told(Near::Mismatch, objection),

@@ -94,7 +94,8 @@ fn logged(
     match entry {
         Ok(made) => (Logged::Proved, made),
         Err(words) => {
-            // A timestamp proves the time without the log.
+            // A timestamp proves the time without the log. One that does not verify proves none: then the signature
+            // counts as made now, and its key must be good now.
             let mut alone = bundle;
             alone.verification_material.tlog_entries.clear();
             alone.media_type = MediaType::Bundle0_2;
