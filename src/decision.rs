@@ -330,7 +330,7 @@ fn rule_name(ruling: &Ruling) -> Option<RuleName> {
 
 fn admitted(facts: &Facts, want: Option<usize>) -> Option<Admitted> {
     match &facts.images.get(want?)?.admitted {
-        Fact::Known(seen) => Some(seen.value),
+        Fact::Known(seen) => Some(seen.value.clone()),
         Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => None,
     }
 }

@@ -30,6 +30,7 @@ use store::{FactCache, Life, Store};
 pub mod budget;
 pub mod cluster;
 pub mod registry;
+pub mod scan;
 pub mod scope;
 pub mod signature;
 pub mod store;
@@ -115,7 +116,7 @@ impl Evidence {
         let admitted = self.admitted(want, &resolved, &recorded, now);
         let examine = want.examine.iter().map(|examine| self.examine(want, examine, nodes, &resolved, &who, patience));
         let examined = join_all(examine).await;
-        ImageFacts { resolved, recorded, admitted, examined }
+        ImageFacts { resolved, recorded, admitted, examined, scanned: None }
     }
 
     async fn resolve(
@@ -241,6 +242,10 @@ impl Evidence {
         for record in records {
             match record {
                 Record::Admitted { namespace, digest } => self.store.record_admitted(namespace, digest, now),
+                Record::Softened { namespace, digest, by, held } => {
+                    self.store.record_softened(namespace, digest, by, *held, now);
+                }
+                Record::Missed { digest } => self.store.record_missed(digest, now),
                 Record::Tag { address, recorded } => self.store.record_tag(address, recorded, now),
             }
         }

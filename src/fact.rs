@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use crate::image::{Digest, Platform, Reference};
 
 pub mod attached;
+pub mod report;
 
 use attached::Attached;
+use report::Scanned;
 
 /// The outcome of a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +109,7 @@ impl Resolved {
             manifest.digest.as_str().len() + platform + size_of::<PlatformManifest>()
         };
         let content = match &self.content {
-            Content::Image => 0,
+            Content::Image { config } => config.as_ref().map_or(0, |config| config.as_str().len()),
             Content::Index(manifests) => manifests.iter().map(one).sum(),
         };
         self.digest.as_str().len() + content
@@ -117,8 +119,8 @@ impl Resolved {
 /// What the bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// The manifest of one image.
-    Image,
+    /// The manifest of one image, and the digest of its configuration, which it may lack.
+    Image { config: Option<Digest> },
     /// An index of images, in its order; never of anything but manifests.
     Index(Arc<[PlatformManifest]>),
 }
@@ -175,6 +177,8 @@ pub struct ImageFacts {
     pub admitted: Fact<Admitted>,
     /// What is signed, for each examination of the want, in its order.
     pub examined: Vec<Examined>,
+    /// What scanners say; none where no demand asks, or where nothing is known of the image.
+    pub scanned: Option<Scanned>,
 }
 
 /// What is attached to an image.
@@ -186,10 +190,21 @@ pub struct Examined {
     pub platforms: Option<Vec<(PlatformManifest, Fact<Arc<Attached>>)>>,
 }
 
-/// When a namespace was first let have a digest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// When a namespace was first let have a digest, and what was held against it since.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admitted {
     pub first: Timestamp,
+    /// By which rules scans would have refused it, had it been new, and since when.
+    pub softened: Arc<[Softened]>,
+}
+
+/// A rule that would have refused a digest for its scans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Softened {
+    /// `policy/rule`
+    pub by: Arc<str>,
+    /// The first review that it would have refused.
+    pub since: Timestamp,
 }
 
 /// What whoever admitted a tag does when it is moved, the strictest first: who does less takes no record from who does more.
@@ -213,6 +228,11 @@ pub struct Recorded {
 pub enum Record {
     /// This namespace was let have this digest.
     Admitted { namespace: String, digest: Digest },
+    /// Scans were held against it by this rule (`policy/rule`) and were softened, since the namespace has it; or (`false`)
+    /// no longer are.
+    Softened { namespace: String, digest: Digest, by: Arc<str>, held: bool },
+    /// It was admitted without a report that was demanded.
+    Missed { digest: Digest },
     /// The tag named this digest when an enforcing policy admitted it.
     Tag { address: Reference, recorded: Recorded },
 }

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use crate::image::{Pattern, TagPattern};
 
+use scan::ScanDemand;
 use trust::{AttestationDemand, Examination, SignatureDemand};
 
 pub mod compile;
 pub mod document;
 pub mod file;
 pub mod plan;
+pub mod scan;
 pub mod signed;
 pub mod trust;
 
@@ -113,7 +115,8 @@ pub struct Demands {
     pub tags: Option<TagDemands>,
     pub signatures: Option<SignatureDemand>,
     pub attestations: Vec<AttestationDemand>,
-    /// What must be looked for to judge the two; none exactly where neither is demanded.
+    pub scan: Option<ScanDemand>,
+    /// What attached to the image must be looked at: for signatures, attestations, and reports that must be attested.
     pub examination: Option<Arc<Examination>>,
 }
 

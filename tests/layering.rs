@@ -18,7 +18,7 @@ const TABLE: &str = "
     policy pure   | image request fact                    | jiff regex serde serde_json serde_saphyr
     decision pure | image request fact policy             | jiff
     evidence      | image request fact policy             | arc_swap aws_lc_rs base64 fastrand futures_util httpdate hyper jiff moka \
-                                                            prometheus psl reqwest rustix rustls rustls_native_certs serde serde_json \
+                                                            prometheus psl reqwest ruzstd flate2 notify rustix rustls rustls_native_certs serde serde_json \
                                                             sigstore_crypto sigstore_trust_root sigstore_tuf sigstore_types \
                                                             sigstore_verify x509_parser \
                                                             serde_saphyr thiserror tokio tokio_rustls toml tracing

@@ -17,7 +17,7 @@ pub(super) fn check(
     facts: &ImageFacts,
     asked: Wait,
 ) -> Found {
-    let ImageFacts { resolved: _, recorded, admitted, examined: _ } = facts;
+    let ImageFacts { resolved: _, recorded, admitted, examined: _, scanned: _ } = facts;
     let gravest = match demands.compares(reference) {
         Repointed::Allow => return Found::met(),
         // Without a record there is nothing that could have changed.

@@ -63,6 +63,7 @@ fn image_verdict(
         resolved: container.reference.as_ref().is_ok_and(|reference| reference.digest().is_none()),
         admitted_since: admitted(facts, want).map(|its| its.first),
         signatures: telling.map_or_else(Vec::new, |its| signatures(plan, its.judgement, container, facts, now)),
+        reports: Vec::new(),
     }
 }
 

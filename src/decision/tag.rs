@@ -10,7 +10,7 @@ use super::verdict::Reason;
 
 /// What the demands have against the name of the image.
 pub(super) fn words(refusals: &[StaticRefusal], demands: &Demands, reference: &Reference) -> Vec<(Reason, String)> {
-    let Demands { tags, signatures: _, attestations: _, examination: _ } = demands;
+    let Demands { tags, signatures: _, attestations: _, scan: _, examination: _ } = demands;
     refusals.iter().map(|refusal| one(*refusal, reference.tag(), tags.as_ref())).collect()
 }
 

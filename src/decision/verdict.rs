@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::fact::Record;
 use crate::fact::attached::Fingerprint;
+use crate::fact::report::{Counts, Origin};
 use crate::image::Digest;
 use crate::policy::{Mode, PolicyName, RuleName};
 use crate::request::ContainerPath;
@@ -150,6 +151,59 @@ pub struct ImageVerdict {
     pub admitted_since: Option<Timestamp>,
     /// What was found attached to it, where signatures or attestations are demanded.
     pub signatures: Vec<SignatureVerdict>,
+    /// The reports that it was judged by, or that there is none, where scans are demanded.
+    pub reports: Vec<ReportVerdict>,
+}
+
+/// A scan report that an image was judged by, or what there is instead of one.
+#[derive(Debug, Clone)]
+pub struct ReportVerdict {
+    /// The manifest that it speaks of.
+    pub digest: Digest,
+    /// Of that manifest, in an index.
+    pub platform: Option<String>,
+    pub state: ScanState,
+    /// Where it was found; none where there is no report at all.
+    pub origin: Option<Origin>,
+    /// The file, the object, or who attested it; for people.
+    pub place: Option<Arc<str>>,
+    /// `trivy`; of a report that is missing: which was demanded.
+    pub scanner: Option<Arc<str>>,
+    pub scanner_version: Option<String>,
+    pub scanned_at: Option<Timestamp>,
+    /// Of all findings that are not suppressed, whether or not they count.
+    pub counts: Option<Counts>,
+    /// So many were left out by waivers.
+    pub waived: u32,
+    /// Why it is none of the fresh ones, or what it has against the image.
+    pub why: Option<String>,
+}
+
+/// What there is of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ScanState {
+    Fresh,
+    /// Older than the policy allows.
+    Stale,
+    /// There is one, and it cannot be used.
+    Failed,
+    Missing,
+    /// It is not known yet.
+    Pending,
+}
+
+impl ScanState {
+    /// As in annotations, metrics and JSON.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Stale => "stale",
+            Self::Failed => "failed",
+            Self::Missing => "missing",
+            Self::Pending => "pending",
+        }
+    }
 }
 
 /// A signature or attestation that was found, and whether it counts.

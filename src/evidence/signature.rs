@@ -187,8 +187,9 @@ fn of_signature(signature: &Signature) -> usize {
             let annotations: usize = annotations.iter().map(|(key, value)| key.len() + value.len() + 48).sum();
             annotations + reference.as_ref().map_or(0, |reference| reference.len())
         }
-        Claim::Statement { predicate_type, fields } => {
-            predicate_type.len() + fields.iter().map(of_field).sum::<usize>()
+        Claim::Statement { predicate_type, fields, report } => {
+            let report = report.as_ref().map_or(0, |report| report.as_ref().map_or(0, |report| report.weight()));
+            predicate_type.len() + fields.iter().map(of_field).sum::<usize>() + report
         }
         Claim::Elsewhere { predicate_type, names } => {
             names.len() + predicate_type.as_ref().map_or(0, |text| text.len())

@@ -19,7 +19,7 @@ use moka::sync::Cache;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use tokio::sync::watch;
 
-use crate::fact::{Admitted, Fact, Fault, Recorded, Seen, Source, Trouble};
+use crate::fact::{Admitted, Fact, Fault, Recorded, Seen, Softened, Source, Trouble};
 use crate::image::{Digest, Reference};
 
 use super::budget::Budget;
@@ -29,6 +29,8 @@ const RECORDS_SHARE: u64 = 4;
 /// Look-ups of one kind under way. Each is a task of its own that outlives its review, some kilobytes for up to twenty
 /// seconds, and the names come from whoever may create a Pod: beyond it nothing new is looked up until others have ended.
 const FLIGHTS: usize = 4_096;
+/// Rules that are remembered as softened for one digest in one namespace: a namespace has three modes and the floor.
+const SOFTENED: usize = 16;
 /// What an entry costs beside its key and value: moka's own books, measured at about this.
 const OVERHEAD: u32 = 160;
 
@@ -37,6 +39,8 @@ const OVERHEAD: u32 = 160;
 pub struct Store {
     admitted: Cache<(Box<str>, Digest), Admitted>,
     tags: Cache<Reference, Tagged>,
+    /// Digests that were admitted without a report, and when that was first.
+    missed: Cache<Digest, Timestamp>,
     counters: IntCounterVec,
     of_admitted: Lookups,
     of_tags: Lookups,
@@ -73,17 +77,25 @@ impl Store {
         let counters = IntCounterVec::new(Opts::new("pratique_cache_lookups_total", help), &["kind", "outcome"])?;
         registry.register(Box::new(counters.clone()))?;
         let admitted = Cache::builder()
-            .max_capacity(budget.memory / RECORDS_SHARE / 2)
-            .weigher(|(namespace, digest): &(Box<str>, Digest), _| weight(namespace.len() + digest.as_str().len()))
+            .max_capacity(budget.memory / RECORDS_SHARE / 3)
+            .weigher(|(namespace, digest): &(Box<str>, Digest), admitted: &Admitted| {
+                let softened: usize = admitted.softened.iter().map(|its| its.by.len() + size_of::<Softened>()).sum();
+                weight(namespace.len() + digest.as_str().len() + softened)
+            })
             .time_to_idle(budget.records)
             .build();
         let tags = Cache::builder()
-            .max_capacity(budget.memory / RECORDS_SHARE / 2)
+            .max_capacity(budget.memory / RECORDS_SHARE / 3)
             .weigher(|tag: &Reference, tagged: &Tagged| weight(tag.length() + tagged.recorded.digest.as_str().len()))
             .time_to_idle(budget.records)
             .build();
+        let missed = Cache::builder()
+            .max_capacity(budget.memory / RECORDS_SHARE / 3)
+            .weigher(|digest: &Digest, _: &Timestamp| weight(digest.as_str().len()))
+            .time_to_idle(budget.records)
+            .build();
         let (of_admitted, of_tags) = (Lookups::of(&counters, "admitted"), Lookups::of(&counters, "tag"));
-        Ok(Self { admitted, tags, counters, of_admitted, of_tags })
+        Ok(Self { admitted, tags, missed, counters, of_admitted, of_tags })
     }
 
     /// Since when this namespace has had this digest.
@@ -99,7 +111,35 @@ impl Store {
     /// The first admission stays the one that is remembered.
     pub fn record_admitted(&self, namespace: &str, digest: &Digest, now: Timestamp) {
         let key = (namespace.into(), digest.clone());
-        self.admitted.entry(key).or_insert(Admitted { first: now });
+        self.admitted.entry(key).or_insert_with(|| Admitted { first: now, softened: Arc::default() });
+    }
+
+    /// Since when a rule would have refused what a namespace has; `held`: it still would. The first time stays.
+    pub fn record_softened(&self, namespace: &str, digest: &Digest, by: &Arc<str>, held: bool, now: Timestamp) {
+        let key = (namespace.into(), digest.clone());
+        self.admitted.entry(key).and_upsert_with(|known| {
+            let Admitted { first, softened } = known
+                .map_or_else(|| Admitted { first: now, softened: Arc::default() }, moka::Entry::into_value);
+            let known = softened.iter().any(|its| its.by == *by);
+            let softened = match (held, known) {
+                (true, false) if softened.len() < SOFTENED => {
+                    softened.iter().cloned().chain([Softened { by: Arc::clone(by), since: now }]).collect()
+                }
+                (false, true) => softened.iter().filter(|its| its.by != *by).cloned().collect(),
+                (true, _) | (false, false) => softened,
+            };
+            Admitted { first, softened }
+        });
+    }
+
+    /// When a review first missed a report about this digest.
+    pub fn first_missed(&self, digest: &Digest) -> Option<Timestamp> {
+        self.missed.get(digest)
+    }
+
+    /// The first time stays.
+    pub fn record_missed(&self, digest: &Digest, now: Timestamp) {
+        self.missed.entry(digest.clone()).or_insert(now);
     }
 
     /// What is on record for a repository and tag, named by their address.

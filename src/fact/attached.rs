@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Trouble;
+use super::report::{Report, Unusable};
 
 /// What was found attached to one digest. What counts is for the policy to say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -73,13 +74,17 @@ pub enum Claim {
     /// That this is the image: `cosign sign`. The docker-reference and the annotations are those inside of the payload.
     Image { reference: Option<Arc<str>>, annotations: BTreeMap<String, String> },
     /// An in-toto statement about this image: `cosign attest`. The fields that the examination asks for of its
-    /// predicate type, each with what it holds.
-    Statement { predicate_type: Arc<str>, fields: Vec<(Arc<str>, Field)> },
+    /// predicate type, each with what it holds; and where reports are asked for and it is of a type that carries one, what
+    /// it says of the scan.
+    Statement { predicate_type: Arc<str>, fields: Vec<(Arc<str>, Field)>, report: Option<AttestedReport> },
     /// The same of another digest, which is named, shortened: a signature that was copied here.
     Elsewhere { predicate_type: Option<Arc<str>>, names: Arc<str> },
     /// The payload is not what it must be; a clause says in what way.
     Unreadable(Arc<str>),
 }
+
+/// A scan report that somebody attested.
+pub type AttestedReport = Result<Arc<Report>, Arc<Unusable>>;
 
 /// What a path of a predicate leads to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -33,6 +33,15 @@ impl Platform {
     }
 }
 
+impl Platform {
+    /// Whether both are of one operating system and architecture, in whichever spelling; the variant may differ.
+    #[must_use]
+    pub fn is_for_same_nodes(&self, other: &Self) -> bool {
+        normal_os(&self.os) == normal_os(&other.os)
+            && normal_architecture(&self.architecture) == normal_architecture(&other.architecture)
+    }
+}
+
 /// As containerd's `platforms.Normalize` does before it compares.
 fn normal_os(os: &str) -> String {
     let os = os.to_ascii_lowercase();

@@ -137,6 +137,7 @@ mod tests {
             resolved: true,
             admitted_since: None,
             signatures: Vec::new(),
+            reports: Vec::new(),
         }
     }
 

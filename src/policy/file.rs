@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
+use crate::fact::report::{ScannerKind, Severity};
+
 use super::document::reader::{Field, Ignored, NonEmpty, Placed, Table, Text, schema, words};
+use super::scan::Response;
 use super::{Inaccessible, Repointed, Unavailable, Unmatched};
 
 /// The `apiVersion` that this build reads.
@@ -130,7 +133,7 @@ schema! {
         /// And only so long after the first review that would have refused it. Default: without end.
         optional running_for "runningFor": Placed<Duration>,
         /// Each of these must have reported. Default: any one.
-        optional scanners "scanners": NonEmpty<Vec<Placed<Scanner>>>,
+        optional scanners "scanners": NonEmpty<Vec<Placed<ScannerKind>>>,
         /// Findings that the scanner was told to leave out, where its report still has them. Default: ignore.
         optional suppressed "suppressed": Counted,
         /// Only reports that one of these attested count. Default: every report.
@@ -138,36 +141,11 @@ schema! {
     }
 }
 
-/// How bad a finding is, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    Negligible,
-    Low,
-    Medium,
-    High,
-    Critical,
-}
-
-/// What follows from a state of the reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Response {
-    Deny,
-    Warn,
-    Allow,
-}
-
 /// Whether a class of findings counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counted {
     Ignore,
     Count,
-}
-
-/// A scanner whose reports are understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scanner {
-    Trivy,
-    Grype,
 }
 
 schema! {
@@ -187,7 +165,7 @@ schema! {
         /// The finding, such as CVE-2025-1234 or GHSA-xxxx-xxxx-xxxx.
         required id "id": Text,
         /// The last day on which it holds, UTC.
-        required until "until": Date,
+        required until "until": Placed<Date>,
         /// Why it is acceptable.
         required reason "reason": Text,
         /// Who answers for it.
@@ -414,7 +392,7 @@ words! {
 }
 words! { Response { "deny" => Response::Deny, "warn" => Response::Warn, "allow" => Response::Allow, } }
 words! { Counted { "ignore" => Counted::Ignore, "count" => Counted::Count, } }
-words! { Scanner { "trivy" => Scanner::Trivy, "grype" => Scanner::Grype, } }
+words! { ScannerKind { "trivy" => ScannerKind::Trivy, "grype" => ScannerKind::Grype, } }
 words! { Signed { "index" => Signed::Index, "platforms" => Signed::Platforms, "either" => Signed::Either, } }
 words! { Identity { "ignored" => Identity::Ignored, "required" => Identity::Required, } }
 words! { Log { "required" => Log::Required, "optional" => Log::Optional, } }

@@ -62,7 +62,7 @@ impl Signed {
         let own = || examined.own.as_ref().is_some_and(known);
         let platforms = || match (&resolved.content, &examined.platforms) {
             // An image of one platform is that platform.
-            (Content::Image, _) => own(),
+            (Content::Image { .. }, _) => own(),
             (Content::Index(_), Some(platforms)) => {
                 !platforms.is_empty() && platforms.iter().all(|(_, attached)| known(attached))
             }

@@ -126,6 +126,8 @@ pub struct Examination {
     pub keys: BTreeSet<(PublicKey, RootName)>,
     /// Roots that vouch for certificates.
     pub roots: BTreeSet<RootName>,
+    /// Scan reports are asked for, whatever predicate carries them.
+    pub reports: bool,
     /// The predicate types that are asked for, and the paths of each.
     pub predicates: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
 }

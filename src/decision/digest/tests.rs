@@ -28,7 +28,7 @@ fn seen<T>(value: T) -> Seen<T> {
 }
 
 fn resolved(letter: char) -> Fact<Resolved> {
-    Fact::Known(seen(Resolved { digest: digest(letter), content: Content::Image }))
+    Fact::Known(seen(Resolved { digest: digest(letter), content: Content::Image { config: None } }))
 }
 
 fn by_the_strict(letter: char) -> Recorded {
@@ -50,11 +50,12 @@ fn new_image() -> ImageFacts {
         recorded: Fact::Absent(NOW),
         admitted: Fact::Absent(NOW),
         examined: Vec::new(),
+        scanned: None,
     }
 }
 
 fn admitted() -> Fact<Admitted> {
-    Fact::Known(seen(Admitted { first: NOW }))
+    Fact::Known(seen(Admitted { first: NOW, softened: Arc::default() }))
 }
 
 fn policy(name: &str, repointed: Repointed, tolerance: Tolerance) -> Policy {
@@ -262,7 +263,7 @@ fn the_policy_may_tolerate_an_outage_and_a_refusal_and_never_what_is_wrong() {
 
 #[test]
 fn what_was_last_known_admits_with_that_basis_and_leaves_no_record_of_the_tag() {
-    let value = Resolved { digest: digest('a'), content: Content::Image };
+    let value = Resolved { digest: digest('a'), content: Content::Image { config: None } };
     let last = Seen { value, at: NOW, source: Source::LastKnown(Fault::Outage) };
     let verdict = Case::STRICT.on(ImageFacts { resolved: Fact::Known(last), ..new_image() });
     assert_eq!(basis(&verdict), Some(Basis::LastKnownGood));
@@ -271,7 +272,7 @@ fn what_was_last_known_admits_with_that_basis_and_leaves_no_record_of_the_tag() 
 
 #[test]
 fn what_was_seen_a_while_ago_is_as_good_to_judge_by_and_no_news() {
-    let value = Resolved { digest: digest('a'), content: Content::Image };
+    let value = Resolved { digest: digest('a'), content: Content::Image { config: None } };
     let stale = || Fact::Known(Seen { value: value.clone(), at: NOW, source: Source::Stale });
     let verdict = Case::STRICT.on(ImageFacts { resolved: stale(), ..new_image() });
     assert_eq!(basis(&verdict), Some(Basis::EveryDemandMet));
@@ -308,6 +309,7 @@ fn a_demand_that_only_warns_leaves_its_doubt_to_the_record() {
             recorded: recorded(),
             admitted: Fact::Absent(NOW),
             examined: Vec::new(),
+            scanned: None,
         };
         let verdict = warns.on(facts);
         assert_eq!(basis(&verdict), Some(Basis::UndeterminedButTolerated));

@@ -67,7 +67,7 @@ fn image() -> Claim {
 }
 
 fn statement(predicate_type: &str, builder: Field) -> Claim {
-    Claim::Statement { predicate_type: predicate_type.into(), fields: vec![("builder.id".into(), builder)] }
+    Claim::Statement { predicate_type: predicate_type.into(), fields: vec![("builder.id".into(), builder)], report: None }
 }
 
 fn made(claim: Claim, signer: Signer) -> Signature {
@@ -117,7 +117,7 @@ impl Case {
             attestations: Vec::new(),
             mode: Mode::Enforce,
             unavailable: Unavailable::Running,
-            content: Content::Image,
+            content: Content::Image { config: None },
             resolved: None,
             admitted: false,
             examined: Examined { own: Some(own), platforms: None },
@@ -151,7 +151,7 @@ impl Case {
     fn verdict(self) -> Verdict {
         let Self { signatures, attestations, mode, unavailable, content, resolved, admitted, examined } = self;
         let examination = Some(Arc::new(Examination { signatures: signatures.is_some(), ..Examination::default() }));
-        let demands = Demands { tags: None, signatures, attestations, examination };
+        let demands = Demands { tags: None, signatures, attestations, scan: None, examination };
         let action = Action::Require(Arc::new(demands));
         let rules = vec![Rule { name: "all".into(), images: vec![Pattern::parse("**").unwrap()], action }];
         let tolerance = Tolerance { unavailable, inaccessible: Inaccessible::Deny };
@@ -179,8 +179,9 @@ impl Case {
         let facts = ImageFacts {
             resolved: resolved.unwrap_or_else(|| seen(Resolved { digest: digest('a'), content })),
             recorded: Fact::Absent(NOW),
-            admitted: if admitted { seen(Admitted { first: NOW }) } else { Fact::Absent(NOW) },
+            admitted: if admitted { seen(Admitted { first: NOW, softened: Arc::default() }) } else { Fact::Absent(NOW) },
             examined: vec![examined],
+            scanned: None,
         };
         decide(&plan, &Facts { images: vec![facts] }, NOW)
     }

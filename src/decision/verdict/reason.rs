@@ -26,17 +26,23 @@ pub enum Reason {
     AttestationUnreadable,
     AttestationWrongType,
     AttestationMissing,
+    VulnerabilityRefused,
+    Vulnerable,
+    ReportFailed,
+    ReportMissing,
+    ReportStale,
     TagMutable,
     TagNotAllowed,
     DigestMissing,
     ImageNotFound,
     ImageInaccessible,
     RegistryUnavailable,
+    ReportPending,
 }
 
 impl Reason {
     /// Every reason, worst first: the order of the enum, and the one in which refusals are told.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 35] = [
         Self::InternalError,
         Self::ReviewUnreadable,
         Self::PodSpecMissing,
@@ -60,12 +66,18 @@ impl Reason {
         Self::AttestationUnreadable,
         Self::AttestationWrongType,
         Self::AttestationMissing,
+        Self::VulnerabilityRefused,
+        Self::Vulnerable,
+        Self::ReportFailed,
+        Self::ReportMissing,
+        Self::ReportStale,
         Self::TagMutable,
         Self::TagNotAllowed,
         Self::DigestMissing,
         Self::ImageNotFound,
         Self::ImageInaccessible,
         Self::RegistryUnavailable,
+        Self::ReportPending,
     ];
 
     #[must_use]
@@ -84,6 +96,12 @@ impl Reason {
             Self::AttestationUnreadable => "attestation-unreadable",
             Self::AttestationWrongType => "attestation-wrong-type",
             Self::AttestationMissing => "attestation-missing",
+            Self::VulnerabilityRefused => "vulnerability-refused",
+            Self::Vulnerable => "vulnerable",
+            Self::ReportFailed => "report-failed",
+            Self::ReportMissing => "report-missing",
+            Self::ReportStale => "report-stale",
+            Self::ReportPending => "report-pending",
             Self::TagNotAllowed => "tag-not-allowed",
             Self::TagRepointed => "tag-repointed",
             Self::DigestMismatch => "digest-mismatch",
@@ -121,6 +139,12 @@ impl Reason {
             | Self::AttestationUnreadable
             | Self::AttestationWrongType
             | Self::AttestationMissing => "attestation",
+            Self::VulnerabilityRefused
+            | Self::Vulnerable
+            | Self::ReportFailed
+            | Self::ReportMissing
+            | Self::ReportStale
+            | Self::ReportPending => "scan",
             Self::ImageNotFound
             | Self::ImageInaccessible
             | Self::RegistryUnavailable
@@ -137,7 +161,7 @@ impl Reason {
     #[must_use]
     pub fn retriable(self) -> bool {
         match self {
-            Self::RegistryUnavailable => true,
+            Self::RegistryUnavailable | Self::ReportPending => true,
             Self::InternalError
             | Self::TagMutable
             | Self::TagNotAllowed
@@ -165,7 +189,12 @@ impl Reason {
             | Self::AttestationInvalid
             | Self::AttestationUnreadable
             | Self::AttestationWrongType
-            | Self::AttestationMissing => false,
+            | Self::AttestationMissing
+            | Self::VulnerabilityRefused
+            | Self::Vulnerable
+            | Self::ReportFailed
+            | Self::ReportMissing
+            | Self::ReportStale => false,
         }
     }
 
@@ -180,6 +209,7 @@ impl Reason {
             | Self::RegistryUnavailable
             | Self::RegistryForbidden
             | Self::RegistryBroken
+            | Self::ReportPending
             | Self::SignatureTooMany => true,
             Self::TagMutable
             | Self::TagNotAllowed
@@ -201,7 +231,12 @@ impl Reason {
             | Self::AttestationInvalid
             | Self::AttestationUnreadable
             | Self::AttestationWrongType
-            | Self::AttestationMissing => false,
+            | Self::AttestationMissing
+            | Self::VulnerabilityRefused
+            | Self::Vulnerable
+            | Self::ReportFailed
+            | Self::ReportMissing
+            | Self::ReportStale => false,
         }
     }
 
@@ -280,6 +315,22 @@ impl Reason {
             }
             Self::AttestationMissing => {
                 "the image has no attestation of the demanded type: attest it (`cosign attest`)"
+            }
+            Self::VulnerabilityRefused => {
+                "a scanner found what the policy refuses by its identifier (`vulnerabilities.refuse`): replace the package; no waiver helps"
+            }
+            Self::Vulnerable => {
+                "a scanner found more at or above the threshold than the policy tolerates: update the packages that the message names, or have a waiver with an end written into the policy"
+            }
+            Self::ReportFailed => {
+                "there is a scan report, and it cannot be used (truncated, nothing scanned, dated ahead, of another image): scan again; acted on as `missing` says"
+            }
+            Self::ReportMissing => {
+                "no scan report speaks of this digest (or none of a scanner that is demanded): scan the image by its digest and put the report where the settings look, or attest it"
+            }
+            Self::ReportStale => "the scan is older than the policy's `maxAge`, or not dated: scan again",
+            Self::ReportPending => {
+                "whether there is a scan report is not known yet (the reports are still being read, or one is being written): try again"
             }
             Self::InternalError => "a fault of Pratique itself; the log has the details: please report it",
         }

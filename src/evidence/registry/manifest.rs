@@ -212,7 +212,7 @@ impl Document {
     /// What a decision needs of it.
     pub(super) fn content(&self) -> Content {
         match self {
-            Self::Image(_) => Content::Image,
+            Self::Image(image) => Content::Image { config: Some(image.config.digest.clone()) },
             Self::Index(index) => Content::Index(
                 index
                     .manifests

@@ -116,7 +116,7 @@ impl<'p> Statement<'p> {
         }
         let asked = predicates.get(&self.predicate_type);
         match asked.filter(|asked| !asked.is_empty()).map_or_else(|| Ok(Vec::new()), |asked| self.fields(asked)) {
-            Ok(fields) => Claim::Statement { predicate_type: self.predicate_type.clone(), fields },
+            Ok(fields) => Claim::Statement { predicate_type: self.predicate_type.clone(), fields, report: None },
             Err(words) => Claim::Unreadable(words.into()),
         }
     }

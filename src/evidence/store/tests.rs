@@ -167,7 +167,7 @@ fn an_admission_is_remembered_for_its_namespace_and_digest_alone_with_its_first_
     store.record_admitted("shop", &digest("a"), now);
     store.record_admitted("shop", &digest("a"), now + SignedDuration::from_hours(1));
     let Fact::Known(seen) = store.admitted("shop", &digest("a"), now) else { panic!("it is known") };
-    assert_eq!(seen.value, Admitted { first: now });
+    assert_eq!(seen.value, Admitted { first: now, softened: Arc::default() });
     assert_eq!(store.admitted("shop", &digest("b"), now), Fact::Absent(now));
     assert_eq!(store.admitted("bank", &digest("a"), now), Fact::Absent(now));
 }

@@ -2,8 +2,10 @@
 
 use super::super::document::reader::{Field, Placed, Text};
 use super::super::document::wording::quoted;
-use super::super::file::{Response, Severity, Tolerated, Vulnerabilities, Waiver};
+use super::super::file::{Tolerated, Vulnerabilities, Waiver};
+use super::super::scan::Response;
 use super::{Findings, Trusted, rule};
+use crate::fact::report::Severity;
 use crate::image::Pattern;
 
 pub(super) fn check_vulnerabilities(demand: &Vulnerabilities, trusted: &Trusted<'_>, findings: &mut Findings) {

@@ -63,7 +63,7 @@ fn demands(
         return None;
     }
     let examination = signed::examination(signatures.as_ref(), &attestations);
-    Some(Demands { tags, signatures: signatures.map(|its| its.demand), attestations, examination })
+    Some(Demands { tags, signatures: signatures.map(|its| its.demand), attestations, scan: None, examination })
 }
 
 /// The authorities that a rule names.

@@ -331,7 +331,7 @@ fn taking_anything_away_never_makes_a_policy_that_demands_nothing() {
 
 /// Each demand that there is asks for something, and there is one.
 fn demands_something(demands: &Demands) -> bool {
-    let Demands { tags, signatures, attestations, examination } = demands;
+    let Demands { tags, signatures, attestations, scan: _, examination } = demands;
     let tags_ask = tags.as_ref().is_none_or(|tags| {
         let TagDemands { deny, allow, require_digest, repointed } = tags;
         !deny.is_empty() || !allow.is_empty() || *require_digest || *repointed != Repointed::Allow

@@ -28,7 +28,7 @@ impl Demands {
     /// The demands that need no look-up, in the order in which they are told.
     #[must_use]
     pub fn refuses_statically(&self, reference: &Reference) -> Vec<StaticRefusal> {
-        let Self { tags, signatures: _, attestations: _, examination: _ } = self;
+        let Self { tags, signatures: _, attestations: _, scan: _, examination: _ } = self;
         let (Some(tags), None) = (tags, reference.digest()) else {
             return Vec::new();
         };

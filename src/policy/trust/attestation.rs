@@ -48,7 +48,7 @@ impl AttestationDemand {
             {
                 Some(Objection::OtherType(Arc::clone(predicate_type)))
             }
-            Claim::Statement { predicate_type: _, fields } => {
+            Claim::Statement { predicate_type: _, fields, report: _ } => {
                 let unmet = self.conditions.iter().find(|condition| !condition.met_by(fields))?;
                 let found = unmet.field(fields).cloned().unwrap_or(Field::Missing);
                 Some(Objection::Condition { words: unmet.words(), found })

@@ -465,7 +465,7 @@ fn each_annotation_that_is_demanded_is_in_the_payload() {
 
 fn statement(predicate_type: &str, fields: &[(&str, Field)]) -> Claim {
     let fields = fields.iter().map(|(path, field)| (Arc::from(*path), field.clone())).collect();
-    Claim::Statement { predicate_type: predicate_type.into(), fields }
+    Claim::Statement { predicate_type: predicate_type.into(), fields, report: None }
 }
 
 fn attestation(conditions: &[(&str, fn() -> Test)]) -> AttestationDemand {

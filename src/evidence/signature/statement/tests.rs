@@ -114,7 +114,7 @@ fn a_path_leads_to_a_text_to_nothing_or_to_what_cannot_be_compared() {
         let claim = read(&statement()).unwrap().claim(&ours(), &asking(&[path]));
         assert_eq!(
             claim,
-            Claim::Statement { predicate_type: TYPE_V1.into(), fields: vec![(path.into(), field)] },
+            Claim::Statement { predicate_type: TYPE_V1.into(), fields: vec![(path.into(), field)], report: None },
             "{path}"
         );
     }
@@ -129,12 +129,12 @@ fn paths_of_exactly_its_type_alone_are_looked_up() {
         "https://slsa.dev/provenance/v0.2",
     ] {
         let claim = read(&with("/predicateType", other.into())).unwrap().claim(&ours(), &asking(&["number"]));
-        assert_eq!(claim, Claim::Statement { predicate_type: other.into(), fields: Vec::new() });
+        assert_eq!(claim, Claim::Statement { predicate_type: other.into(), fields: Vec::new(), report: None });
     }
     let claim = read(&without("predicate")).unwrap().claim(&ours(), &asking(&["number"]));
     assert_eq!(
         claim,
-        Claim::Statement { predicate_type: TYPE_V1.into(), fields: vec![("number".into(), Field::Missing)] }
+        Claim::Statement { predicate_type: TYPE_V1.into(), fields: vec![("number".into(), Field::Missing)], report: None }
     );
 }
 
