@@ -54,6 +54,7 @@ fn sources(sources: &Sources) -> Result<(Config, Manifests, Vec<Mistake>), Vec<M
     let (settings, mut manifests) = both(settings(sources.config.as_deref()), manifests(&sources.manifests))?;
     let (config, mut warnings) = settings;
     warnings.append(&mut manifests.warnings);
+    warnings.extend(untrusted_reports(&manifests, &config));
     Ok((config, manifests, warnings))
 }
 
@@ -102,6 +103,16 @@ fn policies(
 fn unrooted(manifests: &Manifests, config: &Config) -> Vec<Mistake> {
     let known = |name: &str| name == trust::PUBLIC || config.trust.iter().any(|root| root.name == name);
     manifests.roots.iter().filter(|(name, _)| !known(name)).map(|(_, mistake)| mistake.clone()).collect()
+}
+
+/// Reports that count nowhere, since the settings do not trust their namespaces.
+fn untrusted_reports(manifests: &Manifests, config: &Config) -> Vec<Mistake> {
+    let told = |namespace: &str| {
+        let message = "its VulnerabilityReports do not count: add it to `scans.namespaces` if whoever can write there may \
+                       clear images";
+        Mistake::about(format!("namespace {namespace}"), message)
+    };
+    manifests.reports.outside_of(&config.scans.namespaces).into_iter().map(told).collect()
 }
 
 /// The kinds that are looked at.
@@ -200,9 +211,18 @@ fn review(
         PullSecrets::All => Usage::All,
     };
     let World { registries, trust } = world;
-    let evidence = Evidence::new(budget, registries, trust, usage, config.platforms.as_slice().into(), registry)?;
+    let evidence = Evidence::new(
+        budget,
+        registries,
+        trust,
+        usage,
+        config.platforms.as_slice().into(),
+        config.scans.directories.clone(),
+        registry,
+    )?;
+    let scan_objects = manifests.reports.of(&config.scans.namespaces);
     let Manifests { namespaces, pull_secrets, .. } = manifests;
-    let in_force = InForce { policies, namespaces, pull_secrets };
+    let in_force = InForce { policies, namespaces, pull_secrets, scan_objects };
     let (review, unfinished) = Review::new(workloads(config), in_force, evidence, Observe::new(metrics.clone()));
     Ok((review, unfinished, metrics))
 }

@@ -4,9 +4,9 @@
 
 use jiff::Timestamp;
 
-use crate::fact::{Admitted, Fact, Facts};
-use crate::image::Digest;
-use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Wait};
+use crate::fact::{Admitted, Fact, Facts, ImageFacts, Resolved, Seen};
+use crate::image::{Digest, Reference};
+use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Wait, Want};
 use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, RuleName, Unmatched};
 use crate::request::{Container, Flaw, Role, printable};
 
@@ -20,6 +20,7 @@ mod doubt;
 mod images;
 mod listing;
 mod record;
+mod scan;
 mod signature;
 mod tag;
 pub mod verdict;
@@ -96,10 +97,11 @@ fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts, now: Timesta
     let looked_up = facts.images.iter().map(|image| !matches!(image.resolved, Fact::Pending));
     verdict.unfinished = asked.zip(looked_up).any(|(asked, looked_up)| asked && !looked_up) || plan.leaves_open(facts);
     let unknown = plan.unknown.iter().map(unknown_policy);
+    let softened = record::softened(&outcomes, facts);
     let denials = unknown.chain(outcomes.into_iter().flat_map(|outcome| outcome.denials)).collect();
     sort_into(&mut verdict, denials, plan.dry_run);
     if matches!(verdict.answer, Answer::Admit(_)) && !plan.dry_run && !plan.request.dry_run {
-        verdict.records = record::records(plan, containers, &verdict.images, facts);
+        verdict.records = record::records(plan, containers, &verdict.images, softened, facts);
     }
     verdict
 }
@@ -139,6 +141,8 @@ struct Outcome<'p> {
     denials: Vec<Denial>,
     pending: bool,
     unasked: bool,
+    held: Option<bool>,
+    missed: bool,
 }
 
 impl Outcome<'_> {
@@ -171,11 +175,15 @@ struct Found {
     pending: bool,
     /// Something that a demand depends on was not looked up, since the image is refused anyway.
     unasked: bool,
+    /// Scans are held against what the namespace has, and were softened; or (`false`) no longer are.
+    held: Option<bool>,
+    /// A report was missing for the first time.
+    missed: bool,
 }
 
 impl Found {
     fn on(basis: Basis) -> Self {
-        Self { basis, findings: Vec::new(), pending: false, unasked: false }
+        Self { basis, findings: Vec::new(), pending: false, unasked: false, held: None, missed: false }
     }
 
     fn met() -> Self {
@@ -198,6 +206,8 @@ impl Found {
             findings: self.findings,
             pending: self.pending || other.pending,
             unasked: self.unasked || other.unasked,
+            held: self.held.max(other.held),
+            missed: self.missed || other.missed,
         }
     }
 }
@@ -214,7 +224,8 @@ fn judge<'p>(
         let message = "a container is missing from its own review".to_owned();
         let denial = whole_object(judgement.mode, Some(judgement.policy.clone()), Reason::InternalError, message);
         let basis = Basis::NothingDemanded;
-        return Outcome { judgement, basis, denials: vec![denial], pending: false, unasked: false };
+        let (held, missed) = (None, false);
+        return Outcome { judgement, basis, denials: vec![denial], pending: false, unasked: false, held, missed };
     };
     let nothing = || Found::on(Basis::NothingDemanded);
     let refused = |reason, message| Found::one(Finding::plain((reason, message)));
@@ -234,9 +245,9 @@ fn judge<'p>(
             },
         ),
     };
-    let Found { basis, findings, pending, unasked } = found;
+    let Found { basis, findings, pending, unasked, held, missed } = found;
     let told = |finding| denial(judgement, container, rule.cloned(), finding, facts);
-    Outcome { judgement, basis, denials: findings.into_iter().map(told).collect(), pending, unasked }
+    Outcome { judgement, basis, denials: findings.into_iter().map(told).collect(), pending, unasked, held, missed }
 }
 
 /// Every demand of a rule on one image.
@@ -262,23 +273,60 @@ fn require(
         return Found::one(Finding::plain((Reason::InternalError, message)));
     };
     let tag = digest::check(judgement, demands, reference, facts, want.resolve);
-    if demands.examination.is_none() {
+    if !demands.looks_closer() {
         return Found::met().and(tag);
     }
-    let looked_at = judgement.examine.and_then(|index| Some((want.examine.get(index)?, facts.examined.get(index)?)));
-    let Some((examine, examined)) = looked_at else {
-        let message = "nothing was gathered about its signatures".to_owned();
-        return Found::one(Finding::plain((Reason::InternalError, message)));
-    };
     let resolved = match doubt::resolved(judgement, reference, facts, want.resolve, Mode::Enforce) {
         Ok(resolved) => resolved,
         // Says whatever the tag's check says.
         Err(found) => return found,
     };
+    let attached = signed(judgement, demands, reference, want, facts, resolved, now);
+    let scanned = scanned(judgement, demands, reference, want, facts, resolved, now);
+    let scanned = scanned.map_or_else(|missing| missing, |case| case.map_or_else(Found::met, scan::check));
+    Found::met().and(tag).and(attached).and(scanned)
+}
+
+/// The demands on signatures and attestations.
+fn signed(
+    judgement: &Judgement,
+    demands: &Demands,
+    reference: &Reference,
+    want: &Want<'_>,
+    facts: &ImageFacts,
+    resolved: &Seen<Resolved>,
+    now: Timestamp,
+) -> Found {
+    if demands.signatures.is_none() && demands.attestations.is_empty() {
+        return Found::met();
+    }
+    let looked_at = judgement.examine.and_then(|index| Some((want.examine.get(index)?, facts.examined.get(index)?)));
+    let Some((examine, examined)) = looked_at else { return ungathered("signatures") };
     let case = Case { judgement, reference, facts, resolved, examined, asked: examine.wait };
     let signed = demands.signatures.as_ref().map_or_else(Found::met, |demand| signature::check(case, demand, now));
     let attested = demands.attestations.iter().map(|demand| attestation::check(case, demand, now));
-    attested.fold(Found::met().and(tag).and(signed), Found::and)
+    attested.fold(signed, Found::and)
+}
+
+/// The demand on scans with what is known for it; none where there is no such demand.
+fn scanned<'a>(
+    judgement: &'a Judgement,
+    demands: &'a Demands,
+    reference: &'a Reference,
+    want: &Want<'_>,
+    facts: &'a ImageFacts,
+    resolved: &'a Seen<Resolved>,
+    now: Timestamp,
+) -> Result<Option<scan::Case<'a>>, Found> {
+    let Some(demand) = &demands.scan else { return Ok(None) };
+    let (Some(scan), Some(scanned)) = (want.scan, &facts.scanned) else { return Err(ungathered("scans")) };
+    let examined = judgement.examine.and_then(|index| facts.examined.get(index));
+    let asked = scan.wait;
+    Ok(Some(scan::Case { judgement, demand, reference, facts, resolved, scanned, examined, asked, now }))
+}
+
+fn ungathered(what: &str) -> Found {
+    Found::one(Finding::plain((Reason::InternalError, format!("nothing was gathered about its {what}"))))
 }
 
 fn invalid(container: &Container) -> String {

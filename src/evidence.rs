@@ -2,26 +2,25 @@
 //!
 //! On a warm cache neither [`Evidence::scope`] nor [`Evidence::gather`] awaits anything.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 
-use crate::fact::attached::Attached;
 use crate::fact::{
-    Admitted, Content, Examined, Fact, Facts, Fault, ImageFacts, PlatformManifest, Record, Recorded, Resolved, Scope,
-    Seen, Trouble,
+    Admitted, Examined, Fact, Facts, Fault, ImageFacts, Record, Recorded, Resolved, Scope, Seen, Trouble,
 };
-use crate::image::{Digest, Platform, Reference};
-use crate::policy::plan::{Examine, Nodes, Plan, Wait, Want};
-use crate::policy::trust::Examination;
+use crate::image::{Platform, Reference};
+use crate::policy::plan::{Nodes, Plan, Wait, Want};
 use crate::request::Request;
 
 use budget::{Budget, Deadline, Patience};
 use cluster::pull_secrets::{PullSecrets, Usage};
 use registry::Registries;
 use registry::credentials::{Asker, Keyring};
+use scan::directory::Directories;
+use scan::objects::Objects;
 use scope::Namespaces;
 use signature::Signatures;
 use signature::trust::Trust;
@@ -29,19 +28,19 @@ use store::{FactCache, Life, Store};
 
 pub mod budget;
 pub mod cluster;
+mod examined;
 pub mod registry;
 pub mod scan;
+mod scanned;
 pub mod scope;
 pub mod signature;
 pub mod store;
 
-/// Shares of the memory: for what names stand for, and for what is attached to digests. What is left is for records.
+/// Shares of the memory: for what names stand for, for what is attached to digests, and for findings (which are read again
+/// from their files). What is left is for records.
 const RESOLVED_SHARE: u64 = 4;
-const SIGNATURES_SHARE: u64 = 2;
-/// Manifests of one index that are looked at: for each there are as many requests as for an image, and an index of a
-/// thousand takes no more to push than one of ten. Real ones have a dozen for all platforms that there are.
-const PLATFORMS: usize = 32;
-
+const SIGNATURES_SHARE: u64 = 4;
+const REPORTS_SHARE: u64 = 4;
 /// What the process knows of the world.
 #[derive(Debug)]
 pub struct Evidence {
@@ -52,22 +51,25 @@ pub struct Evidence {
     /// registry is reached: what `hosts.toml` says is the operator's, and a change is asked about when the fact is stale.
     resolved: FactCache<(Reference, Asker), Resolved>,
     signatures: Signatures,
+    directories: Arc<Directories>,
     pull_secrets: Usage,
     /// What nodes run, where there are none to ask.
     platforms: Arc<[Platform]>,
 }
 
 impl Evidence {
-    /// With an empty memory; its collectors are registered on `metrics`.
+    /// With an empty memory; its collectors are registered on `metrics`. `scans`: folders and files of scan reports.
     pub fn new(
         budget: Budget,
         registries: Arc<Registries>,
         trust: Arc<Trust>,
         pull_secrets: Usage,
         platforms: Arc<[Platform]>,
+        scans: Vec<PathBuf>,
         metrics: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
         let store = Store::new(&budget, metrics)?;
+        let directories = Directories::new(scans, budget.memory / REPORTS_SHARE, store.lookups("report"), metrics)?;
         let (tag, digest) = (budget.tag_fresh, budget.digest_fresh);
         let (last_known_good, negative) = (budget.last_known_good, budget.negative);
         let life = move |(address, _): &(Reference, Asker)| Life {
@@ -81,7 +83,7 @@ impl Evidence {
         let resolved = FactCache::new(budget.memory / RESOLVED_SHARE, life, weigh, |_| None, store.lookups("image"));
         let (bytes, asked) = (budget.memory / SIGNATURES_SHARE, Arc::clone(&registries));
         let signatures = Signatures::new(bytes, &budget, asked, trust, store.lookups("signatures"));
-        Ok(Self { budget, store, registries, resolved, signatures, pull_secrets, platforms })
+        Ok(Self { budget, store, registries, resolved, signatures, directories, pull_secrets, platforms })
     }
 
     /// What surrounds the object. Without an API server to ask, the manifests are all there is to know.
@@ -92,14 +94,15 @@ impl Evidence {
     }
 
     /// A fact for each want of the plan, in its order; side by side, and each for as long as its want may be waited for.
-    pub async fn gather(&self, plan: &Plan<'_>, secrets: &PullSecrets, deadline: Deadline) -> Facts {
+    pub async fn gather(&self, plan: &Plan<'_>, secrets: &PullSecrets, objects: &Objects, deadline: Deadline) -> Facts {
         let patience = deadline.patience(&self.budget);
-        let facts = plan.wants.iter().map(|want| self.look_up(want, &plan.nodes, secrets, patience));
+        let in_force = Surrounding { nodes: &plan.nodes, secrets, objects };
+        let facts = plan.wants.iter().map(|want| self.look_up(want, in_force, patience));
         Facts { images: join_all(facts).await }
     }
 
     /// One want. Each room that can say something about an image answers here.
-    async fn look_up(&self, want: &Want<'_>, nodes: &Nodes, secrets: &PullSecrets, patience: Patience) -> ImageFacts {
+    async fn look_up(&self, want: &Want<'_>, in_force: Surrounding<'_>, patience: Patience) -> ImageFacts {
         let (now, address) = (Timestamp::now(), want.reference.address());
         let recorded = match address.digest() {
             None => self.store.recorded(&address, now),
@@ -109,14 +112,21 @@ impl Evidence {
             Fact::Known(_) => want.resolve.max(want.compare),
             Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => want.resolve,
         };
-        let keyrings = secrets.of(self.pull_secrets, want.namespace, want.pull);
+        let keyrings = in_force.secrets.of(self.pull_secrets, want.namespace, want.pull);
         let asker = self.registries.asker(&address, &keyrings);
         let who = Who { asker, keyrings };
         let resolved = self.resolve(want, address, who.asker.clone(), resolve, patience).await;
         let admitted = self.admitted(want, &resolved, &recorded, now);
-        let examine = want.examine.iter().map(|examine| self.examine(want, examine, nodes, &resolved, &who, patience));
-        let examined = join_all(examine).await;
-        ImageFacts { resolved, recorded, admitted, examined, scanned: None }
+        let looking = Looking { want, nodes: in_force.nodes, who: &who, patience };
+        let Fact::Known(Seen { value: known, .. }) = &resolved else {
+            // Without a digest there is nothing to look at, and the decision goes by that.
+            let examined = want.examine.iter().map(|_| Examined::default()).collect();
+            return ImageFacts { resolved, recorded, admitted, examined, scanned: None };
+        };
+        let examined = join_all(want.examine.iter().map(|examine| self.examine(looking, examine, known)));
+        let (scanned, mut examined) = join(self.scan(looking, known, in_force.objects), examined).await;
+        self.look_again(looking, known, scanned.as_ref(), &mut examined).await;
+        ImageFacts { resolved, recorded, admitted, examined, scanned }
     }
 
     async fn resolve(
@@ -141,81 +151,6 @@ impl Evidence {
         };
         let get = self.resolved.get(key, now, None, look_up);
         patience.within(how_long, get).await.unwrap_or_else(|| late(how_long, want.reference))
-    }
-
-    /// What is attached to the image: to the digest itself, and where that is not enough, to the manifests of its index
-    /// that the pod could run.
-    async fn examine(
-        &self,
-        want: &Want<'_>,
-        examine: &Examine,
-        nodes: &Nodes,
-        resolved: &Fact<Resolved>,
-        who: &Who,
-        patience: Patience,
-    ) -> Examined {
-        let examination = &examine.examination;
-        let Fact::Known(Seen { value: resolved, .. }) = resolved else {
-            // Without a digest there is nothing to look at, and the decision goes by that.
-            return Examined::default();
-        };
-        let kept = examination.repository.as_ref().unwrap_or(want.reference).repository_alone();
-        let asker = match &examination.repository {
-            None => who.asker.clone(),
-            Some(_) => self.registries.asker(&kept, &who.keyrings),
-        };
-        let place = Place { kept, asker, examination, how_long: examine.wait, patience };
-        let examined = self.examine_at(want, examine, nodes, resolved, &place, None).await;
-        if examine.wait == Wait::AtHand || examine.signed_enough(&examined, resolved, want.reference, Timestamp::now())
-        {
-            return examined;
-        }
-        // What is there was not enough. It may be by now: only what is new is a reason to refuse.
-        self.examine_at(want, examine, nodes, resolved, &place, Some(self.budget.negative)).await
-    }
-
-    async fn examine_at(
-        &self,
-        want: &Want<'_>,
-        examine: &Examine,
-        nodes: &Nodes,
-        resolved: &Resolved,
-        place: &Place<'_>,
-        oldest: Option<Duration>,
-    ) -> Examined {
-        let mut examined = Examined::default();
-        if examine.demands.iter().any(|demands| demands.examines_own(resolved)) {
-            examined.own = Some(self.attached(want, place, &resolved.digest, oldest).await);
-        }
-        let Content::Index(manifests) = &resolved.content else { return examined };
-        if examine.demands.iter().any(|demands| demands.examines_platforms())
-            && !examine.signed_enough(&examined, resolved, want.reference, Timestamp::now())
-        {
-            let of_one = |manifest: PlatformManifest| async move {
-                let attached = self.attached(want, place, &manifest.digest, oldest).await;
-                (manifest, attached)
-            };
-            examined.platforms = Some(match few(nodes.candidates(manifests)) {
-                Ok(candidates) => join_all(candidates.into_iter().map(of_one)).await,
-                Err(unseen) => unseen,
-            });
-        }
-        examined
-    }
-
-    async fn attached(
-        &self,
-        want: &Want<'_>,
-        place: &Place<'_>,
-        digest: &Digest,
-        oldest: Option<Duration>,
-    ) -> Fact<Arc<Attached>> {
-        let Place { kept, asker, examination, how_long, patience } = place;
-        if *how_long == Wait::AtHand {
-            return self.signatures.at_hand(kept, digest, asker, examination);
-        }
-        let get = self.signatures.attached(kept, digest, asker, examination, oldest);
-        patience.within(*how_long, get).await.unwrap_or_else(|| late(*how_long, want.reference))
     }
 
     fn admitted(
@@ -256,6 +191,12 @@ impl Evidence {
         &self.registries
     }
 
+    /// Where scan reports are kept as files; whoever runs the program has them read.
+    #[must_use]
+    pub fn directories(&self) -> &Arc<Directories> {
+        &self.directories
+    }
+
     /// Until when work after a reply may go on.
     #[must_use]
     pub fn background_deadline(&self) -> Deadline {
@@ -263,33 +204,27 @@ impl Evidence {
     }
 }
 
-/// Of more than are looked at none is: that all of them are signed cannot be told, however long anybody waits.
-fn few(
-    candidates: Vec<PlatformManifest>,
-) -> Result<Vec<PlatformManifest>, Vec<(PlatformManifest, Fact<Arc<Attached>>)>> {
-    let count = candidates.len();
-    if count <= PLATFORMS {
-        return Ok(candidates);
-    }
-    let words =
-        format!("its index has {count} manifests that the pod could run, and no more than {PLATFORMS} are looked at");
-    let trouble = Trouble::new(Fault::Broken, words);
-    Err(candidates.into_iter().take(1).map(|manifest| (manifest, Fact::Unavailable(trouble.clone()))).collect())
+/// What a review reads of what is in force.
+#[derive(Clone, Copy)]
+struct Surrounding<'a> {
+    nodes: &'a Nodes,
+    secrets: &'a PullSecrets,
+    objects: &'a Objects,
+}
+
+/// What is looked for, for whom, and for how long.
+#[derive(Clone, Copy)]
+struct Looking<'a> {
+    want: &'a Want<'a>,
+    nodes: &'a Nodes,
+    who: &'a Who,
+    patience: Patience,
 }
 
 /// Who asks for an image.
 struct Who {
     asker: Asker,
     keyrings: Vec<Arc<Keyring>>,
-}
-
-/// Where signatures are looked for, by whom, and for how long.
-struct Place<'a> {
-    kept: Reference,
-    asker: Asker,
-    examination: &'a Arc<Examination>,
-    how_long: Wait,
-    patience: Patience,
 }
 
 /// What was not there when waiting for it was over.
@@ -300,22 +235,5 @@ fn late<T>(wait: Wait, image: &Reference) -> Fact<T> {
             Fact::Unavailable(Trouble::new(Fault::Deadline, words))
         }
         Wait::AtHand | Wait::Afterwards | Wait::Briefly => Fact::Pending,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_an_index_with_more_manifests_than_are_looked_at_none_is_and_waiting_does_not_help() {
-        let manifest = PlatformManifest {
-            platform: Some(Platform::default()),
-            digest: Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap(),
-        };
-        assert_eq!(few(vec![manifest.clone(); 32]).unwrap().len(), 32);
-        let unseen = few(vec![manifest; 33]).unwrap_err();
-        assert_eq!(unseen.len(), 1, "one is enough to refuse");
-        assert!(matches!(&unseen[0].1, Fact::Unavailable(trouble) if !trouble.fault.passes()));
     }
 }

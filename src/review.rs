@@ -20,6 +20,7 @@ use crate::decision::verdict::{Answer, Verdict};
 use crate::evidence::Evidence;
 use crate::evidence::budget::Deadline;
 use crate::evidence::cluster::pull_secrets::PullSecrets;
+use crate::evidence::scan::objects::Objects;
 use crate::evidence::scope::Namespaces;
 use crate::observe::Observe;
 use crate::policy::Policies;
@@ -43,6 +44,8 @@ pub struct InForce {
     pub policies: Policies,
     pub namespaces: Namespaces,
     pub pull_secrets: PullSecrets,
+    /// `VulnerabilityReport` objects of the namespaces that are trusted for them.
+    pub scan_objects: Objects,
 }
 
 /// One process's way of answering.
@@ -98,7 +101,7 @@ impl Review {
         let request = decode::decode(body, &self.workloads)?;
         let scope = self.evidence.scope(&in_force.namespaces, &request, deadline).await;
         let plan = plan::plan(&in_force.policies, &scope, &request);
-        let facts = self.evidence.gather(&plan, &in_force.pull_secrets, deadline).await;
+        let facts = self.evidence.gather(&plan, &in_force.pull_secrets, &in_force.scan_objects, deadline).await;
         let verdict = decision::decide(&plan, &facts, Timestamp::now());
         self.evidence.remember(&verdict.records);
         self.observe.record(&plan, &verdict, started.elapsed());
@@ -114,7 +117,7 @@ impl Review {
         let in_force = self.in_force.load_full();
         let scope = self.evidence.scope(&in_force.namespaces, request, deadline).await;
         let plan = plan::plan(&in_force.policies, &scope, request).for_a_report();
-        let facts = self.evidence.gather(&plan, &in_force.pull_secrets, deadline).await;
+        let facts = self.evidence.gather(&plan, &in_force.pull_secrets, &in_force.scan_objects, deadline).await;
         decision::decide(&plan, &facts, Timestamp::now())
     }
 
@@ -157,7 +160,7 @@ impl Review {
         let (in_force, deadline) = (self.in_force.load_full(), self.evidence.background_deadline());
         let scope = self.evidence.scope(&in_force.namespaces, request, deadline).await;
         let plan = plan::plan(&in_force.policies, &scope, request).patiently();
-        let facts = self.evidence.gather(&plan, &in_force.pull_secrets, deadline).await;
+        let facts = self.evidence.gather(&plan, &in_force.pull_secrets, &in_force.scan_objects, deadline).await;
         let verdict = decision::decide(&plan, &facts, Timestamp::now());
         if *admitted {
             self.evidence.remember(&verdict.records);

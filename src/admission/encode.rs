@@ -230,10 +230,32 @@ fn annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
     if !digests.is_empty() {
         annotations.insert("digests", digests);
     }
+    let reports = reports(&verdict.images);
+    if !reports.is_empty() {
+        annotations.insert("reports", reports);
+    }
     if verdict.pending {
         annotations.insert("pending", "true".to_owned());
     }
     annotations
+}
+
+/// What there was of scan reports, the gravest state of each image: `spec.containers[0].image=stale`.
+fn reports(images: &[ImageVerdict]) -> String {
+    let state = |image: &ImageVerdict| {
+        let worst = image.reports.iter().map(|report| report.state).max()?;
+        Some(format!("{}={}", image.path, worst.label()))
+    };
+    let mut list = String::new();
+    for one in images.iter().filter_map(state) {
+        if list.len() + one.len() > ANNOTATION_BYTES {
+            list.push_str(" ...");
+            break;
+        }
+        let separator = if list.is_empty() { "" } else { " " };
+        let _infallible = write!(list, "{separator}{one}");
+    }
+    list
 }
 
 /// What the names stood for that have no digest written: `spec.containers[0].image=sha256:...`.

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
@@ -90,7 +91,11 @@ fn judge_all(check: &Check) -> Result<(Vec<Judged>, Vec<Mistake>), Vec<Mistake>>
     let review = engine(check, &config, manifests)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| vec![Mistake::about("check", format!("cannot start: {error}"))])?;
-    Ok((runtime.block_on(judge(&review, items)), unreadable))
+    let judged = runtime.block_on(async {
+        tokio::spawn(Arc::clone(review.evidence().directories()).fill());
+        judge(&review, items).await
+    });
+    Ok((judged, unreadable))
 }
 
 fn engine(check: &Check, config: &Config, mut manifests: Manifests) -> Result<Review, Vec<Mistake>> {

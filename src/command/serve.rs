@@ -18,11 +18,12 @@ use crate::config::{Config, LogFormat};
 use crate::evidence::budget::Budget;
 use crate::evidence::cluster::{self, Manifests};
 use crate::evidence::registry::outbound::Surroundings;
+use crate::evidence::scan::directory::{Directories, Progress};
 use crate::observe::logging;
 use crate::observe::metrics::Metrics;
 use crate::policy::document::Mistake;
 use crate::review::{InForce, Review};
-use crate::server::admin::{self, Part, Refresh};
+use crate::server::admin::{self, Part, PartStatus, Refresh};
 use crate::server::tls::{self, ClientAuthentication, Identity};
 use crate::server::{self, Bounds, Drain};
 
@@ -165,6 +166,7 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     let read = super::both(super::manifests(&paths), super::World::of(&config, surroundings, &registry));
     let (mut manifests, (world, warnings)) = read?;
     warned(&manifests.warnings, "the manifests");
+    warned(&super::untrusted_reports(&manifests, &config), "the manifests");
     warned(&warnings, "the settings of registries");
     manifests.warnings.clear();
     key_files.store(Arc::new(std::mem::take(&mut manifests.key_files)));
@@ -184,6 +186,8 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     let troubles = ["manifests", "registries", "trust"].map(|name| (name, Trouble::default()));
     let [(_, of_manifests), (_, of_registries), (_, of_trust)] = troubles.clone();
     tasks.spawn(Arc::clone(&world.trust).refresh());
+    let directories = Arc::clone(review.evidence().directories());
+    tasks.spawn(Arc::clone(&directories).follow());
     tasks.spawn(
         Reload {
             what: "manifests",
@@ -251,7 +255,7 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
         .await
         .map_err(|error| vec![failed("listen", &error)])?;
     let admin_router = admin::router(
-        parts(&identity, client, troubles),
+        parts(&identity, client, troubles, directories),
         registry.clone(),
         vec![expiry(&registry, &identity).map_err(|error| vec![Mistake::about("metrics", error.to_string())])?],
         drain,
@@ -295,12 +299,14 @@ fn manifests_loader(
     move || {
         let manifests = super::manifests(&paths)?;
         let policies = super::policies(&manifests, &config, super::bindings(&config), &source)?;
-        let Manifests { namespaces, pull_secrets, warnings, key_files: read, objects: _, policies: _, roots: _ } =
-            manifests;
+        let scan_objects = manifests.reports.of(&config.scans.namespaces);
+        let untrusted = super::untrusted_reports(&manifests, &config);
+        let Manifests { namespaces, pull_secrets, warnings, key_files: read, .. } = manifests;
         key_files.store(Arc::new(read));
         warned(&warnings, "the manifests");
+        warned(&untrusted, "the manifests");
         metrics.policies(&policies);
-        review.put_in_force(InForce { policies, namespaces, pull_secrets });
+        review.put_in_force(InForce { policies, namespaces, pull_secrets, scan_objects });
         Ok(())
     }
 }
@@ -331,6 +337,7 @@ fn parts(
     identity: &Arc<Identity>,
     client: Option<Arc<ClientAuthentication>>,
     watched: [(&'static str, Trouble); 3],
+    scans: Arc<Directories>,
 ) -> Vec<Part> {
     let identity = Arc::clone(identity);
     let mut parts = Vec::new();
@@ -338,10 +345,24 @@ fn parts(
         parts.push(Part { name, status: Box::new(move || trouble.status()) });
     }
     parts.push(Part { name: "certificate", status: Box::new(move || identity.status(Timestamp::now())) });
+    if !scans.is_empty() {
+        parts.push(Part { name: "scans", status: Box::new(move || read_so_far(&scans.progress())) });
+    }
     if let Some(client) = client {
         parts.push(Part { name: "clientCA", status: Box::new(move || client.status()) });
     }
     parts
+}
+
+/// What is asked of reports before all of them are read waits, and is never answered with "there is none": so the process
+/// is ready without them.
+fn read_so_far(progress: &Progress) -> PartStatus {
+    let Progress { complete, read, seen, trouble } = progress;
+    match (trouble, complete) {
+        (Some(trouble), _) => PartStatus::Degraded(trouble.clone()),
+        (None, false) => PartStatus::Degraded(format!("{read} of {seen} scan reports read so far")),
+        (None, true) => PartStatus::Ready,
+    }
 }
 
 fn expiry(registry: &Registry, identity: &Arc<Identity>) -> Result<Refresh, prometheus::Error> {

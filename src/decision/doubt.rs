@@ -58,8 +58,19 @@ pub(super) fn pending(judgement: &Judgement, reference: &Reference, admitted: &F
 
 /// The policy says whether doubt admits; a demand that only warns leaves it to the record.
 pub(super) fn cannot_tell(judgement: &Judgement, trouble: &Trouble, admitted: &Fact<Admitted>, gravest: Mode) -> Found {
+    cannot_tell_as(judgement, trouble.fault, words(trouble), admitted, gravest)
+}
+
+/// The same in other words than those for a registry.
+pub(super) fn cannot_tell_as(
+    judgement: &Judgement,
+    fault: Fault,
+    (reason, message): (Reason, String),
+    admitted: &Fact<Admitted>,
+    gravest: Mode,
+) -> Found {
     let tolerance = judgement.tolerance;
-    let tolerated = match trouble.fault {
+    let tolerated = match fault {
         Fault::Outage | Fault::Deadline => match tolerance.unavailable {
             Unavailable::Admit => true,
             Unavailable::Running => matches!(admitted, Fact::Known(_)),
@@ -71,7 +82,6 @@ pub(super) fn cannot_tell(judgement: &Judgement, trouble: &Trouble, admitted: &F
         },
         Fault::Forbidden | Fault::Mismatch | Fault::Broken => false,
     };
-    let (reason, message) = words(trouble);
     let gravest = if tolerated { Mode::Audit } else { only_recorded(gravest) };
     let basis = Basis::UndeterminedButTolerated;
     Found { basis, ..Found::one(Finding { gravest, reason, message }) }

@@ -7,8 +7,8 @@ use crate::policy::Mode;
 use crate::policy::plan::{Judgement, Plan};
 use crate::request::Container;
 
-use super::verdict::{Basis, ImageVerdict, SignatureVerdict};
-use super::{Outcome, admitted, digest_of, listing, rule_name};
+use super::verdict::{Basis, ImageVerdict, ReportVerdict, SignatureVerdict};
+use super::{Outcome, admitted, digest_of, listing, rule_name, scan, scanned};
 
 /// Per container: refused by the enforcing policies, or on what basis not.
 pub(super) fn image_verdicts(
@@ -63,7 +63,7 @@ fn image_verdict(
         resolved: container.reference.as_ref().is_ok_and(|reference| reference.digest().is_none()),
         admitted_since: admitted(facts, want).map(|its| its.first),
         signatures: telling.map_or_else(Vec::new, |its| signatures(plan, its.judgement, container, facts, now)),
-        reports: Vec::new(),
+        reports: telling.map_or_else(Vec::new, |its| reports(plan, its.judgement, container, facts, now)),
     }
 }
 
@@ -86,6 +86,24 @@ fn signatures(
         Some(listing::listing(demands, plan.for_report, own, reference, facts.examined.get(judgement.examine?)?, now))
     };
     found().unwrap_or_default()
+}
+
+/// What scanners say of the image, by the demand of one judgement.
+fn reports(
+    plan: &Plan<'_>,
+    judgement: &Judgement,
+    container: &Container,
+    facts: &Facts,
+    now: Timestamp,
+) -> Vec<ReportVerdict> {
+    let case = || {
+        let demands = judgement.ruling.demands()?;
+        let (want, facts) = (plan.wants.get(judgement.want?)?, facts.images.get(judgement.want?)?);
+        let reference = container.reference.as_ref().ok()?;
+        let Fact::Known(resolved) = &facts.resolved else { return None };
+        scanned(judgement, demands, reference, want, facts, resolved, now).ok()?
+    };
+    case().map(scan::listing).unwrap_or_default()
 }
 
 /// A warning of an enforcing policy makes its admission a softened one.

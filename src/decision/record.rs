@@ -1,11 +1,14 @@
 //! What is worth remembering of an admission: the digests that a namespace was let have, and what its tags named.
 
+use std::sync::Arc;
+
 use crate::fact::{Fact, Facts, Guard, ImageFacts, Record, Recorded, Source};
-use crate::image::Reference;
+use crate::image::{Digest, Reference};
 use crate::policy::plan::{Plan, Ruling};
 use crate::policy::{Mode, Repointed};
 use crate::request::{Container, Role};
 
+use super::Outcome;
 use super::verdict::ImageVerdict;
 
 /// What the namespace now has: the digests of its images that were let in, and what their tags named where an
@@ -14,6 +17,7 @@ pub(super) fn records(
     plan: &Plan<'_>,
     containers: &[Container],
     images: &[ImageVerdict],
+    softened: Vec<OfScan>,
     facts: &Facts,
 ) -> Vec<Record> {
     if plan.request.role == Role::Controller {
@@ -42,7 +46,46 @@ pub(super) fn records(
             records.push(Record::Tag { address: reference.address(), recorded });
         }
     }
+    records.extend(softened.into_iter().map(|its| its.record(namespace)));
     records
+}
+
+/// What is worth remembering of the scans of one image.
+pub(super) enum OfScan {
+    Softened { digest: Digest, by: Arc<str>, held: bool },
+    Missed(Digest),
+}
+
+impl OfScan {
+    fn record(self, namespace: &str) -> Record {
+        match self {
+            Self::Softened { digest, by, held } => {
+                Record::Softened { namespace: namespace.to_owned(), digest, by, held }
+            }
+            Self::Missed(digest) => Record::Missed { digest },
+        }
+    }
+}
+
+/// What judgements softened for the first time, or need not any more, and where a report was missed first.
+pub(super) fn softened(outcomes: &[Outcome<'_>], facts: &Facts) -> Vec<OfScan> {
+    let mut softened = Vec::new();
+    for outcome in outcomes.iter().filter(|outcome| outcome.held.is_some() || outcome.missed) {
+        let Some(facts) = outcome.judgement.want.and_then(|want| facts.images.get(want)) else { continue };
+        let (Fact::Known(resolved), known) = (&facts.resolved, &facts.admitted) else { continue };
+        let digest = resolved.value.digest.clone();
+        if let Some(held) = outcome.held {
+            let by: Arc<str> = outcome.judgement.by().into();
+            let known = matches!(known, Fact::Known(seen) if seen.value.softened.iter().any(|its| its.by == by));
+            if known != held {
+                softened.push(OfScan::Softened { digest: digest.clone(), by, held });
+            }
+        }
+        if outcome.missed {
+            softened.push(OfScan::Missed(digest));
+        }
+    }
+    softened
 }
 
 /// What a ruling does about a tag that was moved.

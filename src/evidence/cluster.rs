@@ -25,9 +25,11 @@ use super::signature;
 
 use keys::Keys;
 use pull_secrets::{Found, PullSecrets};
+use scan_objects::ScanObjects;
 
 mod keys;
 pub mod pull_secrets;
+pub mod scan_objects;
 
 /// A ConfigMap holds 1 MiB at most, a file of policies written by hand far less.
 const FILE_BYTES: u64 = 8 << 20;
@@ -51,6 +53,8 @@ pub struct Manifests {
     pub key_files: Vec<PathBuf>,
     /// The trusted roots that policies name, each with what to say if the settings have none of that name.
     pub roots: Vec<(RootName, Mistake)>,
+    /// `VulnerabilityReport` objects, of whatever namespaces.
+    pub reports: ScanObjects,
 }
 
 /// Reads files, and every `.yaml`, `.yml` and `.json` below directories; what starts with a dot is passed over, as
@@ -198,6 +202,7 @@ struct Reading {
     pull: Found,
     /// Policies that labels name, each with what to say if there is none of that name.
     named: Vec<(String, Mistake)>,
+    reports: ScanObjects,
     warnings: Vec<Mistake>,
     mistakes: Vec<Mistake>,
 }
@@ -212,6 +217,7 @@ impl Reading {
             namespaces: HashMap::new(),
             pull: Found::default(),
             named: Vec::new(),
+            reports: ScanObjects::default(),
             warnings: Vec::new(),
             mistakes: Vec::new(),
         }
@@ -245,6 +251,9 @@ impl Reading {
             }
             ("v1", "Namespace") => self.namespace(document, source),
             ("v1", "Secret") => self.secret(document, source),
+            (scan_objects::VERSION, scan_objects::KIND) => {
+                self.mistakes.extend(self.reports.add(document, source).err())
+            }
             ("v1", "ServiceAccount") => self.mistakes.extend(self.pull.service_account(document, source).err()),
             // Whatever claims to be ours is read as a policy, so that a slip in version or kind is told.
             _ if kind == "ImagePolicy" || api_version.starts_with("pratique.dev/") => {
@@ -254,7 +263,7 @@ impl Reading {
                 self.wrong(document, source, "is no Kubernetes object: `apiVersion` or `kind` is missing");
             }
             _ => {
-                let read = "ImagePolicy, Namespace, Secret and ServiceAccount";
+                let read = "ImagePolicy, Namespace, Secret, ServiceAccount and VulnerabilityReport";
                 let message = format!("{kind} has no effect in this build: it reads {read}");
                 self.warnings.push(told(document, source, "kind", message));
             }
@@ -353,12 +362,12 @@ impl Reading {
     }
 
     fn finish(self) -> Result<Manifests, Vec<Mistake>> {
-        let Self { waiting: _, keys, roots, policies, namespaces, pull, named, mut warnings, mistakes } = self;
+        let Self { waiting: _, keys, roots, policies, namespaces, pull, named, reports, mut warnings, mistakes } = self;
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
         let (secrets, key_files) = keys.finish();
-        let objects = policies.len() + namespaces.len() + pull.len() + secrets;
+        let objects = policies.len() + namespaces.len() + pull.len() + secrets + reports.len();
         let (pull_secrets, unknown) = pull.finish();
         warnings.extend(unknown);
         let mut all: BTreeMap<PolicyName, Arc<Policy>> =
@@ -368,7 +377,7 @@ impl Reading {
         warnings.extend(unknown.map(|(_, warning)| warning));
         let labels = namespaces.into_iter().map(|(name, (labels, _))| (name, labels)).collect();
         let namespaces = Namespaces::new(labels, Timestamp::now());
-        Ok(Manifests { policies: all, namespaces, pull_secrets, warnings, objects, key_files, roots })
+        Ok(Manifests { policies: all, namespaces, pull_secrets, warnings, objects, key_files, roots, reports })
     }
 }
 

@@ -293,6 +293,17 @@ pub struct Scanned {
     pub first_missed: Option<Timestamp>,
 }
 
+impl Scanned {
+    /// Something about it is still being looked up.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let open = |manifest: &ScannedManifest| {
+            matches!(manifest.config, Fact::Pending) || matches!(manifest.reports, Some(Fact::Pending))
+        };
+        self.manifests.iter().any(open)
+    }
+}
+
 /// One manifest that the pod could be given.
 #[derive(Debug, Clone)]
 pub struct ScannedManifest {

@@ -82,6 +82,12 @@ impl Reference {
         Self { text: self.name().into(), digest: None, ..self.clone() }
     }
 
+    /// What has this digest in the same repository.
+    #[must_use]
+    pub fn at(&self, digest: &Digest) -> Self {
+        Self { digest: Some(digest.clone()), ..self.repository_alone() }
+    }
+
     /// Bytes of registry, repository and tag.
     #[must_use]
     pub fn length(&self) -> usize {

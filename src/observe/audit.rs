@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::decision::verdict::{Answer, Denial, ImageVerdict, Verdict};
 use crate::policy::plan::Plan;
-use crate::request::{Request, Subject};
+use crate::request::{Request, Subject, printable};
 
 /// A line of the log stays one that a person can read, and that collectors take whole (16 KiB in containerd).
 const FIELD_BYTES: usize = 4_096;
@@ -85,6 +85,14 @@ fn image_list(request: &Request, images: &[ImageVerdict]) -> String {
                 Some(key) => write!(list, " {key}]"),
                 None => write!(list, " {subject}]"),
             };
+        }
+        for report in &image.reports {
+            let scanner = cut(report.scanner.as_deref().unwrap_or("scan"));
+            let _infallible = write!(list, "[{} {}", printable(scanner, NAME_BYTES), report.state.label());
+            if let Some(at) = report.scanned_at {
+                let _infallible = write!(list, " of {at}");
+            }
+            list.push(']');
         }
         if let Some(since) = image.admitted_since {
             let _infallible = write!(list, "[since {since}]");

@@ -27,6 +27,7 @@ pub struct Metrics {
     stale: IntGauge,
     registries_stale: IntGauge,
     trust_stale: IntGauge,
+    reports: IntCounterVec,
 }
 
 impl Metrics {
@@ -69,6 +70,11 @@ impl Metrics {
                 "pratique_trusted_roots_stale",
                 "1: the trusted roots on disk are invalid, the last good ones are in force",
             )?,
+            reports: counters(
+                "pratique_reports_judged_total",
+                "Scan reports that images were judged by, or that there were none, by state: fresh, stale, failed, missing, pending",
+                &["state"],
+            )?,
         };
         // Counted from zero, so that the first drop is an increase that an alert sees.
         for outcome in ["finished", "dropped", "failed"] {
@@ -79,8 +85,18 @@ impl Metrics {
     }
 
     fn enter(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        let Self { reviews, duration, refusals, policies, background, panics, stale, registries_stale, trust_stale } =
-            self.clone();
+        let Self {
+            reviews,
+            duration,
+            refusals,
+            policies,
+            background,
+            panics,
+            stale,
+            registries_stale,
+            trust_stale,
+            reports,
+        } = self.clone();
         registry.register(Box::new(reviews))?;
         registry.register(Box::new(duration))?;
         registry.register(Box::new(refusals))?;
@@ -90,6 +106,7 @@ impl Metrics {
         registry.register(Box::new(stale))?;
         registry.register(Box::new(registries_stale))?;
         registry.register(Box::new(trust_stale))?;
+        registry.register(Box::new(reports))?;
         let build = IntGaugeVec::new(Opts::new("pratique_build_info", "The running version"), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(build))?;
@@ -99,6 +116,9 @@ impl Metrics {
     pub(super) fn decision(&self, plan: &Plan<'_>, verdict: &Verdict, elapsed: Duration) {
         self.duration.observe(elapsed.as_secs_f64());
         self.answered(plan.request.operation, verdict);
+        for report in verdict.images.iter().flat_map(|image| &image.reports) {
+            self.reports.with_label_values(&[report.state.label()]).inc();
+        }
     }
 
     fn answered(&self, operation: Operation, verdict: &Verdict) {

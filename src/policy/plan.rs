@@ -11,7 +11,7 @@ use super::{
 };
 
 pub use examine::Examine;
-pub use nodes::Nodes;
+pub use nodes::{Nodes, is_image};
 pub use refusal::StaticRefusal;
 
 mod examine;
@@ -98,6 +98,16 @@ pub struct Want<'r> {
     pub compare: Wait,
     /// What must be known of its signatures, once for each examination.
     pub examine: Vec<Examine>,
+    /// What must be known of scans; none where no demand asks.
+    pub scan: Option<Scan>,
+}
+
+/// What scanners say of an image must be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scan {
+    pub wait: Wait,
+    /// Of directories and objects: not where every demand wants them attested.
+    pub unattested: bool,
 }
 
 /// For how long the answer waits.
@@ -145,6 +155,7 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
                 for judgement in of_image {
                     judgement.want = Some(index);
                     judgement.examine = judgement.examine_in(want, longest);
+                    judgement.scan_in(want, longest);
                 }
             }
         }
@@ -287,7 +298,7 @@ fn want<'r>(request: &'r Request, container: &'r Container, judged: &[Judgement]
     let Request { namespace, pull, .. } = request;
     let reference = container.reference.as_ref().ok()?;
     let (resolve, compare) = (Wait::AtHand, Wait::AtHand);
-    let mut want = Want { namespace, reference, pull, resolve, compare, examine: Vec::new() };
+    let mut want = Want { namespace, reference, pull, resolve, compare, examine: Vec::new(), scan: None };
     let refused = refused || judged.iter().any(|judgement| judgement.refuses_enforced());
     if !refused {
         for judgement in judged {
@@ -345,9 +356,26 @@ impl Judgement {
 
     /// Whether the digest decides about the image, once its name alone did not.
     fn depends_on_digest(&self, reference: &Reference) -> bool {
-        let depends =
-            |demands: &Arc<Demands>| demands.compares(reference) == Repointed::Deny || demands.examination.is_some();
+        let depends = |demands: &Arc<Demands>| demands.compares(reference) == Repointed::Deny || demands.looks_closer();
         self.refusals.is_empty() && self.ruling.demands().is_some_and(depends)
+    }
+
+    /// What a record of this judgement is called: `policy/rule`.
+    #[must_use]
+    pub fn by(&self) -> String {
+        match &self.ruling {
+            Ruling::Rule { name, action: _ } => format!("{}/{name}", self.policy),
+            Ruling::InvalidReference | Ruling::Unmatched(_) => format!("{}/", self.policy),
+        }
+    }
+
+    /// Enters into its want what this judgement needs of scans; `longest`: what the want may wait.
+    fn scan_in(&self, want: &mut Want<'_>, longest: Wait) {
+        let Some(demands) = self.ruling.demands().filter(|_| self.refusals.is_empty()) else { return };
+        let Some(demand) = &demands.scan else { return };
+        let scan = want.scan.get_or_insert(Scan { wait: Wait::AtHand, unattested: false });
+        scan.wait = scan.wait.max(self.waits().min(longest));
+        scan.unattested |= demand.authorities.is_empty();
     }
 
     fn waits(&self) -> Wait {
@@ -370,8 +398,8 @@ impl Judgement {
             Repointed::Warn => (Wait::Afterwards, waits.min(Wait::Briefly)),
             Repointed::Allow => (Wait::Afterwards, Wait::AtHand),
         };
-        // What is signed is known by the digest alone.
-        if demands.examination.is_some() { (waits, compare) } else { (resolve, compare) }
+        // What is signed and what was scanned is known by the digest alone.
+        if demands.looks_closer() { (waits, compare) } else { (resolve, compare) }
     }
 }
 

@@ -29,7 +29,7 @@ fn admitting() -> Verdict {
         subject: Subject::Nothing(NoImages::Operation),
     };
     let plan = Plan {
-        nodes: crate::policy::plan::Nodes::Any,
+        nodes: crate::policy::plan::Nodes::Any(crate::request::Placement::default()),
         for_report: false,
         request: &request,
         standing: Standing::Nothing(NoImages::Operation),

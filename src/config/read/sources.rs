@@ -22,10 +22,6 @@ pub(super) fn without_effect(settings: &Settings) -> Vec<Place> {
             unused.push(place.clone());
         }
     };
-    if let Field::Given(scans) = &settings.scans {
-        add(differs(&scans.directories, |directories| !directories.is_empty()));
-        add(differs(&scans.namespaces, |namespaces| !namespaces.is_empty()));
-    }
     if let Field::Given(cache) = &settings.cache {
         add(differs(&cache.state, Option::is_some));
         add(differs(&cache.seal_key, Option::is_some));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::fact::attached::Attached;
+use crate::fact::report::Scanned;
 use crate::fact::{Fact, Facts};
 
 use super::super::Demands;
@@ -34,6 +35,9 @@ impl Want<'_> {
         for examine in self.examine.iter_mut().filter(|examine| examine.wait > Wait::AtHand) {
             examine.wait = Wait::UntilDeadline;
         }
+        if let Some(scan) = self.scan.as_mut().filter(|scan| scan.wait > Wait::AtHand) {
+            scan.wait = Wait::UntilDeadline;
+        }
     }
 }
 
@@ -42,12 +46,17 @@ impl Plan<'_> {
     #[must_use]
     pub fn leaves_open(&self, facts: &Facts) -> bool {
         let open = |fact: &Fact<Arc<Attached>>| matches!(fact, Fact::Pending);
+        let scanned = self.wants.iter().zip(&facts.images).any(|(want, facts)| {
+            let asked = want.scan.is_some_and(|scan| scan.wait > Wait::AtHand);
+            asked && facts.scanned.as_ref().is_some_and(Scanned::is_open)
+        });
         let asked =
             self.wants.iter().zip(&facts.images).flat_map(|(want, facts)| want.examine.iter().zip(&facts.examined));
-        asked.filter(|(examine, _)| examine.wait > Wait::AtHand).any(|(_, examined)| {
+        let attached = asked.filter(|(examine, _)| examine.wait > Wait::AtHand).any(|(_, examined)| {
             let platforms = examined.platforms.iter().flatten().map(|(_, fact)| fact);
             examined.own.iter().chain(platforms).any(open)
-        })
+        });
+        scanned || attached
     }
 }
 
