@@ -92,6 +92,7 @@ struct Packed {
 pub struct Findings {
     texts: Box<str>,
     list: Box<[Packed]>,
+    counts: Counts,
 }
 
 impl Findings {
@@ -119,11 +120,7 @@ impl Findings {
     /// Without those that are suppressed.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for finding in self.iter().filter(|finding| !finding.suppressed) {
-            counts.add(finding.severity, finding.is_fixable());
-        }
-        counts
+        self.counts
     }
 
     /// About how many bytes it takes in memory.
@@ -191,7 +188,8 @@ impl Counts {
         [critical, high, medium, low, negligible, unknown].iter().map(|count| count.total).sum()
     }
 
-    fn add(&mut self, severity: Option<Severity>, fixable: bool) {
+    /// One more.
+    pub fn add(&mut self, severity: Option<Severity>, fixable: bool) {
         let count = match severity {
             Some(Severity::Critical) => &mut self.critical,
             Some(Severity::High) => &mut self.high,
@@ -267,7 +265,11 @@ impl FindingsBuilder {
             let words = |its: &Packed| (text(its.id), text(its.package), text(its.installed));
             graver.cmp(&lighter).then_with(|| words(one).cmp(&words(other)))
         });
-        Findings { texts: texts.into(), list: list.into() }
+        let mut counts = Counts::default();
+        for its in list.iter().filter(|its| !its.suppressed) {
+            counts.add(its.severity, its.fix == Fix::Fixed);
+        }
+        Findings { texts: texts.into(), list: list.into(), counts }
     }
 
     /// The text, where it stands already in the finding before or at the end.
