@@ -191,7 +191,8 @@ impl Counts {
         [critical, high, medium, low, negligible, unknown].iter().map(|count| count.total).sum()
     }
 
-    fn add(&mut self, severity: Option<Severity>, fixable: bool) {
+    /// One more.
+    pub fn add(&mut self, severity: Option<Severity>, fixable: bool) {
         let count = match severity {
             Some(Severity::Critical) => &mut self.critical,
             Some(Severity::High) => &mut self.high,
