@@ -17,6 +17,7 @@ use crate::fact::Labels;
 use crate::policy::compile::{self, Compiled};
 use crate::policy::document::wording::quoted;
 use crate::policy::document::{Entry, Mistake, Node, parse_documents};
+use crate::policy::scan::waiver_warnings;
 use crate::policy::trust::RootName;
 use crate::policy::{Policy, PolicyName};
 
@@ -287,8 +288,9 @@ impl Reading {
     fn policy(&mut self, document: &Node, path: &Path) {
         let source = path.display().to_string();
         match compile::compile(document, &source, &|at| self.keys.read(at, path)) {
-            Ok(Compiled { policy, warnings, roots }) => {
+            Ok(Compiled { policy, warnings, roots, waivers }) => {
                 self.warnings.extend(warnings);
+                self.warnings.extend(waiver_warnings(&waivers, &source, Timestamp::now()));
                 self.roots.extend(roots);
                 let name = policy.name.clone();
                 if let Some((_, first)) = self.policies.get(&name) {

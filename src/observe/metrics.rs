@@ -1,8 +1,10 @@
-//! Every metric of the line: name, help and labels. Labels are our enums and the operator's policy names alone,
-//! never what a request brings.
+//! Every metric of the line: name, help and labels. Labels are our enums and the names in the operator's policies
+//! alone, never what a request or a report brings.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::decision::verdict::{Answer, Denial, Verdict};
@@ -28,6 +30,7 @@ pub struct Metrics {
     registries_stale: IntGauge,
     trust_stale: IntGauge,
     reports: IntCounterVec,
+    waivers: IntGaugeVec,
 }
 
 impl Metrics {
@@ -75,6 +78,13 @@ impl Metrics {
                 "Scan reports that images were judged by, or that there were none, by state: fresh, stale, failed, missing, pending",
                 &["state"],
             )?,
+            waivers: IntGaugeVec::new(
+                Opts::new(
+                    "pratique_waiver_expiry_timestamp_seconds",
+                    "When a waiver ends, in seconds since 1970: of those that end within 14 days or have ended",
+                ),
+                &["policy", "rule", "id"],
+            )?,
         };
         // Counted from zero, so that the first drop is an increase that an alert sees.
         for outcome in ["finished", "dropped", "failed"] {
@@ -96,6 +106,7 @@ impl Metrics {
             registries_stale,
             trust_stale,
             reports,
+            waivers,
         } = self.clone();
         registry.register(Box::new(reviews))?;
         registry.register(Box::new(duration))?;
@@ -107,6 +118,7 @@ impl Metrics {
         registry.register(Box::new(registries_stale))?;
         registry.register(Box::new(trust_stale))?;
         registry.register(Box::new(reports))?;
+        registry.register(Box::new(waivers))?;
         let build = IntGaugeVec::new(Opts::new("pratique_build_info", "The running version"), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(build))?;
@@ -164,6 +176,22 @@ impl Metrics {
         }
     }
 
+    /// Says which waivers of the policies in force have ended or will soon. Where a rule waives the same in several
+    /// packages or images, the first end is told.
+    pub fn waivers(&self, policies: &Policies, now: Timestamp) {
+        let mut ends: BTreeMap<[&str; 3], i64> = BTreeMap::new();
+        for (policy, compiled) in &policies.by_name {
+            for (rule, waiver) in compiled.waivers().filter(|(_, waiver)| waiver.is_announced(now)) {
+                let end = ends.entry([policy.as_str(), rule.as_str(), &*waiver.id]).or_insert(i64::MAX);
+                *end = waiver.ends.as_second().min(*end);
+            }
+        }
+        self.waivers.reset();
+        for (labels, end) in ends {
+            self.waivers.with_label_values(&labels).set(end);
+        }
+    }
+
     /// Whether the manifests on disk are others than those in force.
     pub fn manifests_stale(&self, stale: bool) {
         self.stale.set(i64::from(stale));
@@ -177,5 +205,61 @@ impl Metrics {
     /// Whether the trusted roots on disk are others than those in force.
     pub fn trust_stale(&self, stale: bool) {
         self.trust_stale.set(i64::from(stale));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use prometheus::TextEncoder;
+
+    use super::*;
+    use crate::policy::compile::compile;
+    use crate::policy::document::parse_documents;
+    use crate::policy::{Bindings, Controllers};
+
+    fn policies() -> Policies {
+        let text = "apiVersion: pratique.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {name: acme}\nspec:\n  rules:\n  \
+                    - name: all\n    images: [\"**\"]\n    vulnerabilities:\n      threshold: high\n      ignore:\n      \
+                    - {id: CVE-1, until: 2026-01-31, reason: r, owner: o}\n      \
+                    - {id: CVE-2, until: 2026-02-01, reason: r, owner: o, package: a}\n      \
+                    - {id: CVE-2, until: 2026-01-01, reason: r, owner: o, package: b}\n";
+        let policy = compile(&parse_documents(text).unwrap()[0], "", &|_| Err("no keys".to_owned())).unwrap().policy;
+        let bindings = Bindings {
+            enforce: None,
+            warn: None,
+            audit: None,
+            floor: None,
+            exempt_namespaces: std::collections::BTreeSet::new(),
+            controllers: Controllers::Warn,
+            dry_run: false,
+        };
+        Policies { by_name: [(policy.name.clone(), Arc::new(policy))].into(), bindings }
+    }
+
+    #[test]
+    fn a_waiver_shows_from_fourteen_days_before_its_end_for_as_long_as_it_is_in_force() {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        let mut policies = policies();
+        let shown = |at: &str, policies: &Policies| {
+            metrics.waivers(policies, at.parse().unwrap());
+            let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+            let prefix = "pratique_waiver_expiry_timestamp_seconds{id=\"CVE-";
+            let lines = text.lines().filter_map(|line| line.strip_prefix(prefix)).map(str::to_owned);
+            lines.collect::<Vec<_>>()
+        };
+        let series = |id: u8, end: &str| {
+            let end: Timestamp = end.parse().unwrap();
+            format!("{id}\",policy=\"acme\",rule=\"all\"}} {}", end.as_second())
+        };
+        let (first, second) = (series(1, "2026-02-01T00:00:00Z"), series(2, "2026-01-02T00:00:00Z"));
+        assert_eq!(shown("2025-12-18T23:59:59Z", &policies), [""; 0]);
+        assert_eq!(shown("2025-12-19T00:00:00Z", &policies), [second.clone()]);
+        assert_eq!(shown("2027-01-01T00:00:00Z", &policies), [first, second.clone()]);
+        assert_eq!(shown("2026-01-17T23:59:59Z", &policies), [second]);
+        policies.by_name.clear();
+        assert_eq!(shown("2027-01-01T00:00:00Z", &policies), [""; 0]);
     }
 }

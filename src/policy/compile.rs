@@ -14,14 +14,15 @@ use super::document::scalar::{DNS_LABEL, is_dns_label};
 use super::document::wording::{nearest, quoted};
 use super::document::{Mistake, Node, parse_documents};
 use super::file::{self, API_VERSION, Document, KIND, Spec};
+use super::scan::WrittenWaiver;
 use super::trust::{self, RootName};
 use super::{Inaccessible, Policy, PolicyName, Tolerance, Unavailable, Unmatched};
 
 mod authority;
-mod demand;
 mod rule;
 mod signed;
 mod signers;
+mod vulnerabilities;
 
 use authority::Sources;
 
@@ -34,6 +35,8 @@ pub struct Compiled {
     /// The trusted roots that authorities name, each with what to say if the settings have none of that name. Of an
     /// authority that no rule names as well.
     pub roots: Vec<(RootName, Mistake)>,
+    /// Every waiver of every rule, for [`super::scan::waiver_warnings`]: there is no clock here.
+    pub waivers: Vec<WrittenWaiver>,
 }
 
 /// Where a policy writes a public key.
@@ -55,11 +58,16 @@ pub type ReadKey<'a> = dyn Fn(KeyAt<'_>) -> Result<PublicKey, String> + 'a;
 
 /// Compiles one `ImagePolicy`. `source` is the file, or the object in the cluster, that the mistakes name.
 pub fn compile(node: &Node, source: &str, read_key: &ReadKey<'_>) -> Result<Compiled, Vec<Mistake>> {
-    let mut findings = Findings { mistakes: Mistakes::of(source), warnings: Mistakes::of(source), roots: Vec::new() };
+    let mut findings = Findings {
+        mistakes: Mistakes::of(source),
+        warnings: Mistakes::of(source),
+        roots: Vec::new(),
+        waivers: Vec::new(),
+    };
     let sources = Sources { origin: Origin::of(node), read_key };
     let policy = Document::read(node, &Place::root(node), &mut findings.mistakes)
         .and_then(|document| policy(document, sources, &mut findings));
-    let Findings { mut mistakes, warnings, roots } = findings;
+    let Findings { mut mistakes, warnings, roots, waivers } = findings;
     match policy {
         Some(policy) if mistakes.is_empty() => {
             let unknown = |(root, Place { path, line }): (RootName, Place)| {
@@ -67,7 +75,7 @@ pub fn compile(node: &Node, source: &str, read_key: &ReadKey<'_>) -> Result<Comp
                 (root, Mistake { source: source.to_owned(), line, path, message })
             };
             let roots = roots.into_iter().map(unknown).collect();
-            Ok(Compiled { policy, warnings: warnings.in_order(), roots })
+            Ok(Compiled { policy, warnings: warnings.in_order(), roots, waivers })
         }
         Some(_) => Err(mistakes.in_order()),
         None => {
@@ -104,6 +112,7 @@ struct Findings {
     warnings: Mistakes,
     /// Where trusted roots are named.
     roots: Vec<(RootName, Place)>,
+    waivers: Vec<WrittenWaiver>,
 }
 
 /// Where a policy was written: a cluster's has no files beside it.

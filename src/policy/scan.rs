@@ -6,15 +6,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::fact::report::{Counts, Finding, Origin, ScannerKind, Severity, Sourced, Unusable};
 use crate::image::{Pattern, Reference};
 
+use super::document::Mistake;
+use super::document::reader::Place;
+use super::document::wording::excerpt;
 use super::trust::Authority;
+use super::{Action, Policy, RuleName};
 
 mod judge;
+#[cfg(test)]
+mod tests;
 
 /// How far ahead of our clock a scan may be dated: clocks differ by seconds, and a report from the future would be the
 /// newest for ever.
@@ -75,7 +81,7 @@ pub struct Tolerated {
 }
 
 /// An exception that somebody answers for, and that ends.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Waiver {
     /// Compared with every identifier of a finding, in any case.
     pub id: Box<str>,
@@ -89,6 +95,13 @@ pub struct Waiver {
     pub package: Option<Box<str>>,
     /// Only in these images; empty: in all that the rule matches.
     pub images: Vec<Pattern>,
+}
+
+/// A waiver, and where a policy says when it ends.
+#[derive(Debug)]
+pub struct WrittenWaiver {
+    pub waiver: Waiver,
+    pub place: Place,
 }
 
 /// What the reports about one manifest come to.
@@ -172,6 +185,46 @@ impl Waiver {
         let images = || self.images.is_empty() || self.images.iter().any(|pattern| pattern.matches(image));
         package && finding.is(&self.id) && images()
     }
+
+    /// What to say of its end: nothing until it is near.
+    #[must_use]
+    pub fn announcement(&self, now: Timestamp) -> Option<String> {
+        let Self { id, until, ends, reason: _, owner, package: _, images: _ } = self;
+        let (id, owner) = (excerpt(id), excerpt(owner));
+        if *ends <= now {
+            return Some(format!("the waiver of {id} ended on {until} and has no effect (owner {owner})"));
+        }
+        self.is_announced(now).then(|| format!("the waiver of {id} ends on {until} (owner {owner})"))
+    }
+
+    /// It has ended, or will soon.
+    #[must_use]
+    pub fn is_announced(&self, now: Timestamp) -> bool {
+        self.ends.duration_since(now) <= SignedDuration::try_from(ANNOUNCED).unwrap_or(SignedDuration::MAX)
+    }
+}
+
+impl Policy {
+    /// Of every rule, in its order.
+    pub fn waivers(&self) -> impl Iterator<Item = (&RuleName, &Waiver)> {
+        self.rules.iter().flat_map(|rule| {
+            let waivers = match &rule.action {
+                Action::Require(demands) => demands.scan.as_ref().map_or(&[][..], |scan| &scan.waivers),
+                Action::Admit | Action::Refuse(_) => &[],
+            };
+            waivers.iter().map(|waiver| (&rule.name, waiver))
+        })
+    }
+}
+
+/// Those of these waivers that have ended or will soon, each where `source` says so.
+#[must_use]
+pub fn waiver_warnings(waivers: &[WrittenWaiver], source: &str, now: Timestamp) -> Vec<Mistake> {
+    let told = |WrittenWaiver { waiver, place: Place { path, line } }: &WrittenWaiver| {
+        let message = waiver.announcement(now)?;
+        Some(Mistake { source: source.to_owned(), line: *line, path: path.clone(), message })
+    };
+    waivers.iter().filter_map(told).collect()
 }
 
 impl Tolerated {

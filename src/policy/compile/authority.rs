@@ -168,6 +168,15 @@ fn compile_key(key: &Placed<Key>, sources: Sources<'_>, findings: &mut Findings)
     Some(TrustedKey { key, not_before: not_before?, not_after: not_after? })
 }
 
+/// The first moment after a day, UTC. `None` after a mistake.
+pub(super) fn day_after(date: Date, place: &Place, findings: &mut Findings) -> Option<Timestamp> {
+    let Ok(next) = date.tomorrow() else {
+        findings.mistakes.add(place, format!("the day {date} is beyond all times that can be compared"));
+        return None;
+    };
+    start_of(next, place, findings)
+}
+
 /// A day begins at midnight, UTC. `None` after a mistake.
 fn start_of(date: Date, place: &Place, findings: &mut Findings) -> Option<Timestamp> {
     let start = Offset::UTC.to_timestamp(date.at(0, 0, 0, 0));

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::super::document::reader::{Field, Mistakes, NonEmpty, Place, Placed, Text, refuse_repeated};
 use super::super::document::wording::quoted;
 use super::super::file;
+use super::super::scan::ScanDemand;
 use super::super::trust::AttestationDemand;
 use super::super::{Action, Demands, Repointed, Rule, RuleName, TagDemands};
 use super::signed::SignedImage;
-use super::{Findings, Trusted, check_label, demand, pattern, signed, written};
+use super::{Findings, Trusted, check_label, pattern, signed, vulnerabilities, written};
 use crate::image::{Pattern, TagPattern};
 
 /// `None` only where there are mistakes.
@@ -32,21 +33,18 @@ fn compile(rule: &Placed<file::Rule>, trusted: &Trusted<'_>, findings: &mut Find
     }
     let images = images.given().and_then(|images| patterns(images, Pattern::parse, &mut findings.mistakes));
     let tags = written(tags, |tags| compile_tags(tags, findings));
-    if let Field::Given(vulnerabilities) = vulnerabilities {
-        demand::check_vulnerabilities(&vulnerabilities.value, trusted, findings);
-    }
+    let scan = written(vulnerabilities, |demand| vulnerabilities::compile(&demand.value, trusted, findings));
     let signatures = written(signatures, |demand| signed::signatures(&demand.value, trusted, findings));
     let attestations = written(attestations, |list| signed::attestations(&list.value.0, trusted, findings));
     if let Some(why) = refuse.given().filter(|why| why.value.trim_end().contains(char::is_control)) {
         findings.mistakes.add(&why.place, "is shown to people in one line: write it in one");
     }
-    refuse_unchecked(rule, &mut findings.mistakes);
     check_one_action(rule, place, &mut findings.mistakes);
     let action = match (admit, refuse) {
         (Field::Given(_), _) => Action::Admit,
         (_, Field::Given(why)) => Action::Refuse(Arc::from(why.value.trim())),
         (Field::Absent | Field::Unusable, Field::Absent | Field::Unusable) => {
-            Action::Require(Arc::new(demands(tags.ok()?, signatures.ok()?, attestations.ok()?)?))
+            Action::Require(Arc::new(demands(tags.ok()?, scan.ok()?, signatures.ok()?, attestations.ok()?)?))
         }
     };
     Some(Rule { name: RuleName::from(name.given()?.value.as_str()), images: images?, action })
@@ -55,15 +53,16 @@ fn compile(rule: &Placed<file::Rule>, trusted: &Trusted<'_>, findings: &mut Find
 /// `None` for nothing: a rule that demands nothing has its mistake.
 fn demands(
     tags: Option<TagDemands>,
+    scan: Option<ScanDemand>,
     signatures: Option<SignedImage>,
     attestations: Option<Vec<AttestationDemand>>,
 ) -> Option<Demands> {
     let attestations = attestations.unwrap_or_default();
-    if tags.is_none() && signatures.is_none() && attestations.is_empty() {
+    if tags.is_none() && scan.is_none() && signatures.is_none() && attestations.is_empty() {
         return None;
     }
-    let examination = signed::examination(signatures.as_ref(), &attestations);
-    Some(Demands { tags, signatures: signatures.map(|its| its.demand), attestations, scan: None, examination })
+    let examination = signed::examination(signatures.as_ref(), &attestations, scan.as_ref());
+    Some(Demands { tags, signatures: signatures.map(|its| its.demand), attestations, scan, examination })
 }
 
 /// The authorities that a rule names.
@@ -73,18 +72,6 @@ pub(super) fn authorities(rule: &file::Rule) -> impl Iterator<Item = &str> {
     let attestations = rule.attestations.given().into_iter().flat_map(|list| &list.value.0);
     let named = reports.into_iter().chain(signatures).chain(attestations.map(|demand| &demand.authorities));
     named.flat_map(texts).map(|name| name.value.as_str())
-}
-
-/// Demands whose evidence no room gathers: a policy that has one is not loaded. The issue that brings the evidence
-/// takes its line away.
-fn refuse_unchecked(rule: &file::Rule, mistakes: &mut Mistakes) {
-    let unchecked = [("vulnerabilities", rule.vulnerabilities.given().map(|demand| &demand.place))];
-    for (name, place) in unchecked {
-        if let Some(place) = place {
-            let why = "and a demand that is not checked would admit everything; remove it";
-            mistakes.add(place, format!("this build cannot check `{name}` yet, {why}"));
-        }
-    }
 }
 
 /// Demands, or `admit: true`, or `refuse: "why"`: neither nothing nor two things.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::super::document::reader::{Field, NonEmpty, Placed, Text};
 use super::super::document::wording::quoted;
 use super::super::file::{self, Attestation, Identity, Signatures};
+use super::super::scan::ScanDemand;
 use super::super::trust::{AttestationDemand, Authority, Condition, Examination, SignatureDemand, Signed, Test, Whom};
 use super::{Findings, Trusted, authority, exactly_one, signers, written};
 use crate::image::Reference;
@@ -133,18 +134,21 @@ fn condition(condition: &Placed<file::Condition>, findings: &mut Findings) -> Op
 pub(super) fn examination(
     signatures: Option<&SignedImage>,
     attestations: &[AttestationDemand],
+    scan: Option<&ScanDemand>,
 ) -> Option<Arc<Examination>> {
-    if signatures.is_none() && attestations.is_empty() {
+    let of_reports = scan.map_or(&[][..], |scan| &scan.authorities);
+    if signatures.is_none() && attestations.is_empty() && of_reports.is_empty() {
         return None;
     }
     let mut examination = Examination {
         signatures: signatures.is_some(),
         repository: signatures.and_then(|its| its.repository.clone()),
+        reports: !of_reports.is_empty(),
         ..Examination::default()
     };
     let of_signatures = signatures.into_iter().flat_map(|its| &its.demand.authorities);
     let of_attestations = attestations.iter().flat_map(|demand| &demand.authorities);
-    of_signatures.chain(of_attestations).for_each(|authority| add(authority, &mut examination));
+    of_signatures.chain(of_attestations).chain(of_reports).for_each(|authority| add(authority, &mut examination));
     for demand in attestations {
         let paths = examination.predicates.entry(Arc::clone(&demand.predicate_type)).or_default();
         paths.extend(demand.conditions.iter().map(|condition| Arc::clone(&condition.path)));
