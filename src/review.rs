@@ -126,6 +126,12 @@ impl Review {
         self.in_force.store(Arc::new(in_force));
     }
 
+    /// What is in force now.
+    #[must_use]
+    pub fn in_force(&self) -> Arc<InForce> {
+        self.in_force.load_full()
+    }
+
     #[must_use]
     pub fn evidence(&self) -> &Evidence {
         &self.evidence

@@ -242,11 +242,18 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
                 warned(&world.trust.reload()?, "the trusted roots");
                 Ok(())
             }),
-            stale: Box::new(move |stale| metrics.trust_stale(stale)),
+            stale: Box::new({
+                let metrics = metrics.clone();
+                move |stale| metrics.trust_stale(stale)
+            }),
             trouble: of_trust,
         }
         .watch(),
     );
+    let waivers: Refresh = {
+        let (review, metrics) = (Arc::clone(&review), metrics.clone());
+        Box::new(move || metrics.waivers(&review.in_force().policies, Timestamp::now()))
+    };
     let drain = Drain::default();
     let tls = tls::server_config(Arc::clone(&identity), client.clone()).map_err(|error| vec![failed("tls", &error)])?;
     let router = server::router(review, &bounds, drain.clone(), &registry);
@@ -257,7 +264,10 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     let admin_router = admin::router(
         parts(&identity, client, troubles, directories),
         registry.clone(),
-        vec![expiry(&registry, &identity).map_err(|error| vec![Mistake::about("metrics", error.to_string())])?],
+        vec![
+            expiry(&registry, &identity).map_err(|error| vec![Mistake::about("metrics", error.to_string())])?,
+            waivers,
+        ],
         drain,
     );
     let admin_listener = server::listen(config.admin, admin_router, None, &Bounds::admin(), Drain::default())
