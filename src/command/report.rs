@@ -65,3 +65,6 @@ fn denials(verdict: &Verdict, container: Option<usize>) -> Vec<&Denial> {
     let all = refused.iter().chain(&verdict.warnings).chain(&verdict.audit);
     all.filter(|denial| denial.subject.as_ref().map(|subject| subject.container) == container).collect()
 }
+
+#[cfg(test)]
+mod tests;

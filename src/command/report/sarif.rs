@@ -367,16 +367,25 @@ fn hash(parts: &[&str]) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Foreign words are in it: none may become a link, which is written `[text](target)`.
+/// Foreign words are in it: none may become a link, which is written `[text](target)`. It begins with a name, which stays as
+/// it is.
 fn message(text: &str) -> Message {
-    Message { text: sentence(&printable(&text.replace("](", "] ("), MESSAGE_BYTES)) }
+    Message { text: ended(&printable(&text.replace("](", "] ("), MESSAGE_BYTES)) }
 }
 
-/// With a full stop, as pages show it.
+/// As pages show it: with a capital letter and a full stop.
 fn sentence(clause: &str) -> String {
     let mut characters = clause.chars();
-    let first = characters.next().filter(char::is_ascii_lowercase).map(|first| first.to_ascii_uppercase());
-    let rest = if first.is_some() { characters.as_str() } else { clause };
-    let stop = if clause.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{}{rest}{stop}", first.map(String::from).unwrap_or_default())
+    match characters.next() {
+        Some(first) => ended(&format!("{}{}", first.to_ascii_uppercase(), characters.as_str())),
+        None => String::new(),
+    }
 }
+
+fn ended(text: &str) -> String {
+    let stop = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{text}{stop}")
+}
+
+#[cfg(test)]
+mod tests;
