@@ -118,8 +118,8 @@ impl Store {
     pub fn record_softened(&self, namespace: &str, digest: &Digest, by: &Arc<str>, held: bool, now: Timestamp) {
         let key = (namespace.into(), digest.clone());
         self.admitted.entry(key).and_upsert_with(|known| {
-            let Admitted { first, softened } = known
-                .map_or_else(|| Admitted { first: now, softened: Arc::default() }, moka::Entry::into_value);
+            let Admitted { first, softened } =
+                known.map_or_else(|| Admitted { first: now, softened: Arc::default() }, moka::Entry::into_value);
             let known = softened.iter().any(|its| its.by == *by);
             let softened = match (held, known) {
                 (true, false) if softened.len() < SOFTENED => {

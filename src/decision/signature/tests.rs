@@ -67,7 +67,11 @@ fn image() -> Claim {
 }
 
 fn statement(predicate_type: &str, builder: Field) -> Claim {
-    Claim::Statement { predicate_type: predicate_type.into(), fields: vec![("builder.id".into(), builder)], report: None }
+    Claim::Statement {
+        predicate_type: predicate_type.into(),
+        fields: vec![("builder.id".into(), builder)],
+        report: None,
+    }
 }
 
 fn made(claim: Claim, signer: Signer) -> Signature {
@@ -179,7 +183,11 @@ impl Case {
         let facts = ImageFacts {
             resolved: resolved.unwrap_or_else(|| seen(Resolved { digest: digest('a'), content })),
             recorded: Fact::Absent(NOW),
-            admitted: if admitted { seen(Admitted { first: NOW, softened: Arc::default() }) } else { Fact::Absent(NOW) },
+            admitted: if admitted {
+                seen(Admitted { first: NOW, softened: Arc::default() })
+            } else {
+                Fact::Absent(NOW)
+            },
             examined: vec![examined],
             scanned: None,
         };

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use crate::fact::report::{Defect, Report, Unusable};
 
 mod about;
+mod finding;
 mod grype;
 mod harbor;
 mod json;
@@ -24,9 +25,6 @@ mod predicate;
 mod tests;
 mod trivy;
 
-// What every format is read with.
-use about::{About, moment, scanner};
-use json::{Object, Text, each, fields_of, parse};
 use kind::Kind;
 
 /// Bytes of one report, unpacked. The worst real ones have ten million.

@@ -334,7 +334,10 @@ mod tests {
         let suppressed = Finding { suppressed: true, ..finding("CVE-4", Some(Severity::Critical), "xz") };
         let one = all(&[low, suppressed, unknown, critical]);
         assert_eq!(one.iter().collect::<Vec<_>>(), [critical, low, unknown, suppressed]);
-        assert_eq!(all(&[critical, unknown, suppressed, low]).iter().collect::<Vec<_>>(), one.iter().collect::<Vec<_>>());
+        assert_eq!(
+            all(&[critical, unknown, suppressed, low]).iter().collect::<Vec<_>>(),
+            one.iter().collect::<Vec<_>>()
+        );
         assert_eq!((one.counts().total(), one.counts().critical), (3, Count { total: 1, fixable: 1 }));
         assert!(unknown.is("ghsa-2") && unknown.is("cve-2") && !unknown.is("GHSA"));
     }

@@ -42,8 +42,11 @@ pub(super) fn outermost(bytes: &[u8]) -> Result<Fields<'_>, Unusable> {
     }
 }
 
-/// The fields of a field that must be an object.
+/// The fields of a field that must be an object; null is one without fields.
 pub(super) fn fields_of<'a>(raw: &'a RawValue, field: &'static str) -> Result<Fields<'a>, Unusable> {
+    if raw.get() == "null" {
+        return Ok(Fields::new());
+    }
     fields(raw.get(), Some(field))
 }
 
@@ -52,17 +55,37 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue, field: &'static s
     serde_json::from_str(raw.get()).map_err(|error| unreadable(&error, Some(field)))
 }
 
+/// Reads one of the fields as what it must be; one that is not there as nothing.
+pub(super) fn field<'a, T: Deserialize<'a> + Default>(fields: &Fields<'a>, name: &'static str) -> Result<T, Unusable> {
+    fields.get(name).map_or_else(|| Ok(T::default()), |raw| parse(raw, name))
+}
+
 /// Takes the objects of a list one by one, none of them held longer; null is a list without any. The first that is not
 /// taken ends it.
 pub(super) fn each<'a, T: Deserialize<'a>>(
+    raw: &'a RawValue,
+    field: &'static str,
+    mut take: impl FnMut(T) -> Result<(), Unusable>,
+) -> Result<(), Unusable> {
+    elements(raw, field, |Entry(entry)| take(entry))
+}
+
+/// Takes the texts of a list one by one; null is a list without any.
+pub(super) fn each_text(raw: &RawValue, field: &'static str, mut take: impl FnMut(&str)) -> Result<(), Unusable> {
+    elements(raw, field, |Text(text)| {
+        take(&text);
+        Ok(())
+    })
+}
+
+fn elements<'a, T: Deserialize<'a>>(
     raw: &'a RawValue,
     field: &'static str,
     take: impl FnMut(T) -> Result<(), Unusable>,
 ) -> Result<(), Unusable> {
     let mut refused = None;
     let mut reader = serde_json::Deserializer::from_str(raw.get());
-    let visitor = Each { take, refused: &mut refused, of: PhantomData };
-    let read = reader.deserialize_any(visitor);
+    let read = reader.deserialize_any(Elements { take, refused: &mut refused, of: PhantomData });
     match (refused, read) {
         (Some(refusal), _) => Err(refusal),
         (None, Err(error)) => Err(unreadable(&error, Some(field))),
@@ -157,6 +180,42 @@ impl<'de: 'a, 'a> Visitor<'de> for TextVisitor<'a> {
     }
 }
 
+/// A text or a whole number, as text: what some versions of a tool write as the one and some as the other.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Scalar<'a>(pub(super) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor(PhantomData))
+    }
+}
+
+struct ScalarVisitor<'a>(PhantomData<&'a str>);
+
+impl<'de: 'a, 'a> Visitor<'de> for ScalarVisitor<'a> {
+    type Value = Scalar<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a whole number")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Scalar<'a>, E> {
+        Ok(Scalar(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Scalar<'a>, E> {
+        Ok(Scalar(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Scalar<'a>, E> {
+        Ok(Scalar(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Scalar<'a>, E> {
+        Ok(Scalar::default())
+    }
+}
+
 /// An object, and no list of its fields in order; null is one without fields, as Go reads it.
 #[derive(Debug, Default)]
 pub(super) struct Object<T>(pub(super) T);
@@ -208,17 +267,17 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntryVisitor<T> {
     }
 }
 
-struct Each<'s, T, F> {
+struct Elements<'s, T, F> {
     take: F,
     refused: &'s mut Option<Unusable>,
     of: PhantomData<T>,
 }
 
-impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), Unusable>> Visitor<'de> for Each<'_, T, F> {
+impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), Unusable>> Visitor<'de> for Elements<'_, T, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of objects")
+        f.write_str("a list")
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
@@ -226,7 +285,7 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), Unusable>> Visitor<'de>
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
-        while let Some(Entry(entry)) = list.next_element()? {
+        while let Some(entry) = list.next_element()? {
             if let Err(refusal) = (self.take)(entry) {
                 *self.refused = Some(refusal);
                 return Err(A::Error::custom("an entry was refused"));

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Fields, Text};
+use super::Fields;
+use super::json::Text;
 
 /// What it is; of what is no report, what it is and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +15,6 @@ pub(super) enum Kind {
     Predicate,
     Other(&'static str),
 }
-
-const NATIVE: &str = "have the scanner write its own JSON (trivy --format json, grype -o json)";
 
 impl Kind {
     pub(super) fn of(fields: &Fields<'_>) -> Self {

@@ -134,7 +134,11 @@ fn paths_of_exactly_its_type_alone_are_looked_up() {
     let claim = read(&without("predicate")).unwrap().claim(&ours(), &asking(&["number"]));
     assert_eq!(
         claim,
-        Claim::Statement { predicate_type: TYPE_V1.into(), fields: vec![("number".into(), Field::Missing)], report: None }
+        Claim::Statement {
+            predicate_type: TYPE_V1.into(),
+            fields: vec![("number".into(), Field::Missing)],
+            report: None
+        }
     );
 }
 

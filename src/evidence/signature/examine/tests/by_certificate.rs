@@ -74,7 +74,10 @@ fn provenance_of_2024_is_verified_and_its_fields_are_read() {
     assert_eq!(identity.extensions["sourceRepositoryURI"], "https://github.com/slsa-framework/example-package");
     use crate::fact::attached::Field;
     let fields = vec![("builder.id".into(), Field::Text(builder.into())), ("none".into(), Field::Missing)];
-    assert_eq!(signature.claim, Claim::Statement { predicate_type: "https://slsa.dev/provenance/v0.2".into(), fields, report: None });
+    assert_eq!(
+        signature.claim,
+        Claim::Statement { predicate_type: "https://slsa.dev/provenance/v0.2".into(), fields, report: None }
+    );
 }
 
 #[test]
