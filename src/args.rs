@@ -19,9 +19,10 @@ pub enum Command {
     Serve(Serve),
     Check(Check),
     Lint(Lint),
+    Scans(Scans),
 }
 
-/// What every command reads.
+/// What everything that judges reads.
 #[derive(Debug, Args)]
 pub struct Sources {
     /// The settings file (YAML).
@@ -32,6 +33,11 @@ pub struct Sources {
     /// Can be given several times; in the variable, separate with ":".
     #[arg(long, value_name = "PATH", env = "PRATIQUE_MANIFESTS", value_delimiter = ':')]
     pub manifests: Vec<PathBuf>,
+    /// A file or folder of scan reports (Trivy, Grype, and what wraps theirs), for policies that demand them; beside
+    /// those of the settings file. "pratique scans" shows what they say.
+    /// Can be given several times; in the variable, separate with ":".
+    #[arg(long, value_name = "PATH", env = "PRATIQUE_SCANS", value_delimiter = ':')]
+    pub scans: Vec<PathBuf>,
 }
 
 /// Answer AdmissionReviews over HTTPS.
@@ -70,6 +76,9 @@ pub struct Serve {
 ///
 /// Registries are asked what tags stand for; a policy may depend on the answer.
 ///
+/// For a code-scanning page: pratique check --policy restricted -o sarif -f deploy/ > pratique.sarif
+/// It shows what is written in files (-f) alone, and wants their paths relative to the repository: run it there.
+///
 /// Exit status: 0 admitted, 1 refused, 2 no answer (undetermined, unreadable input, wrong usage).
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, group = ArgGroup::new("what").required(true).args(["filename", "images"]))]
@@ -83,8 +92,8 @@ pub struct Check {
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
     /// How the answer is written.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    pub output: Output,
+    #[arg(short, long, value_enum, default_value_t = CheckOutput::Text)]
+    pub output: CheckOutput,
     /// Files or folders of Kubernetes objects, YAML or JSON; "-" is standard input.
     #[arg(short, long, value_name = "PATH", num_args = 1..)]
     pub filename: Vec<PathBuf>,
@@ -101,8 +110,34 @@ pub struct Check {
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct Lint {
-    #[command(flatten)]
-    pub sources: Sources,
+    /// The settings file (YAML).
+    #[arg(long, value_name = "FILE", env = "PRATIQUE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// A file or folder of Kubernetes objects that stand for what the cluster holds: ImagePolicy, Namespace, and pull
+    /// secrets with the service accounts that name them.
+    /// Can be given several times; in the variable, separate with ":".
+    #[arg(long, value_name = "PATH", env = "PRATIQUE_MANIFESTS", value_delimiter = ':')]
+    pub manifests: Vec<PathBuf>,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// What scan reports say, one line each, the worst first; nothing is judged.
+///
+/// Examples: pratique scans reports/
+///           trivy image --format json nginx:1.29 | pratique scans -
+///
+/// Reads the JSON of Trivy, Grype, trivy-operator and Harbor, and the predicates that wrap it, whatever the files are
+/// called; below folders those that end in .json, .json.gz and .json.zst.
+///
+/// Exit status: 0 all can be used, 1 some cannot, 2 wrong usage, a path that does not exist, or no report at all.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Scans {
+    /// Files or folders of scan reports; "-" is standard input.
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
     /// How the answer is written.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
@@ -113,6 +148,15 @@ pub struct Lint {
 pub enum Output {
     Text,
     Json,
+}
+
+/// How `check` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckOutput {
+    Text,
+    Json,
+    /// SARIF 2.1.0, for code-scanning pages.
+    Sarif,
 }
 
 #[cfg(test)]
@@ -129,5 +173,22 @@ mod tests {
         assert_eq!(check(&["--policy", "baseline", "nginx", "redis:7"]), Some((0, 2)));
         assert_eq!(check(&["nginx", "-f", "a.yaml"]), None);
         assert_eq!(check(&[]), None);
+    }
+
+    #[test]
+    fn scan_reports_are_for_what_judges_and_sarif_for_check_alone() {
+        let scans = |words: &[&str]| match Arguments::try_parse_from(["pratique"].iter().chain(words)) {
+            Ok(Arguments {
+                command: Command::Check(Check { sources, .. }) | Command::Serve(Serve { sources, .. }),
+            }) => Some(sources.scans.len()),
+            Ok(_) | Err(_) => None,
+        };
+        assert_eq!(scans(&["check", "--scans", "a:b", "--scans", "c.json", "-o", "sarif", "nginx"]), Some(3));
+        assert_eq!(scans(&["serve", "--scans", "a"]), Some(1));
+        let parses = |words: &[&str]| Arguments::try_parse_from(["pratique"].iter().chain(words)).is_ok();
+        assert!(parses(&["lint", "--manifests", "a"]) && !parses(&["lint", "--scans", "a"]));
+        assert!(parses(&["lint", "-o", "json"]) && !parses(&["lint", "-o", "sarif"]));
+        assert!(parses(&["scans", "a", "-", "-o", "json"]) && !parses(&["scans", "a", "-o", "sarif"]));
+        assert!(!parses(&["scans"]));
     }
 }

@@ -25,6 +25,7 @@ use crate::review::{InForce, Review, Unfinished};
 pub mod check;
 pub mod lint;
 mod report;
+pub mod scans;
 pub mod serve;
 
 /// The exit status of what could not be answered: wrong usage, unreadable input, undetermined.
@@ -37,6 +38,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Serve(serve) => serve::run(serve),
         Command::Check(check) => check::run(&check),
         Command::Lint(lint) => lint::run(&lint),
+        Command::Scans(scans) => scans::run(&scans),
     }
 }
 

@@ -28,13 +28,15 @@ pub struct ManifestObject {
     /// `metadata.name`, else `generateName`, else empty.
     pub name: String,
     pub request: Request,
+    /// Where it stands in the text: which document of those that say something, then which item of the list, and so on.
+    pub place: Vec<usize>,
 }
 
 /// Reads every document of a file; kinds without images are passed over. The error says what is wrong and where.
 pub fn read(text: &str, workloads: &Workloads) -> Result<Vec<ManifestObject>, String> {
     let mut objects = Vec::new();
-    for document in documents(text)? {
-        collect(&document, ANYTHING, workloads, NESTED_LISTS, &mut objects)?;
+    for (index, document) in documents(text)?.iter().filter(|document| !document.is_null()).enumerate() {
+        collect(document, ANYTHING, workloads, &mut vec![index], &mut objects)?;
     }
     Ok(objects)
 }
@@ -127,7 +129,7 @@ fn collect(
     document: &Value,
     implied: Implied<'_>,
     workloads: &Workloads,
-    nested: usize,
+    place: &mut Vec<usize>,
     objects: &mut Vec<ManifestObject>,
 ) -> Result<(), String> {
     if document.is_null() {
@@ -139,9 +141,16 @@ fn collect(
     };
     let api_version = text("apiVersion").unwrap_or(implied.api_version);
     if let (Some(item), Some(items)) = (kind.strip_suffix("List"), document.get("items").and_then(Value::as_array)) {
-        let deeper = nested.checked_sub(1).ok_or("lists are nested too deeply")?;
+        if place.len() > NESTED_LISTS {
+            return Err("lists are nested too deeply".to_owned());
+        }
         let implied = Implied { kind: Some(item).filter(|item| !item.is_empty()), api_version };
-        return items.iter().try_for_each(|item| collect(item, implied, workloads, deeper, objects));
+        return items.iter().enumerate().try_for_each(|(index, item)| {
+            place.push(index);
+            collect(item, implied, workloads, place, objects)?;
+            place.pop();
+            Ok(())
+        });
     }
     let group = group_of(api_version);
     if kind.strip_suffix("List").is_some_and(|item| item.is_empty() || workloads.find(group, item).is_some()) {
@@ -151,12 +160,18 @@ fn collect(
     if let Some(workload) = known.or_else(|| Workloads::find_namesake(kind)) {
         // A namesake of another group is judged if it has a pod spec; only the kind itself must have one.
         let must = known.is_some() || group.is_empty();
-        objects.extend(object(document, kind, workload, must)?);
+        objects.extend(object(document, kind, workload, must, place)?);
     }
     Ok(())
 }
 
-fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Result<Option<ManifestObject>, String> {
+fn object(
+    document: &Value,
+    kind: &str,
+    workload: &Workload,
+    must: bool,
+    place: &[usize],
+) -> Result<Option<ManifestObject>, String> {
     let object = Object::read(document, Some(&workload.pod_spec)).map_err(|error| format!("{kind}: {error}"))?;
     let subject = match object.containers(&workload.pod_spec) {
         Ok(containers) => Subject::Images { containers, old: Vec::new() },
@@ -181,6 +196,7 @@ fn object(document: &Value, kind: &str, workload: &Workload, must: bool) -> Resu
         },
         namespace,
         name,
+        place: place.to_vec(),
     }))
 }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
+use jiff::Timestamp;
 
 use crate::admission::manifest::{self, ManifestObject};
 use crate::admission::workload::Workloads;
-use crate::args::{Check, Output};
+use crate::args::{Check, CheckOutput};
 use crate::config::Config;
 use crate::decision::verdict::Outcome;
 use crate::evidence::budget::{Budget, Deadline};
@@ -21,7 +22,9 @@ use crate::policy::{Bindings, Controllers, PolicyName};
 use crate::request::Request;
 use crate::review::Review;
 
-use super::report::{self, Judged};
+use super::report::{self, Judged, Lines};
+
+mod lines;
 
 /// Nobody waits behind `check` with a clock: long enough for the slowest registry, so that a pipeline ends.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -43,6 +46,7 @@ struct Item {
     namespace: Option<String>,
     name: String,
     request: Request,
+    lines: Lines,
 }
 
 pub(super) fn run(check: &Check) -> ExitCode {
@@ -50,8 +54,9 @@ pub(super) fn run(check: &Check) -> ExitCode {
         Ok((judged, unreadable)) => {
             super::complain(&unreadable);
             super::print(&match check.output {
-                Output::Text => report::as_text(&judged, std::io::stdout().is_terminal()),
-                Output::Json => report::as_json(&judged, !unreadable.is_empty()),
+                CheckOutput::Text => report::as_text(&judged, std::io::stdout().is_terminal(), Timestamp::now()),
+                CheckOutput::Json => report::as_json(&judged, !unreadable.is_empty()),
+                CheckOutput::Sarif => report::as_sarif(&judged, &unreadable),
             });
             exit_code(&judged, !unreadable.is_empty())
         }
@@ -86,6 +91,10 @@ fn judge_all(check: &Check) -> Result<(Vec<Judged>, Vec<Mistake>), Vec<Mistake>>
         }
         (items, unreadable)
     } else {
+        if check.output == CheckOutput::Sarif {
+            let message = "images that are named here stand in no file, and a code-scanning page shows files: use -f";
+            super::warn(&[Mistake::about("check", message)]);
+        }
         (check.images.iter().map(|image| bare(image, check.namespace.as_deref())).collect(), Vec::new())
     };
     let review = engine(check, &config, manifests)?;
@@ -156,6 +165,7 @@ fn bare(image: &str, namespace: Option<&str>) -> Item {
         namespace: namespace.map(ToOwned::to_owned),
         name: image.to_owned(),
         request,
+        lines: Lines::default(),
     }
 }
 
@@ -164,22 +174,33 @@ fn read_items(check: &Check, workloads: &Workloads) -> (Vec<Item>, Vec<Mistake>)
     let (mut items, mut unreadable) = (Vec::new(), Vec::new());
     for text in check.filename.iter().flat_map(|path| texts(path)) {
         let read = text.and_then(|(source, text)| match manifest::read(&text, workloads) {
-            Ok(objects) => Ok((source, objects)),
+            Ok(objects) => Ok((source, lines(check, &text, objects))),
             Err(message) => Err(Mistake::about(&source, message)),
         });
         match read {
-            Ok((source, objects)) => items.extend(objects.into_iter().map(|object| item(object, &source, check))),
+            Ok((source, objects)) => {
+                items.extend(objects.into_iter().map(|(object, lines)| item(object, lines, &source, check)))
+            }
             Err(mistake) => unreadable.push(mistake),
         }
     }
     (items, unreadable)
 }
 
-fn item(object: ManifestObject, source: &str, check: &Check) -> Item {
-    let ManifestObject { kind, namespace, name, mut request } = object;
+/// Each object with its lines, where those are shown.
+fn lines(check: &Check, text: &str, objects: Vec<ManifestObject>) -> Vec<(ManifestObject, Lines)> {
+    let lines = match check.output {
+        CheckOutput::Text | CheckOutput::Json => vec![Lines::default(); objects.len()],
+        CheckOutput::Sarif => lines::find(text, &objects),
+    };
+    objects.into_iter().zip(lines).collect()
+}
+
+fn item(object: ManifestObject, lines: Lines, source: &str, check: &Check) -> Item {
+    let ManifestObject { kind, namespace, name, mut request, place: _ } = object;
     let namespace = namespace.or_else(|| check.namespace.clone()).unwrap_or_else(|| "default".to_owned());
     request.namespace.clone_from(&namespace);
-    Item { source: source.to_owned(), kind, namespace: Some(namespace), name, request }
+    Item { source: source.to_owned(), kind, namespace: Some(namespace), name, request, lines }
 }
 
 /// The texts behind one `-f`, each with its name.
@@ -198,9 +219,9 @@ async fn judge(review: &Review, items: Vec<Item>) -> Vec<Judged> {
     let (mut progress, total) = (Progress::new(), items.len());
     let mut judged = Vec::with_capacity(total);
     let one = |item: Item| async move {
-        let Item { source, kind, namespace, name, request } = item;
+        let Item { source, kind, namespace, name, request, lines } = item;
         let verdict = review.judge(&request, Deadline::at(Instant::now() + PATIENCE)).await;
-        Judged { source, kind, namespace, name, request, verdict }
+        Judged { source, kind, namespace, name, request, verdict, lines }
     };
     // In the order of the input, though they wait for registries side by side.
     let mut side_by_side = stream::iter(items).map(one).buffered(AT_ONCE);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::args::{Lint, Output, Sources};
+use crate::args::{Lint, Output};
 use crate::policy::document::Mistake;
 
 pub(super) fn run(lint: &Lint) -> ExitCode {
@@ -21,7 +21,7 @@ pub(super) fn run(lint: &Lint) -> ExitCode {
 
 /// How many objects and policies there are, with the warnings. What does not depend on each other is told together.
 fn read(lint: &Lint) -> Result<(usize, usize, Vec<Mistake>), Vec<Mistake>> {
-    let Sources { config: path, manifests } = &lint.sources;
+    let Lint { config: path, manifests, output: _ } = lint;
     let (settings, manifests) = (super::settings(path.as_deref()), super::manifests(manifests));
     let (config, mut warnings) = match settings {
         Ok(settings) => settings,
