@@ -54,7 +54,8 @@ pub fn settings(path: Option<&Path>) -> Result<(Config, Vec<Mistake>), Vec<Mista
 /// Settings and manifests; the mistakes of both are told together.
 fn sources(sources: &Sources) -> Result<(Config, Manifests, Vec<Mistake>), Vec<Mistake>> {
     let (settings, mut manifests) = both(settings(sources.config.as_deref()), manifests(&sources.manifests))?;
-    let (config, mut warnings) = settings;
+    let (mut config, mut warnings) = settings;
+    config.scans.directories.extend(sources.scans.iter().cloned());
     warnings.append(&mut manifests.warnings);
     warnings.extend(untrusted_reports(&manifests, &config));
     Ok((config, manifests, warnings))

@@ -147,6 +147,7 @@ fn merge(serve: Serve) -> Result<(Settings, Vec<Mistake>), Vec<Mistake>> {
         (config.tls.certificate, config.tls.key) = (tls_cert, tls_key);
     }
     config.dry_run = dry_run.unwrap_or(config.dry_run);
+    config.scans.directories.extend(sources.scans);
     let source = sources.config.map_or_else(|| "settings".to_owned(), |path| path.display().to_string());
     let (bounds, budget, surroundings) = (Bounds::default(), Budget::default(), super::surroundings());
     Ok((Settings { config, source, manifests: sources.manifests, bounds, budget, surroundings }, warnings))
