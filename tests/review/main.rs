@@ -13,6 +13,7 @@ mod mutations;
 mod real_reviews;
 mod registries;
 mod reload;
+mod scans;
 mod shutdown;
 mod signatures;
 mod update_rule;
