@@ -14,8 +14,8 @@ const ALIASES: usize = 4_096;
 /// Bytes of a package's name (a path of Go modules), and of its versions; what is longer is cut, since only people read it.
 const TEXT: usize = 512;
 
-/// One finding, as a scanner told it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One finding, as a scanner told it. The order is any that is always the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding<'a> {
     /// `CVE-2024-3094`, `GHSA-...`: as the scanner calls it.
     pub id: &'a str,
@@ -52,7 +52,7 @@ impl Finding<'_> {
 }
 
 /// Whether there is a fix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fix {
     Fixed,
     NotFixed,

@@ -130,14 +130,16 @@ impl<'r> Weighed<'r> {
     /// The worse one is the greater. Only the same is equal, so that it does not matter which comes first.
     fn compare(one: &Self, other: &Self) -> Ordering {
         let verdict = |its: &Self| (its.judged.refused.len(), its.judged.over.is_some(), its.counts, its.judged.waived);
-        let place = other.judged.sourced.place.cmp(&one.judged.sourced.place);
-        verdict(one).cmp(&verdict(other)).then(place).then_with(|| texts(one).cmp(texts(other)))
+        let (by_verdict, one, other) = (verdict(one).cmp(&verdict(other)), one.judged.sourced, other.judged.sourced);
+        by_verdict.then_with(|| other.place.cmp(&one.place)).then_with(|| texts(&one.report).cmp(&texts(&other.report)))
     }
 }
 
-fn texts<'r>(weighed: &Weighed<'r>) -> impl Iterator<Item = [&'r str; 4]> + use<'r> {
-    let findings = &weighed.judged.sourced.report.findings;
-    findings.iter().map(|its| [its.id, its.package, its.installed, its.fixed])
+/// What is left to tell two reports by.
+fn texts(report: &Report) -> impl Ord {
+    let Scanner { kind, name, version, database_version, database_built } = &report.outline.scanner;
+    let findings: Vec<Finding<'_>> = report.findings.iter().collect();
+    (findings, report.outline.format, (kind, name, version, database_version, database_built))
 }
 
 /// Worst first, those with a fix before those without; unknown ones last.
