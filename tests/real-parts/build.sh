@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # The real programs that our tests run against, ready to be started: registries, crane, cosign and the services of a
-# private Sigstore built from their Go modules, docker-registry and skopeo as Debian packages them. Prints the folder of
-# what was built, and nothing else on stdout.
+# private Sigstore built from their Go modules, docker-registry and skopeo as Debian packages them; or scanners: Grype and
+# what writes small databases built from their Go modules, Trivy from PyPI. Prints the folder of what was built, and
+# nothing else on stdout.
 #
-#   tests/real-parts/build.sh         builds what is not there yet (about five minutes once, then nothing)
+#   tests/real-parts/build.sh                    registries, crane, cosign, Sigstore (about five minutes once, then nothing)
+#   tests/real-parts/build.sh scanners           Trivy, Grype, databases for them, cosign and a registry (six minutes at most)
 #
-# The files are called NAME-VERSION, with the version in NAME/go.mod: another version is built beside the old one. Needs go
-# and Go's module proxy for what is not built yet; docker-registry and skopeo have to be on the PATH, or are installed by
-# apt-get where CI is set and we are root or may become root by sudo.
+# The files are called NAME-VERSION, with the version in NAME/go.mod or NAME/requirements.txt: another version is built beside
+# the old one. Needs go and Go's module proxy, or python3 and PyPI, for what is not built yet; docker-registry and skopeo have
+# to be on the PATH, or are installed by apt-get where CI is set and we are root or may become root by sudo.
 #
 #   PRATIQUE_REAL_PARTS=DIR           where they are kept (default: ~/.cache/pratique-real-parts)
 #
 # Another one: a folder NAME with go.mod and tools.go like those of crane, or with a main.go where a program has no setting
 # for what a test must have, and a line at the end of this file. Each has a module of its own, because their dependencies
-# do not agree.
+# do not agree. What PyPI has is a folder NAME with a requirements.txt that names one wheel and its hash.
 set -euo pipefail
 
 folder=${PRATIQUE_REAL_PARTS:-${XDG_CACHE_HOME:-$HOME/.cache}/pratique-real-parts}
@@ -36,9 +38,11 @@ has() {
 }
 
 # Builds the program of the module in folder $1, under a name of its own first: whoever looks sees all of it or nothing.
+# Where $2 is given, that variable in its code is told the version.
 build() {
-    local name=$1 version target package
-    version=$(sed -n 's/^require [^ ]* v\([0-9.]*\)$/\1/p; T; q' "$name/go.mod")
+    local name=$1 version target package link='-s -w'
+    version=$(sed -n 's/^require [^ ]* v\([-.0-9a-z]*\)$/\1/p; T; q' "$name/go.mod")
+    [[ -z ${2:-} ]] || link+=" -X $2=$version"
     target=$folder/$name-$version
     [[ ! -x $target ]] || return 0
     has go || fail "$name $version is not built yet, and there is no go here (Go 1.26 or newer) to build it"
@@ -46,9 +50,34 @@ build() {
     package=.
     [[ -e $name/main.go ]] || package=$(sed -n 's/^import _ "\(.*\)"$/\1/p' "$name/tools.go")
     say "building $name $version in $folder"
-    (cd "$name" && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -trimpath -ldflags '-s -w' -o "$target.$$" "$package") >&2 ||
+    (cd "$name" && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -trimpath -ldflags "$link" -o "$target.$$" "$package") >&2 ||
         fail "$name $version could not be built: see above"
     mv "$target.$$" "$target"
+}
+
+# The program of the wheel that folder $1 names, where it is called $1 too. Pip compares the hash.
+unpack() {
+    local name=$1 version target scratch python=python3
+    version=$(sed -n 's/^[^#= ]*==\([0-9.]*\) .*/\1/p; T; q' "$name/requirements.txt")
+    target=$folder/$name-$version
+    [[ ! -x $target ]] || return 0
+    has python3 || fail "$name $version is not here yet, and there is no python3 to fetch it"
+    say "fetching $name $version into $folder"
+    scratch=$(mktemp -d -p "$folder")
+    {
+        if ! "$python" -m pip --version > /dev/null 2>&1; then
+            "$python" -m venv "$scratch/venv" && python=$scratch/venv/bin/python3
+        fi
+        "$python" -m pip download --quiet --no-cache-dir --no-deps --only-binary :all: --require-hashes \
+            --requirement "$name/requirements.txt" --dest "$scratch" &&
+            "$python" -m zipfile -e "$scratch"/*.whl "$scratch/wheel" &&
+            chmod +x "$scratch"/wheel/*.data/scripts/"$name" &&
+            mv "$scratch"/wheel/*.data/scripts/"$name" "$target"
+    } >&2 || {
+        rm -rf "$scratch"
+        fail "$name $version could not be had (its wheel is for Linux on x86-64): see above"
+    }
+    rm -rf "$scratch"
 }
 
 # Debian's programs $@: on the PATH, or installed in CI.
@@ -67,12 +96,25 @@ install() {
     } >&2 || fail "apt-get could not install ${missing[*]}: see above"
 }
 
-install docker-registry skopeo
-build registry
-build crane
-build referrers-registry
-build cosign
-build fulcio
-build rekor-server
-build timestamp-authority
+case ${1:-all} in
+    all)
+        install docker-registry skopeo
+        build registry
+        build crane
+        build referrers-registry
+        build cosign
+        build fulcio
+        build rekor-server
+        build timestamp-authority
+        ;;
+    scanners)
+        unpack trivy
+        build trivy-database
+        build grype main.version
+        build grype-database
+        build cosign
+        build referrers-registry
+        ;;
+    *) fail "there is no $1 to build: nothing, or scanners" ;;
+esac
 printf '%s\n' "$folder"

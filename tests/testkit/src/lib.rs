@@ -12,6 +12,7 @@ mod object;
 mod program;
 pub mod real;
 mod registry;
+pub mod report;
 mod review;
 pub mod signer;
 mod webhook;

@@ -17,6 +17,7 @@ mod bomb;
 mod flow;
 mod hostile;
 mod image;
+mod layout;
 mod ledger;
 mod referrers;
 mod route;

@@ -8,10 +8,10 @@ use crate::{Directory, Outcome, run};
 /// A folder with what `tests/real-parts/build.sh` built.
 const FOLDER: &str = "PRATIQUE_REAL_PARTS";
 
-/// The program of `tests/real-parts/<name>`, in the version that its `go.mod` names.
+/// The program of `tests/real-parts/<name>`, in the version that its `go.mod` or its `requirements.txt` names.
 pub fn built(name: &str) -> String {
     let Some(folder) = std::env::var_os(FOLDER) else {
-        panic!("{FOLDER} is not set: run these by .ci/run registries");
+        panic!("{FOLDER} is not set: run these by .ci/run registries, signatures or scanners");
     };
     let path = PathBuf::from(folder).join(format!("{name}-{}", version(name)));
     assert!(path.is_file(), "{} is not there: tests/real-parts/build.sh makes it", path.display());
@@ -19,9 +19,13 @@ pub fn built(name: &str) -> String {
 }
 
 fn version(name: &str) -> String {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../real-parts").join(name).join("go.mod");
-    let text = fs::read_to_string(&module).expect("each part has a go.mod");
-    let required = text.lines().find_map(|line| line.strip_prefix("require ")?.split_once(" v"));
+    let part = Path::new(env!("CARGO_MANIFEST_DIR")).join("../real-parts").join(name);
+    let Ok(module) = fs::read_to_string(part.join("go.mod")) else {
+        let wheel = fs::read_to_string(part.join("requirements.txt")).expect("each part has a go.mod or a wheel");
+        let required = wheel.lines().find_map(|line| line.split_once(' ')?.0.split_once("=="));
+        return required.expect("it requires one version").1.to_owned();
+    };
+    let required = module.lines().find_map(|line| line.strip_prefix("require ")?.split_once(" v"));
     required.expect("it requires the program in a line of its own").1.to_owned()
 }
 

@@ -94,6 +94,21 @@ impl Image {
         platforms.map(str::to_owned).zip(children).collect()
     }
 
+    /// The digest of the configuration: what scanners call the image ID. Panics for an index, which has several.
+    #[must_use]
+    pub fn config_digest(&self) -> String {
+        assert!(!self.index, "an index has a configuration for each platform: config_digest_of");
+        self.config_digest_of(&self.platforms[0])
+    }
+
+    /// The same of one platform, in an index or not.
+    #[must_use]
+    pub fn config_digest_of(&self, platform: &str) -> String {
+        assert!(self.platforms.iter().any(|its| its == platform), "it is not for {platform}");
+        let manifest: Value = serde_json::from_slice(&self.manifest(platform, &mut Vec::new())).expect("our own JSON");
+        manifest["config"]["digest"].as_str().expect("every manifest names a configuration").to_owned()
+    }
+
     pub(super) fn build(&self) -> Built {
         let mut blobs = Vec::new();
         let mut children = Vec::new();

@@ -331,3 +331,19 @@ fn the_bomb_is_a_valid_gzip_stream_of_a_gibibyte() {
     assert!(gzip.wait().unwrap().success(), "the CRC and the length at its end are right");
     assert!(wire < 1_100_000, "{wire}");
 }
+
+#[tokio::test]
+async fn a_layout_keeps_every_digest() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/scans/layouts/web");
+    let registry = Registry::setup().start().await;
+    let digest = registry.push_layout("acme/web", "1.4.2", &folder);
+    assert_eq!(digest, "sha256:100ecbc98c94a92825e62c0cfdc02ecfd4b28fe227c565d3606150807ec3e54e");
+    let index = json(get(&registry, "/v2/acme/web/manifests/1.4.2").await).await;
+    for child in index["manifests"].as_array().unwrap() {
+        let child = child["digest"].as_str().unwrap();
+        let manifest = json(get(&registry, &format!("/v2/acme/web/manifests/{child}")).await).await;
+        let config = manifest["config"]["digest"].as_str().unwrap();
+        let config = get(&registry, &format!("/v2/acme/web/blobs/{config}")).await.bytes().await.unwrap();
+        assert_eq!(super::digest(config), manifest["config"]["digest"]);
+    }
+}
