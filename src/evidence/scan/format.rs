@@ -42,7 +42,7 @@ pub fn read(bytes: &[u8]) -> Result<Report, Unusable> {
         Kind::Operator => operator::read(&fields),
         Kind::Harbor => harbor::read(&fields),
         Kind::Predicate => predicate::read(&fields),
-        Kind::Other(words) => Err(Unusable::new(Defect::NotAReport, words)),
+        Kind::Other(words) => Err(Unusable::new(Defect::NotAReport, format!("it is {words}"))),
     }
 }
 

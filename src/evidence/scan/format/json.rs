@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{BYTES, Fields};
@@ -24,6 +24,8 @@ pub(super) fn outermost(bytes: &[u8]) -> Result<Fields<'_>, Unusable> {
         return Err(Unusable::new(Defect::BeyondBounds, words));
     }
     let text = str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error))?;
+    // Windows writes one in front of UTF-8.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let begins = text.bytes().find(|byte| !byte.is_ascii_whitespace());
     let is_no_report = |what: &str| {
         let words =
@@ -240,7 +242,7 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ObjectVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+        T::deserialize(MapAccessDeserializer::new(Once::new(map))).map(Object)
     }
 }
 
@@ -263,7 +265,37 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntryVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Entry)
+        T::deserialize(MapAccessDeserializer::new(Once::new(map))).map(Entry)
+    }
+}
+
+/// An object that has each field once, those that nobody asks for as well, and a bounded number of them.
+struct Once<'de, A> {
+    map: A,
+    seen: Vec<Cow<'de, str>>,
+}
+
+impl<'de, A: MapAccess<'de>> Once<'de, A> {
+    fn new(map: A) -> Self {
+        Self { map, seen: Vec::new() }
+    }
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Once<'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        let Some(Text(name)) = self.map.next_key()? else { return Ok(None) };
+        if self.seen.contains(&name) || self.seen.len() >= FIELDS {
+            return Err(A::Error::custom("a field stands twice, or there are too many"));
+        }
+        let key = seed.deserialize(StrDeserializer::new(&name))?;
+        self.seen.push(name);
+        Ok(Some(key))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.map.next_value_seed(seed)
     }
 }
 

@@ -42,8 +42,8 @@ impl Kind {
             return Self::Harbor;
         }
         Self::Other(
-            "none of the forms that are read: reports of Trivy and Grype in JSON, of Harbor's scanners, of trivy-operator, \
-             and attestations of these",
+            "of none of the forms that are read: Trivy's and Grype's own JSON, a report of Harbor's scanners, a \
+             VulnerabilityReport of trivy-operator, or an attestation of one of these",
         )
     }
 
