@@ -5,5 +5,6 @@
 //! and one that cannot be used never hides another. What a report is about, digests alone say.
 
 pub mod directory;
+pub mod file;
 pub mod format;
 pub mod objects;
