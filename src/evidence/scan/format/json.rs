@@ -1,6 +1,6 @@
 //! JSON as the formats read it: bounded, strict about what is known, and silent about what stands in it.
 //!
-//! As serde_json has it, save in four things: an object is an object only (derived structures would take a list for one),
+//! As `serde_json` has it, save in four things: an object is an object only (derived structures would take a list for one),
 //! a field stands once, a list is never held, and an error names a place and no text.
 
 use std::borrow::Cow;
