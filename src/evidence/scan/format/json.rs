@@ -40,7 +40,11 @@ pub(super) fn outermost(bytes: &[u8]) -> Result<Fields<'_>, Unusable> {
         Some(b'[') => Err(is_no_report("a list (Trivy wrote one before version 0.20)")),
         Some(b'"') => Err(is_no_report("a string")),
         Some(b'-' | b'0'..=b'9') => Err(is_no_report("a number")),
-        Some(_) => fields(text, None),
+        Some(b'{') => fields(text, None),
+        Some(_) => {
+            let words = "it is not JSON: have the scanner write its own (trivy --format json, grype -o json)";
+            Err(Unusable::new(Defect::Malformed, words))
+        }
     }
 }
 

@@ -89,11 +89,12 @@ fn what_is_broken_is_told_from_what_is_unfinished() {
         (b"{\"a\":\"\xc3", Defect::Truncated, "it ends in the middle of a character"),
         (b"{\"a\":\"\xff\"}", Defect::Malformed, "it is not UTF-8 text: see byte 6"),
         (b"\xff\xfe{\0}\0", Defect::Malformed, "it is UTF-16"),
-        (b"\0\0\0\0", Defect::Malformed, "line 1, column 1"),
+        (b"\0\0\0\0", Defect::Malformed, "it is not JSON: have the scanner write its own"),
         (b"{\"a\":1,\n\"a\":2}", Defect::Malformed, "line 2, column 6"),
         (b"{\"a\":1} {", Defect::Malformed, "line 1, column 9"),
         (b"{\"a\":\"\0\"}", Defect::Malformed, "line 1, column 6"),
-        (b"null", Defect::Malformed, "line 1"),
+        (b"NAME  INSTALLED", Defect::Malformed, "it is not JSON: have the scanner write its own"),
+        (b"null", Defect::Malformed, "it is not JSON"),
     ] {
         let Unusable { defect: found, words: said, outline } = read(bytes).unwrap_err();
         assert_eq!((found, outline), (defect, None), "{said}");
