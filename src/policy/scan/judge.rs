@@ -159,9 +159,6 @@ struct Counting<'r> {
 
 impl<'r> Counting<'r> {
     fn take(&mut self, demand: &ScanDemand, finding: Finding<'r>, image: &Reference, now: Timestamp) {
-        if finding.suppressed && !demand.count_suppressed {
-            return;
-        }
         let refused = demand.refuse.iter().any(|id| finding.is(id));
         if refused {
             self.refused.push(finding);
