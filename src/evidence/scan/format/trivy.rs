@@ -12,6 +12,9 @@ use super::finding::{join, push, score};
 use super::json::{Object, Text, each, each_text, field, fields_of};
 use crate::fact::report::{Defect, Finding, FindingsBuilder, Fix, Format, Outline, Report, Score, Severity, Unusable};
 
+#[cfg(test)]
+mod tests;
+
 pub(super) fn read(fields: &Fields<'_>) -> Result<Report, Unusable> {
     let schema: Option<u64> = field(fields, "SchemaVersion")?;
     if !matches!(schema, Some(1 | 2)) {
