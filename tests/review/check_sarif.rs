@@ -13,7 +13,9 @@ fn sarif(arguments: &[&str]) -> Outcome {
 }
 
 fn pod(image: &str) -> String {
-    format!("# one\n---\nkind: Pod\napiVersion: v1\nmetadata: {{name: web}}\nspec:\n  containers:\n  - name: a\n    image: {image}\n")
+    format!(
+        "# one\n---\nkind: Pod\napiVersion: v1\nmetadata: {{name: web}}\nspec:\n  containers:\n  - name: a\n    image: {image}\n"
+    )
 }
 
 /// The only run of the log.

@@ -1,5 +1,6 @@
 //! `pratique scans`: what scan reports say, and which cannot be used.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use pratique_testkit::{Directory, Outcome, run, run_with_input};
@@ -62,8 +63,7 @@ fn files_are_listed_in_the_order_of_the_arguments_and_below_a_folder_of_their_pa
     for name in ["b.json", "a.json", "notes.txt", ".hidden.json"] {
         folder.write(name, &report);
     }
-    std::fs::create_dir(folder.path().join("aa")).unwrap();
-    folder.write("aa/z.json", &report);
+    folder.write_in("aa", "z.json", &report);
     folder.write("named.txt", &report);
     let path = folder.path().display().to_string();
     let (code, entries) = listed(&[&folder.file("named.txt"), &path, &folder.file("a.json")]);
@@ -83,7 +83,7 @@ fn a_file_that_cannot_be_used_has_its_error_and_the_others_are_still_listed() {
     folder.write("c.json", &report[..report.len() / 2]);
     folder.write("d.json", "[]");
     folder.write("e.json", "{\"bomFormat\": \"CycloneDX\", \"specVersion\": \"1.6\"}");
-    folder.write("f.json", &text_of("trivy/web-secret-only.json"));
+    folder.write("f.json", &text_of("trivy/static-no-packages.json"));
     folder.write("g.json.gz", "\u{1f}no gzip at all");
     folder.write("h.json", &text_of("trivy/web-tag.json").replace("2026-11-21T", "2926-11-21T"));
     std::os::unix::fs::symlink(fixture("trivy/web-tag.json"), folder.path().join("i.json")).unwrap();
@@ -108,10 +108,47 @@ fn a_file_that_cannot_be_used_has_its_error_and_the_others_are_still_listed() {
         assert_eq!(entry["suppressed"].is_null(), failed, "{entry:#}");
     }
     let nothing_scanned = &entries[5];
-    assert_eq!((&nothing_scanned["format"], &nothing_scanned["scanner"]["version"]), (&json!("trivy"), &json!("0.76.0")));
+    assert_eq!(
+        (&nothing_scanned["format"], &nothing_scanned["scanner"]["version"]),
+        (&json!("trivy"), &json!("0.76.0"))
+    );
     assert!(!nothing_scanned["digests"].as_array().unwrap().is_empty() && nothing_scanned["scannedAt"].is_string());
     let empty = &entries[1];
     assert_eq!((&empty["format"], &empty["scanner"]), (&Value::Null, &json!({"name": null, "version": null})));
+}
+
+#[test]
+fn packed_reports_are_read_by_their_first_bytes_and_a_bomb_is_not_unpacked() {
+    let folder = Directory::new();
+    let report = text_of("grype/clean.json");
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).and_then(|()| encoder.finish()).unwrap()
+    };
+    let zstandard =
+        |bytes: &[u8]| ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest);
+    let bomb = vec![b' '; 64 << 20];
+    let packed = gzip(report.as_bytes());
+    for (name, bytes) in [
+        ("a.json.gz", packed.clone()),
+        ("b.json.zst", zstandard(report.as_bytes())),
+        ("c.json", packed.clone()),
+        ("d.json.gz", packed[..packed.len() / 2].to_vec()),
+        ("e.json.gz", gzip(&bomb)),
+        ("f.json.zst", zstandard(&bomb)),
+    ] {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let (code, entries) = listed(&[&folder.path().display().to_string()]);
+    let expected = [
+        ("a.json.gz", None),
+        ("b.json.zst", None),
+        ("c.json", None),
+        ("d.json.gz", Some("truncated")),
+        ("e.json.gz", Some("beyond-bounds")),
+        ("f.json.zst", Some("beyond-bounds")),
+    ];
+    assert_eq!((code, told(&entries)), (Some(1), expected.to_vec()), "{entries:#?}");
 }
 
 #[test]
@@ -121,7 +158,10 @@ fn a_pipe_in_a_folder_is_not_waited_for() {
     let made = std::process::Command::new("mkfifo").arg(folder.path().join("b.json")).status();
     assert!(made.is_ok_and(|status| status.success()), "mkfifo is there");
     let (code, entries) = listed(&[&folder.path().display().to_string()]);
-    assert!(matches!(told(&entries).as_slice(), [("a.json", None)] | [("a.json", None), ("b.json", Some("unreadable"))]));
+    assert!(matches!(
+        told(&entries).as_slice(),
+        [("a.json", None)] | [("a.json", None), ("b.json", Some("unreadable"))]
+    ));
     assert!(code == Some(0) || code == Some(1));
 }
 
@@ -170,7 +210,7 @@ fn the_table_has_the_worst_first_and_at_the_end_what_cannot_be_used() {
     let folder = Directory::new();
     for (name, of) in [
         ("a.json", "trivy/clean-layout.json"),
-        ("b.json", "trivy/web-secret-only.json"),
+        ("b.json", "trivy/static-no-packages.json"),
         ("c.json", "grype/api-layout.json"),
         ("d.json", "trivy/web-tag.json"),
     ] {
