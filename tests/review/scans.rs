@@ -93,7 +93,7 @@ fn reason(answer: &Answer) -> &str {
 async fn a_clean_image_is_admitted_a_vulnerable_one_refused_and_an_unscanned_one_too() {
     let scene = Scene::new().await;
     scene.folder.write("web.json", &scene.trivy().finding(low()).text());
-    let webhook = scene.webhook("threshold: high").await;
+    let webhook = scene.webhook("threshold: high, running: deny").await;
     let clean = scene.ask(&webhook).await;
     assert!(clean.allowed, "{}", clean.message);
     assert_eq!(clean.annotations["reports"], "spec.containers[0].image=fresh");

@@ -70,7 +70,8 @@ fn a_policy_of_the_same_name_replaces_a_built_in_one() {
 
 #[test]
 fn a_waiver_that_has_ended_is_told_among_the_warnings_where_its_end_is_written() {
-    let waiver = |id: &str, until: &str| format!("{{id: {id}, until: {until}, reason: r, owner: platform@acme.example}}");
+    let waiver =
+        |id: &str, until: &str| format!("{{id: {id}, until: {until}, reason: r, owner: platform@acme.example}}");
     let ignore = [waiver("CVE-1", "2026-01-31"), waiver("CVE-2", "9998-01-31")].join(", ");
     let demand = format!("vulnerabilities: {{threshold: high, ignore: [{ignore}]}}");
     let text = policy("acme").replace("tags: {deny: [latest]}", &demand);

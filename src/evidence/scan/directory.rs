@@ -27,8 +27,6 @@ mod follow;
 mod index;
 mod look;
 mod recall;
-#[cfg(test)]
-mod tests;
 mod walk;
 
 /// Files that are read at the same time.

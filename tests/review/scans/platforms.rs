@@ -29,7 +29,7 @@ impl Index {
 async fn a_report_of_one_platform_clears_that_platform_alone() {
     let index = Index::new().await;
     index.scene.folder.write("amd64.json", &index.trivy("linux/amd64").text());
-    let webhook = index.scene.webhook("threshold: high").await;
+    let webhook = index.scene.webhook("threshold: high, running: deny").await;
     let amd64 = index.on(&webhook, "amd64").await;
     assert!(amd64.allowed, "{}", amd64.message);
     let arm64 = index.on(&webhook, "arm64").await;

@@ -104,7 +104,7 @@ async fn what_is_refused_by_name_is_refused_whatever_else_is_said() {
 async fn each_scanner_that_is_demanded_must_have_reported() {
     let scene = Scene::new().await;
     scene.folder.write("trivy.json", &scene.trivy().text());
-    let webhook = scene.webhook("threshold: high, scanners: [trivy, grype]").await;
+    let webhook = scene.webhook("threshold: high, running: deny, scanners: [trivy, grype]").await;
     let answer = scene.ask(&webhook).await;
     assert_eq!(reason(&answer), "report-missing");
     assert!(answer.message.contains(" by grype"), "{}", answer.message);
