@@ -2,14 +2,17 @@
 //!
 //! Starts the webhook in this process with three namespaces that ask different things of it, sends it AdmissionReviews as a
 //! real API server sent them, and shows what the person at the other end would see. Then a registry in this process holds
-//! images that are signed, and such that are not, has one of its tags moved, and goes away. It needs no cluster and no
-//! network, and ends with an error where an answer is not what it should be.
+//! images that are signed, and such that are not, images that were scanned, and such that were not, has one of its tags
+//! moved, and goes away. It needs no cluster and no network, and ends with an error where an answer is not what it should be.
 
 use std::time::Duration;
 
 use pratique::config::TrustedRoot;
 use pratique_testkit::signer::{PrivateSigstore, Signer, Statement, Version};
 use pratique_testkit::{Answer, Directory, Image, Place, Registry, Review, Webhook, eventually, pod, review};
+
+#[path = "tour/scans.rs"]
+mod scans;
 
 /// One scene: what somebody does, the review that the API server makes of it, and what must come of it.
 struct Scene {
@@ -28,6 +31,7 @@ enum Outcome {
     Audited(&'static str),
 }
 
+const PINNED: &str = "rules:\n- {name: all, images: [\"**\"], tags: {requireDigest: true}}";
 const TEAM: &str = "rules:\n- {name: all, images: [\"**\"], tags: {deny: [latest], repointed: deny}}";
 
 /// Who vouches for the workflows, and which of them releases.
@@ -103,26 +107,31 @@ const SCENES: [Scene; 8] = [
 #[tokio::main]
 async fn main() -> Result<(), String> {
     let registry = Registry::setup().start().await;
-    let (sigstore, folder) = (PrivateSigstore::new(), Directory::new());
+    let (sigstore, folder, reports) = (PrivateSigstore::new(), Directory::new(), Directory::new());
     folder.write("trusted_root.json", &sigstore.trusted_root_json());
     let trusted_root = folder.path().join("trusted_root.json");
     let private = TrustedRoot { name: "private".to_owned(), trusted_root, tuf: None };
+    let scanned = reports.path().to_owned();
     let webhook = Webhook::setup()
         .registry(&registry)
         .configure(|config| config.trust.push(private))
+        .configure(|config| config.scans.directories.push(scanned))
         .policy("signed", &SIGNED.replace("ISSUER", ISSUER).replace("SUBJECT", RELEASE))
         .namespace("shop", &[("enforce", "signed")])
+        .policy("scanned", scans::POLICY)
+        .namespace("bank", &[("enforce", "scanned")])
         .policy("team", TEAM)
         .namespace("team", &[("enforce", "team")])
         // A minute otherwise, and nobody wants to wait here.
         .budget(|budget| budget.tag_fresh = Duration::ZERO)
-        .namespace("prod", &[("enforce", "restricted")])
+        .policy("pinned", PINNED)
+        .namespace("prod", &[("enforce", "pinned")])
         .namespace("dev", &[("warn", "baseline")])
         .namespace("legacy", &[("audit", "restricted")])
         .start()
         .await;
     say("Three namespaces, labelled as Pod Security does it; `baseline` and `restricted` are built in:");
-    say("  prod    pratique.dev/enforce=restricted   every image by its digest, or it is refused");
+    say("  prod    pratique.dev/enforce=pinned       every image by its digest, or it is refused");
     say("  dev     pratique.dev/warn=baseline        `latest` earns a warning");
     say("  legacy  pratique.dev/audit=restricted     seen in the audit log alone");
     let mut wrong = Vec::new();
@@ -135,7 +144,9 @@ async fn main() -> Result<(), String> {
         }
     }
     wrong.extend(signature_scenes(&webhook, &registry, &sigstore, SCENES.len()).await);
-    wrong.extend(registry_scenes(&webhook, &registry, SCENES.len() + SIGNATURE_SCENES).await);
+    let before = SCENES.len() + SIGNATURE_SCENES;
+    wrong.extend(scans::scenes(&webhook, &registry, &reports, before).await);
+    wrong.extend(registry_scenes(&webhook, &registry, before + scans::COUNT).await);
     say("\nTry next: `pratique check --policy restricted nginx:1.27`, the same judgement in CI,");
     say(
         "and `pratique serve --manifests manifests/policies`, the webhook itself; the README has the way to a cluster.",
