@@ -1,6 +1,6 @@
 //! JSON as the formats read it: bounded, strict about what is known, and silent about what stands in it.
 //!
-//! As serde_json has it, save in four things: an object is an object only (derived structures would take a list for one),
+//! As `serde_json` has it, save in four things: an object is an object only (derived structures would take a list for one),
 //! a field stands once, a list is never held, and an error names a place and no text.
 
 use std::borrow::Cow;
@@ -40,7 +40,11 @@ pub(super) fn outermost(bytes: &[u8]) -> Result<Fields<'_>, Unusable> {
         Some(b'[') => Err(is_no_report("a list (Trivy wrote one before version 0.20)")),
         Some(b'"') => Err(is_no_report("a string")),
         Some(b'-' | b'0'..=b'9') => Err(is_no_report("a number")),
-        Some(_) => fields(text, None),
+        Some(b'{') => fields(text, None),
+        Some(_) => {
+            let words = "it is not JSON: have the scanner write its own (trivy --format json, grype -o json)";
+            Err(Unusable::new(Defect::Malformed, words))
+        }
     }
 }
 

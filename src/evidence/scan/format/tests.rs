@@ -89,11 +89,12 @@ fn what_is_broken_is_told_from_what_is_unfinished() {
         (b"{\"a\":\"\xc3", Defect::Truncated, "it ends in the middle of a character"),
         (b"{\"a\":\"\xff\"}", Defect::Malformed, "it is not UTF-8 text: see byte 6"),
         (b"\xff\xfe{\0}\0", Defect::Malformed, "it is UTF-16"),
-        (b"\0\0\0\0", Defect::Malformed, "line 1, column 1"),
+        (b"\0\0\0\0", Defect::Malformed, "it is not JSON: have the scanner write its own"),
         (b"{\"a\":1,\n\"a\":2}", Defect::Malformed, "line 2, column 6"),
         (b"{\"a\":1} {", Defect::Malformed, "line 1, column 9"),
-        (b"{\"a\":\"\0\"}", Defect::Malformed, "line 1, column 7"),
-        (b"null", Defect::Malformed, "line 1"),
+        (b"{\"a\":\"\0\"}", Defect::Malformed, "line 1, column 6"),
+        (b"NAME  INSTALLED", Defect::Malformed, "it is not JSON: have the scanner write its own"),
+        (b"null", Defect::Malformed, "it is not JSON"),
     ] {
         let Unusable { defect: found, words: said, outline } = read(bytes).unwrap_err();
         assert_eq!((found, outline), (defect, None), "{said}");
@@ -170,7 +171,7 @@ fn leaves(value: &Value, path: String, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => fields.iter().for_each(|(name, value)| leaves(value, format!("{path}/{name}"), found)),
         Value::Array(list) => {
-            list.iter().enumerate().for_each(|(at, value)| leaves(value, format!("{path}/{at}"), found))
+            list.iter().enumerate().for_each(|(at, value)| leaves(value, format!("{path}/{at}"), found));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
@@ -201,9 +202,8 @@ fn a_field_of_the_wrong_type_spoils_the_whole_report() {
                     continue;
                 }
                 let spoiled = with(report, place, wrong.clone());
-                let (defect, words) = match read(spoiled.as_bytes()) {
-                    Err(Unusable { defect, words, .. }) => (defect, words),
-                    Ok(_) => panic!("{place} as {wrong} was read"),
+                let Err(Unusable { defect, words, .. }) = read(spoiled.as_bytes()) else {
+                    panic!("{place} as {wrong} was read")
                 };
                 let expected = [Defect::Malformed, Defect::NotAReport];
                 assert!(expected.contains(&defect), "{place} as {wrong}: {defect}: {words}");
@@ -237,32 +237,24 @@ fn null_is_what_is_not_there() {
     }
 }
 
-/// A report as text, with a field of one object written twice.
-fn doubled(value: &Value, path: &str, place: &str, out: &mut String) {
+/// A report as text, with the field at one place written twice.
+fn doubled(value: &Value, path: &str, place: &str) -> String {
     match value {
         Value::Object(fields) => {
             let mut parts = Vec::new();
             for (name, value) in fields {
                 let below = format!("{path}/{name}");
-                let mut text = String::new();
-                doubled(value, &below, place, &mut text);
-                parts.push(format!("{}:{text}", json!(name)));
-                if below == place {
-                    parts.push(format!("{}:{text}", json!(name)));
-                }
+                let part = format!("{}:{}", json!(name), doubled(value, &below, place));
+                parts.extend((below == place).then(|| part.clone()));
+                parts.push(part);
             }
-            out.push_str(&format!("{{{}}}", parts.join(",")));
+            format!("{{{}}}", parts.join(","))
         }
         Value::Array(list) => {
-            let mut parts = Vec::new();
-            for (at, value) in list.iter().enumerate() {
-                let mut text = String::new();
-                doubled(value, &format!("{path}/{at}"), place, &mut text);
-                parts.push(text);
-            }
-            out.push_str(&format!("[{}]", parts.join(",")));
+            let part = |(at, value)| doubled(value, &format!("{path}/{at}"), place);
+            format!("[{}]", list.iter().enumerate().map(part).collect::<Vec<_>>().join(","))
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push_str(&value.to_string()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }
 
@@ -276,8 +268,7 @@ fn a_report_in_which_a_field_stands_twice_is_never_read() {
         // Inside of what is not read, nothing is told.
         let inside = |place: &&String| !place.contains("/appliedIgnoreRules/");
         for place in places.iter().filter(is_field).filter(inside) {
-            let mut text = String::new();
-            doubled(&whole, "", place, &mut text);
+            let text = doubled(&whole, "", place);
             assert_ne!(text.matches(':').count(), whole.to_string().matches(':').count(), "{place}");
             let found = read(text.as_bytes());
             assert_eq!(found.map_err(|unusable| unusable.defect), Err(Defect::Malformed), "{place}");

@@ -26,7 +26,7 @@ fn all_of_it_is_read() {
     let (os, architecture, variant) = ("linux".to_owned(), "arm".to_owned(), Some("v7".to_owned()));
     assert_eq!(subject.platform, Some(Platform { os, architecture, variant }));
     assert_eq!(subject.names, ["acme/web:1".into(), "acme/web:latest".into()]);
-    assert_eq!(notes, [] as [Box<str>; 0]);
+    assert!(notes.is_empty());
     let critical = Finding {
         id: "CVE-2026-1",
         aliases: "GHSA-1 TEMP-1",
