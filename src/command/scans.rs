@@ -3,8 +3,8 @@
 //! Files are found, opened and read by the code that does it for `serve` and `check`, so what is refused there is refused
 //! here, in the same words.
 
-use std::io::IsTerminal as _;
 use std::fs::File;
+use std::io::IsTerminal as _;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
