@@ -15,7 +15,8 @@ pub mod objects;
 /// How many reports of one origin there are, by what they are good for: `usable`, or the label of their defect. Each
 /// origin registers its own part of one metric.
 pub fn reports_gauge(metrics: &Registry, origin: Origin) -> Result<IntGaugeVec, prometheus::Error> {
-    let help = "Scan reports that are known, by where they come from and whether they can be used, else by their defect";
+    let help =
+        "Scan reports that are known, by where they come from and whether they can be used, else by their defect";
     let options = Opts::new("pratique_scan_reports", help).const_label("source", origin.label());
     let gauge = IntGaugeVec::new(options, &["state"])?;
     metrics.register(Box::new(gauge.clone()))?;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::index::{By, Essentials, Index, Slot, State, Version, moment};
 use crate::fact::Fact;
-use crate::fact::report::{Defect, Format, Outline, Scanner, ScannedManifest, ScannerKind, Speaks, Subject, Unusable};
+use crate::fact::report::{Defect, Format, Outline, ScannedManifest, Scanner, ScannerKind, Speaks, Subject, Unusable};
 use crate::image::Digest;
 use crate::policy::scan::AHEAD;
 
@@ -65,10 +65,8 @@ impl Index {
         let index = manifest.index.as_ref().map(|index| &index.digest);
         let keyed = |digest| (self.key(digest), digest);
         let keys = Keys { own: self.key(&manifest.digest), config: config.map(keyed), index: index.map(keyed) };
-        let asked: Vec<u64> = [Some(keys.own), keys.config.map(|its| its.0), keys.index.map(|its| its.0)]
-            .into_iter()
-            .flatten()
-            .collect();
+        let asked: Vec<u64> =
+            [Some(keys.own), keys.config.map(|its| its.0), keys.index.map(|its| its.0)].into_iter().flatten().collect();
         let mut choice = Choice { untold: config_is_not_told(manifest) && self.has_configs(), ..Choice::default() };
         let mut by_scanner: BTreeMap<(Option<ScannerKind>, &str), Vec<Candidate>> = BTreeMap::new();
         let mut unusable: Vec<(Reverse<i64>, Version, Unusable)> = Vec::new();

@@ -29,9 +29,14 @@ const PARTS: usize = 4_096;
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// All of it, as it was at that moment.
-    Read { stamp: Stamp, report: Box<Result<Report, Unusable>> },
+    Read {
+        stamp: Stamp,
+        report: Box<Result<Report, Unusable>>,
+    },
     /// It was written to meanwhile.
-    Changed { stamp: Stamp },
+    Changed {
+        stamp: Stamp,
+    },
     Gone,
     /// The system could not read it, which may pass.
     Trouble(ErrorKind),
@@ -149,7 +154,9 @@ fn bytes(file: &File, limit: usize) -> Result<Vec<u8>, Failure> {
     let unpacked = match stored.as_slice() {
         [0x1f, 0x8b, ..] => guarded_unpacking(|| gzip(&stored, limit)),
         // Frames, and those that are to be skipped.
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => guarded_unpacking(|| zstd(&stored, limit)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+            guarded_unpacking(|| zstd(&stored, limit))
+        }
         _ => return Ok(stored),
     };
     unpacked.map_err(|error| match error {

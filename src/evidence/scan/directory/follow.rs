@@ -107,9 +107,8 @@ fn below(watches: &[Option<Watched>], path: &Path) -> Vec<(u16, PathBuf)> {
         }
         path.strip_prefix(&watched.place).ok().filter(|path| !is_hidden(path)).map(Path::to_owned)
     };
-    let found = |(root, watched): (usize, &Option<Watched>)| {
-        Some((u16::try_from(root).ok()?, watched.as_ref().and_then(own)?))
-    };
+    let found =
+        |(root, watched): (usize, &Option<Watched>)| Some((u16::try_from(root).ok()?, watched.as_ref().and_then(own)?));
     watches.iter().enumerate().filter_map(found).collect()
 }
 
@@ -128,10 +127,12 @@ async fn watch_all(
         roots.iter().zip(watches).map(one).collect::<Vec<_>>()
     };
     let Ok(watched) = tokio::task::spawn_blocking(watch).await else {
-        directories.tell(|told| told.watch = Some("a fault inside Pratique, see its log: folders are polled".to_owned()));
+        directories
+            .tell(|told| told.watch = Some("a fault inside Pratique, see its log: folders are polled".to_owned()));
         return directories.roots.iter().map(|_| None).collect();
     };
-    let failed = watched.iter().zip(&directories.roots).find_map(|(watched, root)| Some((watched.as_ref().err()?, root)));
+    let failed =
+        watched.iter().zip(&directories.roots).find_map(|(watched, root)| Some((watched.as_ref().err()?, root)));
     let words = failed.map(|(words, root)| {
         format!("{} is looked at every {} seconds, since {words}", super::shown(root), POLL.as_secs())
     });
@@ -155,7 +156,9 @@ impl Watched {
             (place.as_path(), RecursiveMode::Recursive)
         };
         watcher.watch(path, mode).map_err(|error| match error.kind {
-            notify::ErrorKind::MaxFilesWatch => "it has more folders than may be watched: raise fs.inotify.max_user_watches",
+            notify::ErrorKind::MaxFilesWatch => {
+                "it has more folders than may be watched: raise fs.inotify.max_user_watches"
+            }
             notify::ErrorKind::PathNotFound
             | notify::ErrorKind::Generic(_)
             | notify::ErrorKind::Io(_)
@@ -197,7 +200,8 @@ impl Heard {
                 for path in paths {
                     if !own.as_os_str().is_empty() {
                         // The kubelet replaces what a mounted file is a link to.
-                        pending.everything |= may_change(kind) && path.file_name().is_some_and(|it| is_hidden(Path::new(it)));
+                        pending.everything |=
+                            may_change(kind) && path.file_name().is_some_and(|it| is_hidden(Path::new(it)));
                         if may_change(kind) && path == own {
                             pending.files.insert(path);
                         }

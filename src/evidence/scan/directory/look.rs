@@ -73,7 +73,9 @@ impl Directories {
         let own = Arc::clone(self);
         let looked = tokio::task::spawn_blocking(move || own.look_at_roots(settle)).await;
         let Ok(work) = looked else {
-            self.doubts(Some(outage("a fault inside Pratique while it looked at the folders of scan reports, see its log")));
+            self.doubts(Some(outage(
+                "a fault inside Pratique while it looked at the folders of scan reports, see its log",
+            )));
             return;
         };
         self.work(work).await;
@@ -150,9 +152,10 @@ impl Directories {
         }
         work.changed.sort_by_key(|(_, seen)| std::cmp::Reverse(seen.stamp.modified()));
         let words = (!told.is_empty()).then(|| told.join("; "));
-        let doubt = words.as_ref().filter(|_| incomplete).map(|words| {
-            outage(format!("not all scan reports can be looked at ({words})"))
-        });
+        let doubt = words
+            .as_ref()
+            .filter(|_| incomplete)
+            .map(|words| outage(format!("not all scan reports can be looked at ({words})")));
         self.tell(|its| its.folders = words);
         self.doubts(doubt);
         work
@@ -239,8 +242,7 @@ impl Directories {
         let reader = || async {
             loop {
                 let Ok(permit) = Arc::clone(&self.readers).acquire_owned().await else { return };
-                let batch: Vec<_> =
-                    queue.lock().unwrap_or_else(PoisonError::into_inner).by_ref().take(BATCH).collect();
+                let batch: Vec<_> = queue.lock().unwrap_or_else(PoisonError::into_inner).by_ref().take(BATCH).collect();
                 if batch.is_empty() {
                     return;
                 }
@@ -254,7 +256,9 @@ impl Directories {
                     own.show();
                 });
                 if read.await.is_err() {
-                    self.tell(|told| told.files = Some("a fault inside Pratique while it read files, see its log".to_owned()));
+                    self.tell(|told| {
+                        told.files = Some("a fault inside Pratique while it read files, see its log".to_owned())
+                    });
                 }
             }
         };
@@ -264,7 +268,9 @@ impl Directories {
                 let index = self.index();
                 gone.iter().filter_map(|file| index.get(*file).map(|slot| Index::version(*file, slot))).collect()
             };
-            self.change(|index| gone.iter().for_each(|file| index.remove(*file)));
+            for some in gone.chunks(BATCH) {
+                self.change(|index| some.iter().for_each(|file| index.remove(*file)));
+            }
             versions.into_iter().for_each(|version| self.findings.forget(version));
         }
         self.show();

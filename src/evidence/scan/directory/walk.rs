@@ -153,13 +153,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn folder(
-        &mut self,
-        folder: &Path,
-        depth: usize,
-        open: &mut Vec<(PathBuf, usize)>,
-        found: &mut impl FnMut(Seen),
-    ) {
+    fn folder(&mut self, folder: &Path, depth: usize, open: &mut Vec<(PathBuf, usize)>, found: &mut impl FnMut(Seen)) {
         if depth > DEPTH {
             self.doubts.add(folder, format!("folders below it are more than {DEPTH} deep, and are not looked at"));
             return;
