@@ -20,14 +20,15 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::Timestamp;
 use pratique::admission::workload::Workloads;
-use pratique::evidence::Evidence;
 use pratique::evidence::budget::Budget;
 use pratique::evidence::cluster::pull_secrets::{PullSecrets, Usage};
 use pratique::evidence::registry::outbound::Surroundings;
 use pratique::evidence::registry::{self, Registries};
+use pratique::evidence::scan::objects::Objects;
 use pratique::evidence::scope::{Namespaces, policy_labels};
 use pratique::evidence::signature;
 use pratique::evidence::signature::trust::Trust;
+use pratique::evidence::{Evidence, ScanSources};
 use pratique::image::Platform;
 use pratique::observe::metrics::Metrics;
 use pratique::observe::{Observe, logging};
@@ -36,8 +37,9 @@ use pratique::policy::{Bindings, Controllers, Policies, compile, document};
 use pratique::review::{InForce, Review};
 use pratique::server::{Bounds, Drain, listen, router, tls};
 use pratique_testkit::measure::{Sample, asserting, figure, ratio};
+use pratique_testkit::report::{Finding, TrivyReport};
 use pratique_testkit::signer::{Key, KeyKind, Payload, Signer, Statement, Version};
-use pratique_testkit::{Image, Place};
+use pratique_testkit::{Directory, Image, Place};
 use prometheus::Registry;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -73,6 +75,8 @@ struct Upstream {
     digest: String,
     /// Who has signed and attested them all.
     key: Key,
+    /// Of scan reports.
+    scans: Directory,
 }
 
 impl Upstream {
@@ -92,7 +96,12 @@ impl Upstream {
             let statement = Statement::about(&digest, "https://slsa.dev/provenance/v1").predicate(builder.clone());
             signer.bundle(Version::V03, &statement).attach(&registry, repository, &digest, Place::Referrer);
         }
-        Self { registry, digest, key }
+        let scans = Directory::new();
+        let name = format!("{}/acme/shop:v1.4.2", registry.host());
+        let found = |number| Finding::new(&format!("CVE-2026-{number:04}")).severity("LOW").package("zlib", "1.2");
+        let report = TrivyReport::of_image(&name, &image, "linux/amd64");
+        scans.write("shop.json", &(0..20).map(found).fold(report, TrivyReport::finding).text());
+        Self { registry, digest, key, scans }
     }
 }
 
@@ -114,8 +123,10 @@ fn body(upstream: &Upstream) -> String {
     review.to_string()
 }
 
-/// A review process with so many policies and namespaces; all three modes judge.
-fn review(upstream: &Upstream, policies: usize, namespaces: usize) -> Review {
+/// A review process with so many policies and namespaces; all three modes judge, by scan reports too or without.
+fn review(upstream: &Upstream, policies: usize, namespaces: usize, scans: bool) -> Review {
+    let demand =
+        if scans { "vulnerabilities: {threshold: high, fixable: true, maxAge: 72h, scanners: [trivy]}" } else { "" };
     let key = serde_json::json!(upstream.key.public_pem());
     let read_key = |at: KeyAt<'_>| match at {
         KeyAt::Pem(pem) => signature::read_public_key(pem),
@@ -132,6 +143,7 @@ spec:
     images: [\"ghcr.io/acme/**\", \"127.0.0.1:*/**\"]
     tags: {{deny: [latest, main, \"dev-*\"], allow: [\"v*\", \"1.*\"], repointed: deny}}
     signatures: {{authorities: [release]}}
+    {demand}
     attestations:
     - predicateType: https://slsa.dev/provenance/v1
       authorities: [release]
@@ -168,15 +180,17 @@ spec:
     let budget = Budget { tag_fresh: Duration::from_hours(1), ..Budget::default() };
     let trust = Arc::new(Trust::built_in().expect("it is part of the program"));
     let nodes = Arc::from([Platform::default()]);
-    let evidence = Evidence::new(budget, Arc::new(registries), trust, Usage::Named, nodes, &registry);
+    let paths = if scans { vec![upstream.scans.path().to_owned()] } else { Vec::new() };
+    let scans = ScanSources { paths, objects: false };
+    let evidence = Evidence::new(budget, Arc::new(registries), trust, Usage::Named, nodes, scans, &registry);
     let evidence = evidence.expect("fresh collectors");
     let labels = || policy_labels([("pratique.dev/enforce", "p0")]);
     let mut named: HashMap<_, _> = (0..namespaces).map(|index| (format!("namespace-{index}"), labels())).collect();
     named.insert("shop".to_owned(), labels());
     let namespaces = Namespaces::new(named, Timestamp::now());
     let observe = Observe::new(Metrics::register(&registry).expect("fresh collectors"));
-    let in_force =
-        InForce { policies: Policies { by_name, bindings }, namespaces, pull_secrets: PullSecrets::default() };
+    let (policies, pull_secrets) = (Policies { by_name, bindings }, PullSecrets::default());
+    let in_force = InForce { policies, namespaces, pull_secrets, scan_objects: Objects::default() };
     Review::new(Workloads::default(), in_force, evidence, observe).0
 }
 
@@ -184,6 +198,7 @@ fn timed(review: &Review, body: &str) -> Sample {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let deadline = || Instant::now() + Duration::from_secs(5);
+        Arc::clone(review.evidence().directories()).fill().await;
         let answer = review.answer(body.as_bytes(), deadline()).await.expect("the review has a uid");
         assert!(String::from_utf8_lossy(&answer.body).contains("\"allowed\":true"), "the warm review is admitted");
         let mut durations = Vec::new();
@@ -196,20 +211,31 @@ fn timed(review: &Review, body: &str) -> Sample {
     })
 }
 
+/// With all reports read.
+fn scanned(review: Review) -> Review {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(Arc::clone(review.evidence().directories()).fill());
+    review
+}
+
 fn in_handler() -> bool {
     let upstream = Upstream::start();
-    let (review, body) = (review(&upstream, 10, 10), body(&upstream));
-    let sample = timed(&review, &body);
+    let body = body(&upstream);
+    let without = timed(&review(&upstream, 10, 10, false), &body);
+    let sample = timed(&review(&upstream, 10, 10, true), &body);
+    println!("in the handler, without a demand on scans: {without}");
     println!("in the handler, {} bytes, 3 images, 4 judgements each: {sample}", body.len());
     let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
+    let on_top = (micros(sample.p50()) - micros(without.p50())) / 3.0;
+    let on_top = figure("a judged report of 20 findings on top, per image, p50", on_top, "us", 1.0, true);
     let p50 = figure("warm decision in the handler, p50", micros(sample.p50()), "us", 15.0, true);
-    figure("warm decision in the handler, p99", micros(sample.p99()), "us", 60.0, true) && p50
+    figure("warm decision in the handler, p99", micros(sample.p99()), "us", 60.0, true) && p50 && on_top
 }
 
 fn growth() -> bool {
     let upstream = Upstream::start();
     let body = body(&upstream);
-    let (few, many) = (review(&upstream, 10, 10), review(&upstream, 1_000, 10_000));
+    let (few, many) = (review(&upstream, 10, 10, true), review(&upstream, 1_000, 10_000, true));
     let few = timed(&few, &body);
     let many = timed(&many, &body);
     figure("10 -> 1,000 policies and 10,000 namespaces, p50", ratio(many.p50(), few.p50()), "x", 1.2, true)
@@ -247,8 +273,13 @@ fn over_https() -> bool {
     let nothing = serve(&identity, Router::new().route("/validate", constant));
     let ours = serve(
         &identity,
-        router(Arc::new(review(&upstream, 10, 10)), &Bounds::default(), Drain::default(), &Registry::new())
-            .expect("fresh collectors"),
+        router(
+            Arc::new(scanned(review(&upstream, 10, 10, true))),
+            &Bounds::default(),
+            Drain::default(),
+            &Registry::new(),
+        )
+        .expect("fresh collectors"),
     );
     let client = Client::new(authority.pem());
     let body = Bytes::from(body(&upstream));

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use crate::admission::workload::Workloads;
 use crate::args::{Arguments, Command, Sources};
 use crate::config::{self, Cache, Config, PullSecrets, TrustedRoot};
-use crate::evidence::Evidence;
 use crate::evidence::budget::Budget;
 use crate::evidence::cluster::pull_secrets::Usage;
 use crate::evidence::cluster::{self, Manifests};
@@ -16,6 +15,7 @@ use crate::evidence::registry::credentials::ProviderPaths;
 use crate::evidence::registry::outbound::Surroundings;
 use crate::evidence::registry::{self, Registries};
 use crate::evidence::signature::trust::{self, Trust};
+use crate::evidence::{Evidence, ScanSources};
 use crate::observe::Observe;
 use crate::observe::metrics::Metrics;
 use crate::policy::document::Mistake;
@@ -214,15 +214,10 @@ fn review(
         PullSecrets::All => Usage::All,
     };
     let World { registries, trust } = world;
-    let evidence = Evidence::new(
-        budget,
-        registries,
-        trust,
-        usage,
-        config.platforms.as_slice().into(),
-        config.scans.directories.clone(),
-        registry,
-    )?;
+    let objects = !config.scans.namespaces.is_empty();
+    let scans = ScanSources { paths: config.scans.directories.clone(), objects };
+    let evidence =
+        Evidence::new(budget, registries, trust, usage, config.platforms.as_slice().into(), scans, registry)?;
     let scan_objects = manifests.reports.of(&config.scans.namespaces);
     let Manifests { namespaces, pull_secrets, .. } = manifests;
     let in_force = InForce { policies, namespaces, pull_secrets, scan_objects };

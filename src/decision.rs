@@ -219,7 +219,8 @@ fn judge<'p>(
     facts: &Facts,
     now: Timestamp,
 ) -> Outcome<'p> {
-    let Judgement { mode: _, policy: _, container, want: _, examine: _, ruling, refusals: _, tolerance: _ } = judgement;
+    let Judgement { mode: _, policy: _, container, want: _, examine: _, ruling, refusals: _, scans: _, tolerance: _ } =
+        judgement;
     let Some(container) = containers.get(*container) else {
         let message = "a container is missing from its own review".to_owned();
         let denial = whole_object(judgement.mode, Some(judgement.policy.clone()), Reason::InternalError, message);
@@ -273,7 +274,7 @@ fn require(
         return Found::one(Finding::plain((Reason::InternalError, message)));
     };
     let tag = digest::check(judgement, demands, reference, facts, want.resolve);
-    if !demands.looks_closer() {
+    if !judgement.looks_closer(demands) {
         return Found::met().and(tag);
     }
     let resolved = match doubt::resolved(judgement, reference, facts, want.resolve, Mode::Enforce) {
@@ -318,7 +319,7 @@ fn scanned<'a>(
     resolved: &'a Seen<Resolved>,
     now: Timestamp,
 ) -> Result<Option<scan::Case<'a>>, Found> {
-    let Some(demand) = &demands.scan else { return Ok(None) };
+    let Some(demand) = demands.scan.as_ref().filter(|_| judgement.scans) else { return Ok(None) };
     let (Some(scan), Some(scanned)) = (want.scan, &facts.scanned) else { return Err(ungathered("scans")) };
     let examined = judgement.examine.and_then(|index| facts.examined.get(index));
     let asked = scan.wait;

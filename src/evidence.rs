@@ -41,6 +41,15 @@ pub mod store;
 const RESOLVED_SHARE: u64 = 4;
 const SIGNATURES_SHARE: u64 = 4;
 const REPORTS_SHARE: u64 = 4;
+/// Where scan reports are kept.
+#[derive(Debug, Clone, Default)]
+pub struct ScanSources {
+    /// Folders and files of reports.
+    pub paths: Vec<PathBuf>,
+    /// Objects of some namespace count.
+    pub objects: bool,
+}
+
 /// What the process knows of the world.
 #[derive(Debug)]
 pub struct Evidence {
@@ -52,24 +61,28 @@ pub struct Evidence {
     resolved: FactCache<(Reference, Asker), Resolved>,
     signatures: Signatures,
     directories: Arc<Directories>,
+    /// There is somewhere that reports could be.
+    scans: bool,
     pull_secrets: Usage,
     /// What nodes run, where there are none to ask.
     platforms: Arc<[Platform]>,
 }
 
 impl Evidence {
-    /// With an empty memory; its collectors are registered on `metrics`. `scans`: folders and files of scan reports.
+    /// With an empty memory; its collectors are registered on `metrics`.
     pub fn new(
         budget: Budget,
         registries: Arc<Registries>,
         trust: Arc<Trust>,
         pull_secrets: Usage,
         platforms: Arc<[Platform]>,
-        scans: Vec<PathBuf>,
+        scans: ScanSources,
         metrics: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
         let store = Store::new(&budget, metrics)?;
-        let directories = Directories::new(scans, budget.memory / REPORTS_SHARE, store.lookups("report"), metrics)?;
+        let scans_kept = scans.objects || !scans.paths.is_empty();
+        let directories =
+            Directories::new(scans.paths, budget.memory / REPORTS_SHARE, store.lookups("report"), metrics)?;
         let (tag, digest) = (budget.tag_fresh, budget.digest_fresh);
         let (last_known_good, negative) = (budget.last_known_good, budget.negative);
         let life = move |(address, _): &(Reference, Asker)| Life {
@@ -83,14 +96,24 @@ impl Evidence {
         let resolved = FactCache::new(budget.memory / RESOLVED_SHARE, life, weigh, |_| None, store.lookups("image"));
         let (bytes, asked) = (budget.memory / SIGNATURES_SHARE, Arc::clone(&registries));
         let signatures = Signatures::new(bytes, &budget, asked, trust, store.lookups("signatures"));
-        Ok(Self { budget, store, registries, resolved, signatures, directories, pull_secrets, platforms })
+        Ok(Self {
+            budget,
+            store,
+            registries,
+            resolved,
+            signatures,
+            directories,
+            scans: scans_kept,
+            pull_secrets,
+            platforms,
+        })
     }
 
     /// What surrounds the object. Without an API server to ask, the manifests are all there is to know.
     #[expect(clippy::unused_async, reason = "a namespace missing from a watch cache takes a bounded live read")]
     pub async fn scope(&self, namespaces: &Namespaces, request: &Request, _deadline: Deadline) -> Scope {
         let labels = namespaces.labels(&request.namespace, Timestamp::now());
-        Scope { labels, platforms: Arc::clone(&self.platforms) }
+        Scope { labels, platforms: Arc::clone(&self.platforms), scans: self.scans }
     }
 
     /// A fact for each want of the plan, in its order; side by side, and each for as long as its want may be waited for.

@@ -139,13 +139,15 @@ pub struct Scope {
     pub labels: Fact<Labels>,
     /// What the nodes are; empty where nobody knows.
     pub platforms: Arc<[Platform]>,
+    /// There is somewhere that scan reports are kept, beside attestations.
+    pub scans: bool,
 }
 
 #[cfg(test)]
 impl Scope {
     /// With nodes as most are, for the tests of every room.
     pub(crate) fn of(labels: Fact<Labels>) -> Self {
-        Self { labels, platforms: Arc::new([Platform::default()]) }
+        Self { labels, platforms: Arc::new([Platform::default()]), scans: true }
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Judgement {
     pub ruling: Ruling,
     /// What the demands of the rule have against the name alone, in the order in which it is told.
     pub refusals: Vec<StaticRefusal>,
+    /// Its demand on scans is judged. Not where no report is kept anywhere, and none is demanded: then nothing is looked up.
+    pub scans: bool,
     pub tolerance: Tolerance,
 }
 
@@ -146,7 +148,7 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
                 continue;
             }
             let first = plan.judgements.len();
-            plan.judgements.extend(judges.iter().map(|judge| judge.judge(index, container)));
+            plan.judgements.extend(judges.iter().map(|judge| judge.judge(index, container, scope.scans)));
             let refused = plan.unknown.iter().any(|(mode, _)| *mode == Mode::Enforce);
             let of_image = plan.judgements.get_mut(first..).unwrap_or_default();
             if let Some(want) = want(request, container, of_image, refused) {
@@ -265,7 +267,7 @@ fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec
 }
 
 impl Judge<'_> {
-    fn judge(&self, index: usize, container: &Container) -> Judgement {
+    fn judge(&self, index: usize, container: &Container, kept: bool) -> Judgement {
         let (ruling, refusals) = match &container.reference {
             Ok(reference) => {
                 let ruling = self.policy.ruling(reference);
@@ -274,8 +276,10 @@ impl Judge<'_> {
             }
             Err(_) => (Ruling::InvalidReference, Vec::new()),
         };
+        let scans =
+            ruling.demands().and_then(|demands| demands.scan.as_ref()).is_some_and(|its| kept || its.needs_a_report());
         let (mode, policy, tolerance) = (self.mode, self.policy.name.clone(), self.policy.tolerance);
-        Judgement { mode, policy, container: index, want: None, examine: None, ruling, refusals, tolerance }
+        Judgement { mode, policy, container: index, want: None, examine: None, ruling, refusals, scans, tolerance }
     }
 }
 
@@ -356,7 +360,8 @@ impl Judgement {
 
     /// Whether the digest decides about the image, once its name alone did not.
     fn depends_on_digest(&self, reference: &Reference) -> bool {
-        let depends = |demands: &Arc<Demands>| demands.compares(reference) == Repointed::Deny || demands.looks_closer();
+        let depends =
+            |demands: &Arc<Demands>| demands.compares(reference) == Repointed::Deny || self.looks_closer(demands);
         self.refusals.is_empty() && self.ruling.demands().is_some_and(depends)
     }
 
@@ -372,10 +377,16 @@ impl Judgement {
     /// Enters into its want what this judgement needs of scans; `longest`: what the want may wait.
     fn scan_in(&self, want: &mut Want<'_>, longest: Wait) {
         let Some(demands) = self.ruling.demands().filter(|_| self.refusals.is_empty()) else { return };
-        let Some(demand) = &demands.scan else { return };
+        let Some(demand) = demands.scan.as_ref().filter(|_| self.scans) else { return };
         let scan = want.scan.get_or_insert(Scan { wait: Wait::AtHand, unattested: false });
         scan.wait = scan.wait.max(self.waits().min(longest));
         scan.unattested |= demand.authorities.is_empty();
+    }
+
+    /// Whether the digest must be known to judge these demands of its rule.
+    #[must_use]
+    pub fn looks_closer(&self, demands: &Demands) -> bool {
+        demands.examination.is_some() || self.scans
     }
 
     fn waits(&self) -> Wait {
@@ -399,7 +410,7 @@ impl Judgement {
             Repointed::Allow => (Wait::Afterwards, Wait::AtHand),
         };
         // What is signed and what was scanned is known by the digest alone.
-        if demands.looks_closer() { (waits, compare) } else { (resolve, compare) }
+        if self.looks_closer(demands) { (waits, compare) } else { (resolve, compare) }
     }
 }
 

@@ -155,6 +155,12 @@ impl Judged<'_> {
 }
 
 impl ScanDemand {
+    /// Whether an image without any report is told of.
+    #[must_use]
+    pub fn needs_a_report(&self) -> bool {
+        self.missing != Response::Allow || !self.authorities.is_empty()
+    }
+
     /// Judges what speaks of one manifest of an image. `found`: usable reports, of any origin and scanner, in any order,
     /// several of one scanner too: of each scanner the newest of the first origin that has one decides (of the same moment:
     /// the worst). The order of what comes in changes nothing.

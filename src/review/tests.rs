@@ -5,6 +5,7 @@ use prometheus::Registry;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::evidence::ScanSources;
 use crate::evidence::budget::Budget;
 use crate::evidence::cluster::pull_secrets::Usage;
 use crate::evidence::registry::outbound::Surroundings;
@@ -80,7 +81,7 @@ fn bench(policies: Policies) -> Bench {
         Arc::new(crate::evidence::signature::trust::Trust::built_in().unwrap()),
         Usage::Named,
         Arc::from([Platform::default()]),
-        Vec::new(),
+        ScanSources::default(),
         &registry,
     )
     .unwrap();

@@ -13,9 +13,7 @@ mod states;
 
 /// A policy of one rule for everything, in which whatever cannot be told refuses.
 fn spec(vulnerabilities: &str) -> String {
-    format!(
-        "unavailable: deny\nrules:\n- name: all\n  images: [\"**\"]\n  vulnerabilities: {{{vulnerabilities}}}\n"
-    )
+    format!("unavailable: deny\nrules:\n- name: all\n  images: [\"**\"]\n  vulnerabilities: {{{vulnerabilities}}}\n")
 }
 
 /// A registry with one image of one platform, `acme/web:v1`, and a folder of reports.
@@ -103,7 +101,9 @@ async fn a_clean_image_is_admitted_a_vulnerable_one_refused_and_an_unscanned_one
     scene.becomes(&webhook, "vulnerable").await;
     let refused = scene.ask(&webhook).await;
     assert!(
-        refused.message.contains("vulnerable: 1 critical (threshold high): CVE-2024-3094 xz 5.6.0 -> 5.6.2; by trivy of "),
+        refused
+            .message
+            .contains("vulnerable: 1 critical (threshold high): CVE-2024-3094 xz 5.6.0 -> 5.6.2; by trivy of "),
         "{}",
         refused.message
     );
@@ -147,9 +147,9 @@ async fn the_program_says_what_it_knows_of_its_reports() {
     scene.folder.write("sbom.json", r#"{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}"#);
     let webhook = scene.webhook("threshold: high").await;
     assert!(scene.ask(&webhook).await.allowed);
-    let ready = webhook.get("/readyz").await;
-    assert!(ready.body.contains("[+] scans: ready"), "{}", ready.body);
-    let metrics = webhook.get("/metrics").await.body;
+    let ready = webhook.get("/readyz").await.text();
+    assert!(ready.contains("[+] scans: ready"), "{}", ready);
+    let metrics = webhook.get("/metrics").await.text();
     for line in [
         "pratique_scan_reports{source=\"directory\",state=\"usable\"} 1",
         "pratique_scan_reports{source=\"directory\",state=\"not-a-report\"} 1",

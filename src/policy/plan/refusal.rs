@@ -16,12 +16,6 @@ pub enum StaticRefusal {
 }
 
 impl Demands {
-    /// Whether the digest must be known to judge them.
-    #[must_use]
-    pub fn looks_closer(&self) -> bool {
-        self.examination.is_some() || self.scan.is_some()
-    }
-
     /// What is asked about the record of the tag; a digest makes the tag irrelevant.
     #[must_use]
     pub fn compares(&self, reference: &Reference) -> Repointed {

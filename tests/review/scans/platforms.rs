@@ -19,14 +19,9 @@ impl Index {
         TrivyReport::of_image(&self.scene.name(), &self.image, platform)
     }
 
-    fn pod(&self, architecture: &str) -> serde_json::Value {
-        let mut pod = self.scene.pod().value();
-        pod["spec"]["nodeSelector"] = serde_json::json!({"kubernetes.io/arch": architecture});
-        pod
-    }
-
     async fn on(&self, webhook: &Webhook, architecture: &str) -> Answer {
-        webhook.review(&review(&Object::from_value(self.pod(architecture)))).await
+        let selector = serde_json::json!({"kubernetes.io/arch": architecture});
+        webhook.review(&review(&self.scene.pod()).set("/request/object/spec/nodeSelector", selector)).await
     }
 }
 
@@ -51,7 +46,10 @@ async fn a_pod_that_may_run_on_both_needs_both() {
     index.scene.folder.write("amd64.json", &index.trivy("linux/amd64").text());
     let setup = index.scene.setup("threshold: high").configure(|config| {
         config.platforms = ["amd64", "arm64"]
-            .map(|its| pratique::image::Platform { architecture: its.to_owned(), ..pratique::image::Platform::default() })
+            .map(|its| pratique::image::Platform {
+                architecture: its.to_owned(),
+                ..pratique::image::Platform::default()
+            })
             .into();
     });
     let webhook = setup.start().await;

@@ -83,7 +83,7 @@ async fn a_waiver_holds_until_the_end_of_its_day_and_for_what_it_names() {
     let webhook = scene.webhook(&waived("id: CVE-1, until: 2026-01-31")).await;
     let message = scene.ask(&webhook).await.message;
     assert!(message.contains("; the waiver of CVE-1 ended on 2026-01-31 (o@acme.example)"), "{message}");
-    let metrics = webhook.get("/metrics").await.body;
+    let metrics = webhook.get("/metrics").await.text();
     let line = "pratique_waiver_expiry_timestamp_seconds{id=\"CVE-1\",policy=\"acme\",rule=\"all\"} 1769904000";
     assert!(metrics.contains(line), "{metrics}");
 }
@@ -91,7 +91,8 @@ async fn a_waiver_holds_until_the_end_of_its_day_and_for_what_it_names() {
 #[tokio::test]
 async fn what_is_refused_by_name_is_refused_whatever_else_is_said() {
     let scene = Scene::new().await;
-    let log4shell = Finding::new("GHSA-jfh8-c2jp-5v3q").alias("CVE-2021-44228").severity("Low").package("log4j", "2.14");
+    let log4shell =
+        Finding::new("GHSA-jfh8-c2jp-5v3q").alias("CVE-2021-44228").severity("Low").package("log4j", "2.14");
     scene.folder.write("web.json", &scene.grype().finding(log4shell).text());
     let waiver = "ignore: [{id: CVE-2021-44228, until: 2999-01-01, reason: r, owner: o}]";
     let refused = format!("threshold: critical, fixable: true, refuse: [CVE-2021-44228], {waiver}");

@@ -51,8 +51,7 @@ async fn a_dry_run_leaves_no_trace() {
     let scene = Scene::new().await;
     scene.folder.write("web.json", &scene.trivy().text());
     let webhook = scene.webhook("threshold: high").await;
-    let mut dry = review(&scene.pod());
-    dry["request"]["dryRun"] = true.into();
+    let dry = review(&scene.pod()).set("/request/dryRun", true.into());
     assert!(webhook.review(&dry).await.allowed);
     scene.folder.write("web.json", &scene.trivy().finding(grave()).text());
     scene.becomes(&webhook, "vulnerable").await;

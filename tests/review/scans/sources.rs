@@ -57,7 +57,7 @@ async fn files_that_do_harm_leave_the_others_alone() {
     let webhook = scene.webhook("threshold: high").await;
     let answer = scene.ask(&webhook).await;
     assert!(answer.allowed, "{}", answer.message);
-    let metrics = webhook.get("/metrics").await.body;
+    let metrics = webhook.get("/metrics").await.text();
     assert!(metrics.contains("pratique_scan_reports{source=\"directory\",state=\"usable\"} 1"), "{metrics}");
     assert!(metrics.contains("pratique_scan_reports{source=\"directory\",state=\"beyond-bounds\"} "), "{metrics}");
 }

@@ -79,7 +79,7 @@ async fn a_folder_that_is_not_there_is_doubt_and_not_a_missing_report() {
     let webhook = setup.configure(move |config| config.scans.directories.push(nowhere)).start().await;
     let answer = scene.ask(&webhook).await;
     assert_eq!((reason(&answer), answer.code, answer.retry_after), ("report-pending", Some(503), Some(1)));
-    assert!(webhook.get("/readyz").await.body.contains("[!] scans: degraded: "));
+    assert!(webhook.get("/readyz").await.text().contains("[!] scans: degraded: "));
     std::fs::create_dir(scene.folder.path().join("not-mounted")).unwrap();
     eventually("the folder is there", async || scene.ask(&webhook).await.allowed).await;
 }
