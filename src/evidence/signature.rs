@@ -102,7 +102,7 @@ impl Signatures {
         let look_up = move |_known| async move {
             let at = Timestamp::now();
             let Question { repository, digest, asker, examination, generation: _ } = &key;
-            let kinds = Kinds { signatures: examination.signatures, attestations: !examination.predicates.is_empty() };
+            let kinds = kinds(examination);
             let found = find(&registries, repository, digest, kinds, &ceilings, asker).await;
             match (found.items.is_empty() && found.untried == 0, found.unread.clone()) {
                 (true, Some(trouble)) => Fact::Unavailable(trouble),
@@ -124,6 +124,12 @@ impl Signatures {
         let question = question(repository, digest, asker, examination, &self.trust.in_force());
         self.attached.at_hand(&question, Timestamp::now()).unwrap_or(Fact::Pending)
     }
+}
+
+/// A report is attested, whatever its predicate type is.
+fn kinds(examination: &Examination) -> Kinds {
+    let attestations = examination.reports || !examination.predicates.is_empty();
+    Kinds { signatures: examination.signatures, attestations }
 }
 
 fn question(

@@ -1,16 +1,29 @@
 //! `VulnerabilityReport` objects of trivy-operator, in the namespaces that the settings name: who can write one there can
 //! clear an image.
+//!
+//! All of them are in memory, findings and all: what the API server gave cannot be read again from a disk.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::fact::report::{Report, Reports, ScannedManifest, Unusable};
+use jiff::Timestamp;
+
+use super::format;
+use crate::fact::Fact;
+use crate::fact::report::{
+    Defect, Format, Origin, Outline, Report, Reports, ScannedManifest, Sourced, Speaks, Unusable,
+};
 use crate::image::Digest;
+use crate::policy::scan::AHEAD;
+
+#[cfg(test)]
+mod tests;
 
 /// Objects of these, by the digests that they name.
 #[derive(Debug, Default)]
 pub struct Objects {
     by_digest: HashMap<Digest, Vec<Arc<Object>>>,
+    by_place: HashMap<Arc<str>, Arc<Object>>,
     /// How many there are, and how many of them cannot be used.
     pub usable: usize,
     pub unusable: usize,
@@ -24,15 +37,127 @@ struct Object {
     report: Result<Arc<Report>, Unusable>,
 }
 
+impl Object {
+    fn outline(&self) -> Option<&Outline> {
+        match &self.report {
+            Ok(report) => Some(&report.outline),
+            Err(unusable) => unusable.outline.as_deref(),
+        }
+    }
+
+    fn digests(&self) -> impl Iterator<Item = &Digest> {
+        self.outline().into_iter().flat_map(|outline| outline.subject.digests())
+    }
+}
+
 impl Objects {
-    /// Takes one object, JSON as the API server has it. Who calls has checked the namespace.
-    pub fn add(&mut self, _namespace: &str, _name: &str, _json: &serde_json::Value) {
-        todo!()
+    /// Takes one object, JSON as the API server has it, instead of what it had under this name. Who calls has checked the
+    /// namespace; that of the cluster's own is empty.
+    pub fn add(&mut self, namespace: &str, name: &str, json: &serde_json::Value) {
+        let place: Arc<str> = if namespace.is_empty() { name.into() } else { format!("{namespace}/{name}").into() };
+        self.remove(&place);
+        let object = Arc::new(Object { place: Arc::clone(&place), report: read(json).map(Arc::new) });
+        match object.report {
+            Ok(_) => self.usable += 1,
+            Err(_) => self.unusable += 1,
+        }
+        for digest in object.digests() {
+            self.by_digest.entry(digest.clone()).or_default().push(Arc::clone(&object));
+        }
+        self.by_place.insert(place, object);
+    }
+
+    fn remove(&mut self, place: &str) {
+        let Some(object) = self.by_place.remove(place) else { return };
+        match object.report {
+            Ok(_) => self.usable -= 1,
+            Err(_) => self.unusable -= 1,
+        }
+        for digest in object.digests() {
+            let Some(there) = self.by_digest.get_mut(digest) else { continue };
+            there.retain(|other| !Arc::ptr_eq(other, &object));
+            if there.is_empty() {
+                self.by_digest.remove(digest);
+            }
+        }
     }
 
     /// What there is about a manifest: of each scanner the newest. None: nothing.
     #[must_use]
-    pub fn about(&self, _manifest: &ScannedManifest) -> Option<Reports> {
-        todo!()
+    pub fn about(&self, manifest: &ScannedManifest) -> Option<Reports> {
+        self.about_at(manifest, Timestamp::now())
     }
+
+    fn about_at(&self, manifest: &ScannedManifest, now: Timestamp) -> Option<Reports> {
+        let (mut usable, mut unusable) = (Vec::new(), Vec::new());
+        for object in self.naming(manifest) {
+            let Some(outline) = object.outline() else { continue };
+            let speaks = manifest.is_spoken_of(&outline.subject);
+            let place = Arc::clone(&object.place);
+            match (&object.report, speaks) {
+                (Ok(report), Speaks::Yes) => {
+                    usable.push(Sourced { origin: Origin::Object, place, report: Arc::clone(report) });
+                }
+                (Err(its), Speaks::Yes | Speaks::PlatformUnknown | Speaks::Untold) => {
+                    unusable.push((Origin::Object, place, its.clone()));
+                }
+                (Ok(report), Speaks::PlatformUnknown | Speaks::Untold) => {
+                    let its = Unusable::new(Defect::PlatformUnknown, untold(speaks)).about(report.outline.clone());
+                    unusable.push((Origin::Object, place, its));
+                }
+                (Ok(_) | Err(_), Speaks::No) => {}
+            }
+        }
+        let found = newest(usable, now);
+        (!found.is_empty() || !unusable.is_empty()).then_some(Reports { found, unusable })
+    }
+
+    /// Those that name one of its digests, in the order of their names.
+    fn naming(&self, manifest: &ScannedManifest) -> Vec<&Arc<Object>> {
+        let config = match &manifest.config {
+            Fact::Known(seen) => Some(&seen.value),
+            Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => None,
+        };
+        let index = manifest.index.as_ref().map(|index| &index.digest);
+        let digests = [Some(&manifest.digest), config, index].into_iter().flatten();
+        let mut objects: Vec<_> = digests.filter_map(|digest| self.by_digest.get(digest)).flatten().collect();
+        objects.sort_by(|one, other| one.place.cmp(&other.place));
+        objects.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        objects
+    }
+}
+
+/// Nothing else than a `VulnerabilityReport` is one here, whatever else could be read.
+fn read(json: &serde_json::Value) -> Result<Report, Unusable> {
+    let report = format::read(json.to_string().as_bytes())?;
+    if report.outline.format == Format::TrivyOperator {
+        return Ok(report);
+    }
+    Err(Unusable::new(Defect::NotAReport, "it is no object of trivy-operator"))
+}
+
+fn untold(speaks: Speaks) -> &'static str {
+    match speaks {
+        Speaks::Untold => "it names an image ID, and the image's manifest could not be read to compare that",
+        Speaks::PlatformUnknown | Speaks::Yes | Speaks::No => {
+            "it names the digest of an index and not which platform of it was scanned: let the pods name the digest of the \
+             platform's manifest, or scan each platform by its own digest"
+        }
+    }
+}
+
+/// Of each scanner the newest, all of the same moment. What is dated ahead of our clock is kept beside it, for whoever
+/// judges: it must not hide a real one.
+fn newest(usable: Vec<Sourced>, now: Timestamp) -> Vec<Sourced> {
+    let limit = now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
+    let dated = |sourced: &Sourced| sourced.report.outline.scanned_at;
+    let is_ahead = |sourced: &Sourced| dated(sourced).is_some_and(|moment| moment > limit);
+    let by = |sourced: &Sourced| Arc::clone(&sourced.report.outline.scanner.name);
+    let mut moments: BTreeMap<Arc<str>, Option<Timestamp>> = BTreeMap::new();
+    for sourced in usable.iter().filter(|sourced| !is_ahead(sourced)) {
+        let newest = moments.entry(by(sourced)).or_default();
+        *newest = (*newest).max(dated(sourced));
+    }
+    let is_newest = |sourced: &Sourced| moments.get(&by(sourced)).is_some_and(|newest| *newest == dated(sourced));
+    usable.into_iter().filter(|sourced| is_ahead(sourced) || is_newest(sourced)).collect()
 }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use sigstore_types::{MessageSignature, SignatureContent};
 
+use crate::evidence::scan::format::read_attested;
 use crate::fact::attached::{Claim, Flaw, FlawKind, Proof, Signature};
+use crate::fact::report::Subject;
 use crate::image::Digest;
 use crate::policy::trust::Examination;
 
@@ -91,12 +93,39 @@ fn sealed(sealed: &Sealed, about: &About<'_>, examination: &Examination, roots: 
                 Err(words) => Claim::Unreadable((*words).into()),
             };
             let content = Content::of_envelope(envelope, named);
-            let (claim, proofs, flaw) = finished(claim, sealed, &content, examination, roots);
+            let (mut claim, proofs, flaw) = finished(claim, sealed, &content, examination, roots);
+            if examination.reports && !proofs.is_empty() {
+                attach_report(&mut claim, envelope.payload.as_bytes(), statement.as_ref().ok(), &about.digests);
+            }
             let unread = statement.err();
             (claim, proofs, flaw.map(|flaw| unread.map_or(flaw.clone(), |words| unverified(flaw, words))))
         }
         _ => useless(flaw(FlawKind::Unsupported, "its bundle is of a kind that cannot be verified here")),
     }
+}
+
+/// Reads the report that a statement carries; only once somebody is known to have made it, since no other counts. Where
+/// the report names no digest itself, it is about the one that the statement was asked for.
+fn attach_report(claim: &mut Claim, payload: &[u8], statement: Option<&Statement<'_>>, digests: &[Digest]) {
+    let Claim::Statement { predicate_type, fields: _, report } = claim else { return };
+    let asked = statement.and_then(|statement| statement.about(digests));
+    let name = |subject: &mut Subject| {
+        if subject.digests().next().is_none() {
+            subject.manifests.extend(asked.cloned());
+        }
+    };
+    *report = read_attested(predicate_type, payload).map(|read| match read {
+        Ok(mut its) => {
+            name(&mut its.outline.subject);
+            Ok(Arc::new(its))
+        }
+        Err(mut unusable) => {
+            if let Some(outline) = &mut unusable.outline {
+                name(&mut outline.subject);
+            }
+            Err(Arc::new(unusable))
+        }
+    });
 }
 
 /// Where the verifier would have had to read a statement that cannot be read, that is what is wrong with it.
