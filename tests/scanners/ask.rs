@@ -2,7 +2,7 @@
 
 use pratique::image::Platform;
 use pratique_testkit::real::run_in;
-use pratique_testkit::{Answer, Directory, Object, Webhook, pod, review};
+use pratique_testkit::{Answer, Directory, Review, Webhook, pod, review};
 use serde_json::{Value, json};
 
 use crate::PRATIQUE;
@@ -69,7 +69,7 @@ impl Ask {
     pub(crate) fn check(self, world: &World, reports: &Directory) -> (String, Value) {
         let (files, manifests) = (Directory::new(), Directory::new());
         files.write("settings.yaml", &json!({"platforms": PLATFORMS}).to_string());
-        files.write("pod.json", &self.pod(world).to_string());
+        files.write("pod.json", &self.created(world)["request"]["object"].to_string());
         manifests.policy("scans", &spec(self.policy));
         let outcome = run_in(
             &[],
@@ -100,15 +100,16 @@ impl Ask {
     }
 
     pub(crate) async fn review(self, world: &World, webhook: &Webhook) -> Answer {
-        webhook.review(&review(&Object::from_value(self.pod(world)))).await
+        webhook.review(&self.created(world)).await
     }
 
-    fn pod(self, world: &World) -> Value {
-        let mut pod = pod("web").container("web", &self.name(world)).value();
-        if let Some(name) = self.architecture {
-            pod["spec"]["nodeSelector"] = json!({"kubernetes.io/arch": name});
+    /// A pod is created with this image, on these nodes.
+    fn created(self, world: &World) -> Review {
+        let review = review(&pod("web").container("web", &self.name(world)));
+        match self.architecture {
+            None => review,
+            Some(name) => review.set("/request/object/spec/nodeSelector", json!({"kubernetes.io/arch": name})),
         }
-        pod
     }
 }
 
