@@ -59,7 +59,7 @@ impl Lookups {
         Self { hits: counter("hit"), misses: counter("miss") }
     }
 
-    fn count(&self, hit: bool) {
+    pub(super) fn count(&self, hit: bool) {
         if hit { self.hits.inc() } else { self.misses.inc() }
     }
 }
