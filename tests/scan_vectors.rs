@@ -70,7 +70,8 @@ struct Facts {
     digests: Option<BTreeSet<String>>,
     names: Option<Vec<String>>,
     scanner: Option<(String, Option<String>)>,
-    scanned_at: Option<Option<Timestamp>>,
+    /// Empty: at no time that it tells.
+    scanned_at: Option<String>,
     ids: Option<BTreeSet<String>>,
     set_aside: Option<Vec<String>>,
     platform: Option<String>,
@@ -113,7 +114,7 @@ impl Facts {
                 .scanner
                 .as_ref()
                 .map(|_| (scanner.name.to_string(), scanner.version.as_deref().map(str::to_owned))),
-            scanned_at: told.scanned_at.map(|_| report.outline.scanned_at),
+            scanned_at: told.scanned_at.as_ref().map(|_| moment(report.outline.scanned_at)),
             ids: told.ids.as_ref().map(|_| listed().map(|finding| finding.id.to_owned()).collect()),
             set_aside: told.set_aside.as_ref().map(|_| set_aside()),
             platform: told.platform.as_ref().map(|told| platform().unwrap_or_else(|| told.clone())),
@@ -135,7 +136,7 @@ impl Facts {
             digests: Some(well_formed([&facts["image_id"], &facts["repo_digests"]])),
             names: Some(names([&facts["artifact_name"], &facts["repo_tags"]])),
             scanner: Some(("trivy".to_owned(), text(&report["Trivy"]["Version"]))),
-            scanned_at: Some(moment(&facts["created_at"])),
+            scanned_at: Some(told_moment(&facts["created_at"])),
             ..Self::default()
         }
     }
@@ -149,7 +150,7 @@ impl Facts {
             digests: Some(well_formed([&facts["imageID"], &facts["manifestDigest"], &facts["repoDigests"]])),
             names: Some(names([&facts["userInput"], &facts["target"], &facts["tags"]])),
             scanner: Some(("grype".to_owned(), text(&facts["descriptor_version"]))),
-            scanned_at: Some(moment(&report["descriptor"]["timestamp"])),
+            scanned_at: Some(told_moment(&report["descriptor"]["timestamp"])),
             ..Self::default()
         }
     }
@@ -163,7 +164,7 @@ impl Facts {
             suppressed: Some(0),
             digests: Some(well_formed([&facts["artifact_digests"], &facts["artifact"]["digest"]])),
             scanner: Some(scanner(&facts["scanner"])),
-            scanned_at: Some(moment(&facts["generated_at"])),
+            scanned_at: Some(told_moment(&facts["generated_at"])),
             ..Self::default()
         }
     }
@@ -176,7 +177,7 @@ impl Facts {
             suppressed: Some(0),
             digests: Some(well_formed([&facts["artifact"]["digest"]])),
             scanner: Some(scanner(&facts["scanner"])),
-            scanned_at: Some(moment(&facts["updateTimestamp"])),
+            scanned_at: Some(told_moment(&facts["updateTimestamp"])),
             ..Self::default()
         }
     }
@@ -187,12 +188,12 @@ impl Facts {
         if inner.is_object() {
             let version = text(&facts["scanner"]["version"]);
             let scanner = Some(("trivy".to_owned(), version));
-            return Self { scanner, scanned_at: Some(moment(finished)), ..Self::of_trivy(inner, &Value::Null) };
+            return Self { scanner, scanned_at: Some(told_moment(finished)), ..Self::of_trivy(inner, &Value::Null) };
         }
         Self {
             total: facts["statement"]["scanner_result_count"].as_u64().or(facts["scanner_result_count"].as_u64()),
             digests: Some(BTreeSet::new()),
-            scanned_at: Some(moment(finished)),
+            scanned_at: Some(told_moment(finished)),
             ..Self::default()
         }
     }
@@ -280,8 +281,13 @@ fn scanner(value: &Value) -> (String, Option<String>) {
     (known.map_or(name, str::to_owned), text(&value["version"]))
 }
 
-fn moment(value: &Value) -> Option<Timestamp> {
-    text(value).filter(|text| !text.starts_with("0001-01-01")).map(|text| text.parse().unwrap())
+fn told_moment(value: &Value) -> String {
+    let told = text(value).filter(|text| !text.starts_with("0001-01-01"));
+    moment(told.map(|text| text.parse().unwrap()))
+}
+
+fn moment(moment: Option<Timestamp>) -> String {
+    moment.map(|moment| moment.to_string()).unwrap_or_default()
 }
 
 fn folder() -> PathBuf {
@@ -299,7 +305,7 @@ fn rows(name: &str) -> Vec<BTreeMap<String, String>> {
 /// The bytes of a report; YAML as the JSON that an API server makes of it.
 fn report(path: &str) -> Vec<u8> {
     let bytes = fs::read(folder().join(path)).unwrap();
-    if !path.ends_with(".yaml") {
+    if Path::new(path).extension().is_none_or(|extension| extension != "yaml") {
         return bytes;
     }
     let object: Value = serde_saphyr::from_slice(&bytes).unwrap();

@@ -179,7 +179,7 @@ fn read_items(check: &Check, workloads: &Workloads) -> (Vec<Item>, Vec<Mistake>)
         });
         match read {
             Ok((source, objects)) => {
-                items.extend(objects.into_iter().map(|(object, lines)| item(object, lines, &source, check)))
+                items.extend(objects.into_iter().map(|(object, lines)| item(object, lines, &source, check)));
             }
             Err(mistake) => unreadable.push(mistake),
         }

@@ -172,14 +172,14 @@ fn the_json_has_the_shape_of_the_contract() {
     "source": "-", "kind": "Pod", "namespace": "shop", "name": "web", "verdict": "refused", "images": [
         {"path": "spec.initContainers[0].image", "container": "migrate", "image": "ghcr.io/acme/db:v1.4.2",
          "registry": "ghcr.io", "repository": "acme/db", "tag": "v1.4.2", "digest": null, "verdict": "admitted",
-         "basis": "EveryDemandMet", "policy": "baseline", "rule": "all", "denials": [], "signatures": []},
+         "basis": "EveryDemandMet", "policy": "baseline", "rule": "all", "denials": [], "signatures": [], "reports": []},
         {"path": "spec.containers[0].image", "container": "web", "image": "nginx:latest",
          "registry": "docker.io", "repository": "library/nginx", "tag": "latest", "digest": null, "verdict": "refused",
          "basis": null, "policy": "baseline", "rule": "all", "denials": [{"mode": "enforce", "policy": "baseline",
-            "check": "tag", "reason": "tag-mutable", "message": null, "retriable": false}], "signatures": []},
+            "check": "tag", "reason": "tag-mutable", "message": null, "retriable": false}], "signatures": [], "reports": []},
         {"path": "spec.volumes[0].image.reference", "container": "model", "image": "quay.io/acme/model:v3",
          "registry": "quay.io", "repository": "acme/model", "tag": "v3", "digest": null, "verdict": "admitted",
-         "basis": "EveryDemandMet", "policy": "baseline", "rule": "all", "denials": [], "signatures": []},
+         "basis": "EveryDemandMet", "policy": "baseline", "rule": "all", "denials": [], "signatures": [], "reports": []},
     ]}]});
     assert_eq!(answer, expected, "{answer:#}");
 }
@@ -353,10 +353,10 @@ fn names_that_a_manifest_brings_cannot_forge_lines_or_colours() {
 
 #[test]
 fn the_help_of_each_command_has_an_example() {
-    for command in ["serve", "check", "lint"] {
+    for (command, argument) in [("serve", "--"), ("check", "--"), ("lint", "--"), ("scans", "reports/")] {
         let outcome = run(PRATIQUE, &[command, "--help"]);
         assert_eq!(outcome.code, Some(0));
-        assert!(outcome.stdout.contains(&format!("pratique {command} --")), "{}", outcome.stdout);
+        assert!(outcome.stdout.contains(&format!("pratique {command} {argument}")), "{}", outcome.stdout);
     }
     assert!(run(PRATIQUE, &["--version"]).stdout.starts_with("pratique "));
 }

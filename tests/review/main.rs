@@ -3,6 +3,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod check;
+mod check_sarif;
 mod facts;
 mod hostile;
 mod labels_and_modes;
@@ -14,6 +15,7 @@ mod real_reviews;
 mod registries;
 mod reload;
 mod scans;
+mod scans_command;
 mod shutdown;
 mod signatures;
 mod update_rule;

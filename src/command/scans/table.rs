@@ -288,3 +288,100 @@ fn columns(character: char) -> usize {
         _ => 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::fact::report::{Format, Scanner, Subject};
+    use crate::image::Digest;
+
+    fn now() -> Timestamp {
+        "2026-11-20T12:00:00Z".parse().unwrap()
+    }
+
+    fn outline(name: &str) -> Outline {
+        let digest = Digest::parse(&format!("sha256:{}", "ab".repeat(32))).unwrap();
+        Outline {
+            format: Format::Trivy,
+            scanner: Scanner { name: "trivy".into(), version: Some("0.76.0".into()), ..Scanner::default() },
+            scanned_at: Some("2026-11-17T12:00:00Z".parse().unwrap()),
+            subject: Subject { manifests: vec![digest], names: vec![name.into()], ..Subject::default() },
+            notes: Vec::new(),
+        }
+    }
+
+    fn entry(name: &str, critical: u32, high: u32) -> Entry {
+        let mut counts = Counts::default();
+        (counts.critical.total, counts.high.total, counts.high.fixable) = (critical, high, high / 2);
+        let content = Ok(Content { counts, suppressed: 0 });
+        Entry { source: format!("{name}.json"), outline: Some(outline(name)), content }
+    }
+
+    fn failed(name: &str, outline: Option<Outline>) -> Entry {
+        let content = Err((Defect::NothingScanned, Arc::from("it looked at no package: scan again")));
+        Entry { source: format!("{name}.json"), outline, content }
+    }
+
+    #[test]
+    fn each_report_has_a_row_and_a_line_that_explains_it() {
+        let entries = [entry("clean", 0, 0), failed("none", None), entry("bad", 1, 12)];
+        let expected = "\
+IMAGE  PLATFORM  SCANNER       AGE  CRITICAL  HIGH    MEDIUM  LOW  NEGLIGIBLE  UNKNOWN
+bad    -         trivy 0.76.0  3 d  1         12 (6)  0       0    0           0
+  bad.json: sha256:abababababab
+clean  -         trivy 0.76.0  3 d  0         0       0       0    0           0
+  clean.json: sha256:abababababab
+
+cannot be used:
+  none.json: nothing-scanned: it looked at no package: scan again
+
+3 files: 2 reports, 1 with findings: 1 critical, 12 high (6 with a fix); 1 cannot be used
+";
+        assert_eq!(text(&entries, false, now()), expected);
+    }
+
+    #[test]
+    fn colours_have_no_width_and_are_for_terminals_alone() {
+        let entries = [entry("a", 1, 2), entry("b", 0, 0), failed("c", None)];
+        let (plain, coloured) = (text(&entries, false, now()), text(&entries, true, now()));
+        assert!(!plain.contains('\u{1b}') && coloured.contains("\u{1b}[31m1\u{1b}[0m"), "{coloured}");
+        let stripped =
+            ["\u{1b}[31m", "\u{1b}[33m", "\u{1b}[0m"].iter().fold(coloured, |its, code| its.replace(code, ""));
+        assert_eq!(stripped, plain);
+    }
+
+    #[test]
+    fn what_is_dropped_suppressed_undated_or_without_digest_is_said() {
+        let mut one = entry("one", 0, 0);
+        one.content = one.content.map(|content| Content { suppressed: 2, ..content });
+        one.outline = one.outline.map(|outline| Outline {
+            scanned_at: None,
+            subject: Subject { manifests: Vec::new(), ..outline.subject },
+            notes: (0..5).map(|number| format!("note {number}").into()).collect(),
+            ..outline
+        });
+        let told = text(&[one], false, now());
+        let below = "one.json: names no digest, so it judges nothing; 2 suppressed by the scanner's own settings; \
+                     note 0; note 1; note 2; 2 more notes (-o json)";
+        assert!(told.contains(below) && told.contains("  undated  "), "{told}");
+        assert!(told.ends_with("1 file: 1 report, 0 with findings: no findings; 1 without a digest\n"), "{told}");
+    }
+
+    #[test]
+    fn a_report_that_cannot_be_used_says_whose_it_would_have_been() {
+        let told = text(&[failed("c", Some(outline("acme/web")))], false, now());
+        let line = "  c.json: nothing-scanned: it looked at no package: scan again (acme/web, trivy 0.76.0, 3 d)\n";
+        assert!(told.contains(line), "{told}");
+        assert!(told.starts_with("cannot be used:\n"), "{told}");
+    }
+
+    #[test]
+    fn a_long_cell_keeps_its_end_within_its_columns() {
+        assert_eq!(clipped("ghcr.io/acme/web:1", 60), "ghcr.io/acme/web:1");
+        assert_eq!(clipped("ghcr.io/acme/web:1", 8), "...web:1");
+        let wide = clipped(&"\u{6f22}".repeat(40), 10);
+        assert_eq!((wide.as_str(), width(&wide)), ("...\u{6f22}\u{6f22}\u{6f22}", 9));
+    }
+}

@@ -69,6 +69,22 @@ fn a_policy_of_the_same_name_replaces_a_built_in_one() {
 }
 
 #[test]
+fn a_waiver_that_has_ended_is_told_among_the_warnings_where_its_end_is_written() {
+    let waiver = |id: &str, until: &str| format!("{{id: {id}, until: {until}, reason: r, owner: platform@acme.example}}");
+    let ignore = [waiver("CVE-1", "2026-01-31"), waiver("CVE-2", "9998-01-31")].join(", ");
+    let demand = format!("vulnerabilities: {{threshold: high, ignore: [{ignore}]}}");
+    let text = policy("acme").replace("tags: {deny: [latest]}", &demand);
+    let manifests = Folder::new("waivers").with("acme.yaml", &text).read().unwrap();
+    let [warning] = manifests.warnings.as_slice() else { panic!("{:#?}", manifests.warnings) };
+    let (file, told) = warning.source.rsplit_once('/').unwrap();
+    assert!(!file.is_empty() && told == "acme.yaml");
+    let place = (warning.line, warning.path.as_str());
+    assert_eq!(place, (Some(8), "spec.rules[0].vulnerabilities.ignore[0].until"));
+    let message = "the waiver of CVE-1 ended on 2026-01-31 and has no effect (owner platform@acme.example)";
+    assert_eq!(warning.message, message);
+}
+
+#[test]
 fn one_bad_file_and_nothing_is_read_with_all_mistakes_told() {
     let folder = Folder::new("bad")
         .with("a.yaml", &policy("acme").replace("deny", "denny"))

@@ -126,11 +126,13 @@ fn damaged() -> Unusable {
 }
 
 fn unreadable(error: &io::Error) -> Unusable {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => {
-            Unusable::new(Defect::Truncated, "it is packed, and ends in the middle: pack it again")
-        }
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => damaged(),
-        _ => Unusable::new(Defect::Unreadable, format!("it cannot be read: {error}")),
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    let kind = error.kind();
+    if kind == UnexpectedEof {
+        return Unusable::new(Defect::Truncated, "it is packed, and ends in the middle: pack it again");
     }
+    if [InvalidData, InvalidInput, Other].contains(&kind) {
+        return damaged();
+    }
+    Unusable::new(Defect::Unreadable, format!("it cannot be read: {error}"))
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::fact::attached::Fingerprint;
 
 mod signed;
+mod vulnerabilities;
 
 fn compile(node: &Node, source: &str) -> Result<Compiled, Vec<Mistake>> {
     super::compile(node, source, &any_key)

@@ -6,7 +6,7 @@ use super::super::document::reader::{Field, NonEmpty, Placed, Text};
 use super::super::document::wording::quoted;
 use super::super::file::{self, Counted, Vulnerabilities};
 use super::super::scan::{Response, ScanDemand, Tolerated, Waiver, WrittenWaiver};
-use super::{Findings, Trusted, authority, rule, written};
+use super::{Findings, Refused, Trusted, authority, rule, written};
 use crate::fact::report::{ScannerKind, Severity};
 use crate::image::Pattern;
 
@@ -24,20 +24,20 @@ pub(super) fn compile(demand: &Vulnerabilities, trusted: &Trusted<'_>, findings:
     let authorities = written(&demand.authorities, |names| trusted.named(&names.0, &mut findings.mistakes));
     Some(ScanDemand {
         threshold: demand.threshold.given()?.value,
-        count_unknown: counts(&demand.unknown)?,
+        count_unknown: counts(&demand.unknown).ok()?,
         tolerated: tolerated.ok()?.unwrap_or_default(),
-        fixable_only: value(&demand.fixable)?.copied().unwrap_or(false),
-        fixable_for: placed(&demand.fixable_for)?,
+        fixable_only: written(&demand.fixable, |fixable| Some(*fixable)).ok()?.unwrap_or(false),
+        fixable_for: placed(&demand.fixable_for).ok()?,
         waivers: waivers.ok()?.unwrap_or_default(),
         refuse: refuse.ok()?.unwrap_or_default(),
-        max_age: placed(&demand.max_age)?,
-        missing: placed(&demand.missing)?.unwrap_or(MISSING),
-        missing_grace: placed(&demand.missing_grace)?,
-        stale: placed(&demand.stale)?.unwrap_or(Response::Deny),
-        running: placed(&demand.running)?.unwrap_or(RUNNING),
-        running_for: placed(&demand.running_for)?,
+        max_age: placed(&demand.max_age).ok()?,
+        missing: placed(&demand.missing).ok()?.unwrap_or(MISSING),
+        missing_grace: placed(&demand.missing_grace).ok()?,
+        stale: placed(&demand.stale).ok()?.unwrap_or(Response::Deny),
+        running: placed(&demand.running).ok()?.unwrap_or(RUNNING),
+        running_for: placed(&demand.running_for).ok()?,
         scanners: scanners.ok()?.unwrap_or_default(),
-        count_suppressed: counts(&demand.suppressed)?,
+        count_suppressed: counts(&demand.suppressed).ok()?,
         authorities: authorities.ok()?.unwrap_or_default(),
     })
 }
@@ -47,24 +47,17 @@ const MISSING: Response = Response::Deny;
 /// Where nothing is written.
 const RUNNING: Response = Response::Warn;
 
-/// What is written, if anything is; `None` where it could not be read.
-fn value<T>(field: &Field<T>) -> Option<Option<&T>> {
-    match field {
-        Field::Absent => Some(None),
-        Field::Given(value) => Some(Some(value)),
-        Field::Unusable => None,
-    }
+/// What is written, if anything is.
+fn placed<T: Copy>(field: &Field<Placed<T>>) -> Result<Option<T>, Refused> {
+    written(field, |placed| Some(placed.value))
 }
 
-fn placed<T: Copy>(field: &Field<Placed<T>>) -> Option<Option<T>> {
-    Some(value(field)?.map(|placed| placed.value))
-}
-
-fn counts(field: &Field<Counted>) -> Option<bool> {
-    Some(match value(field)? {
-        None | Some(Counted::Ignore) => false,
-        Some(Counted::Count) => true,
-    })
+fn counts(field: &Field<Counted>) -> Result<bool, Refused> {
+    let counted = written(field, |counted| match counted {
+        Counted::Ignore => Some(false),
+        Counted::Count => Some(true),
+    });
+    Ok(counted?.unwrap_or(false))
 }
 
 /// A number for a severity that never counts would mislead whoever reads the policy.
@@ -78,7 +71,7 @@ fn tolerated(
         if let Some(count) = field.given().filter(|_| threshold.is_some_and(|threshold| severity < threshold.value)) {
             findings.mistakes.add(&count.place, "is below the threshold, where nothing is refused: remove it");
         }
-        placed(field).map(Option::unwrap_or_default)
+        placed(field).ok().map(Option::unwrap_or_default)
     };
     let negligible = number(Severity::Negligible, negligible);
     let low = number(Severity::Low, low);

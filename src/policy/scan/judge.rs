@@ -37,9 +37,10 @@ pub(super) fn judge<'r>(
         }
     }
     // Whose it is may be unknown: then it may be the one that is missed.
-    let by_another = |scanner: &Scanner| !demand.wants(scanner) && !(scanner.kind.is_none() && scanner.name.is_empty());
-    let other = |unusable: &Unusable| unusable.outline.as_ref().is_some_and(|outline| by_another(&outline.scanner));
-    let kept = unusable.iter().filter(|(origin, _, why)| demand.believes(*origin) && !other(why));
+    let nobodys = |scanner: &Scanner| scanner.kind.is_none() && scanner.name.is_empty();
+    let wanted = |scanner: &Scanner| demand.wants(scanner) || nobodys(scanner);
+    let may_be_wanted = |why: &Unusable| why.outline.as_ref().is_none_or(|outline| wanted(&outline.scanner));
+    let kept = unusable.iter().filter(|(origin, _, why)| demand.believes(*origin) && may_be_wanted(why));
     left.extend(kept.map(|&kept| kept.clone()));
     let reports = decisive(demand, candidates, image, now);
     Judged { lacking: lacking(demand, &reports), reports, unusable: once(left) }
@@ -158,9 +159,6 @@ struct Counting<'r> {
 
 impl<'r> Counting<'r> {
     fn take(&mut self, demand: &ScanDemand, finding: Finding<'r>, image: &Reference, now: Timestamp) {
-        if finding.suppressed && !demand.count_suppressed {
-            return;
-        }
         let refused = demand.refuse.iter().any(|id| finding.is(id));
         if refused {
             self.refused.push(finding);

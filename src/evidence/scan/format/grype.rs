@@ -19,6 +19,9 @@ use crate::fact::report::{
     Defect, Finding, FindingsBuilder, Fix, Format, Outline, Report, Scanner, Score, Severity, Unusable,
 };
 
+#[cfg(test)]
+mod tests;
+
 pub(super) fn read(fields: &Fields<'_>) -> Result<Report, Unusable> {
     let outline = outline(fields)?;
     let mut findings = FindingsBuilder::default();

@@ -1,6 +1,6 @@
 //! JSON as the formats read it: bounded, strict about what is known, and silent about what stands in it.
 //!
-//! As serde_json has it, save in four things: an object is an object only (derived structures would take a list for one),
+//! As `serde_json` has it, save in four things: an object is an object only (derived structures would take a list for one),
 //! a field stands once, a list is never held, and an error names a place and no text.
 
 use std::borrow::Cow;
@@ -40,7 +40,11 @@ pub(super) fn outermost(bytes: &[u8]) -> Result<Fields<'_>, Unusable> {
         Some(b'[') => Err(is_no_report("a list (Trivy wrote one before version 0.20)")),
         Some(b'"') => Err(is_no_report("a string")),
         Some(b'-' | b'0'..=b'9') => Err(is_no_report("a number")),
-        Some(_) => fields(text, None),
+        Some(b'{') => fields(text, None),
+        Some(_) => {
+            let words = "it is not JSON: have the scanner write its own (trivy --format json, grype -o json)";
+            Err(Unusable::new(Defect::Malformed, words))
+        }
     }
 }
 
@@ -102,6 +106,8 @@ fn fields<'a>(text: &'a str, field: Option<&'static str>) -> Result<Fields<'a>, 
     let read = read.and_then(|fields| reader.end().map(|()| fields));
     read.map_err(|error| match too_many {
         true => Unusable::new(Defect::BeyondBounds, format!("an object of it has more than {FIELDS} fields")),
+        // To serde_json a number without an end is a mistake, and to us it may be the end of what was written so far.
+        false if error.is_syntax() && field.is_none() && ends_in_number(text, &error) => truncated(),
         false => unreadable(&error, field),
     })
 }
@@ -110,8 +116,7 @@ fn fields<'a>(text: &'a str, field: Option<&'static str>) -> Result<Fields<'a>, 
 fn unreadable(error: &serde_json::Error, field: Option<&'static str>) -> Unusable {
     let (line, column) = (error.line(), error.column());
     if error.is_eof() {
-        let words = "it ends in the middle: it is being written, or was cut off; scan again if it stays so";
-        return Unusable::new(Defect::Truncated, words);
+        return truncated();
     }
     // The one bound that serde_json keeps for us, told apart by its text alone.
     if error.is_syntax() && error.to_string().starts_with("recursion limit exceeded") {
@@ -126,6 +131,17 @@ fn unreadable(error: &serde_json::Error, field: Option<&'static str>) -> Unusabl
         }
     };
     Unusable::new(Defect::Malformed, words)
+}
+
+/// Whether the mistake is that the text ends with `4.`, `-` or `1e`.
+fn ends_in_number(text: &str, error: &serde_json::Error) -> bool {
+    let last = text.rsplit('\n').next().unwrap_or(text);
+    error.column() >= last.len() && text.ends_with(['.', '-', '+', 'e', 'E'])
+}
+
+fn truncated() -> Unusable {
+    let words = "it ends in the middle: it is being written, or was cut off; scan again if it stays so";
+    Unusable::new(Defect::Truncated, words)
 }
 
 fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> Unusable {

@@ -3,6 +3,8 @@
 //! After <https://github.com/aquasecurity/trivy/blob/main/pkg/types/report.go>. A report never says for what was looked: one
 //! that has no result on packages is unusable, since it may come of a run for secrets alone.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -11,6 +13,9 @@ use super::about::{About, scanner};
 use super::finding::{join, push, score};
 use super::json::{Object, Text, each, each_text, field, fields_of};
 use crate::fact::report::{Defect, Finding, FindingsBuilder, Fix, Format, Outline, Report, Score, Severity, Unusable};
+
+#[cfg(test)]
+mod tests;
 
 pub(super) fn read(fields: &Fields<'_>) -> Result<Report, Unusable> {
     let schema: Option<u64> = field(fields, "SchemaVersion")?;
@@ -161,10 +166,9 @@ fn take(findings: &mut FindingsBuilder, its: &Vulnerability<'_>, suppressed: boo
     let score = its.cvss.map(|raw| highest(raw, &its.severity_source.0)).transpose()?.flatten();
     let fix = match &*its.status.0 {
         _ if its.fixed_version.stated().is_some() => Fix::Fixed,
-        "affected" | "fix_deferred" => Fix::NotFixed,
-        "will_not_fix" | "end_of_life" => Fix::WontFix,
         // Before version 0.41 there was no status, and no version meant that none had the fix.
-        "" => Fix::NotFixed,
+        "affected" | "fix_deferred" | "" => Fix::NotFixed,
+        "will_not_fix" | "end_of_life" => Fix::WontFix,
         // `fixed` in no version that could be named is of no use to anybody.
         _ => Fix::Unknown,
     };
@@ -209,32 +213,28 @@ fn highest(raw: &RawValue, source: &str) -> Result<Option<Score>, Unusable> {
 #[derive(Default)]
 struct Looked {
     at_packages: bool,
-    at_configuration: bool,
-    at_secrets: bool,
-    at_licences: bool,
-    at_something: bool,
+    at_anything: bool,
+    /// What else, in our words.
+    beside: BTreeSet<&'static str>,
 }
 
 impl Looked {
     /// `found`: vulnerabilities; then it was packages, whatever the class. Before version 0.20 there was none.
     fn at(&mut self, class: &str, found: bool) {
-        self.at_something = true;
-        match class {
-            "os-pkgs" | "lang-pkgs" => self.at_packages = true,
-            "config" => self.at_configuration = true,
-            "secret" => self.at_secrets = true,
-            "license" | "license-file" => self.at_licences = true,
-            _ => {}
-        }
-        self.at_packages |= found;
+        self.at_anything = true;
+        self.at_packages |= found || matches!(class, "os-pkgs" | "lang-pkgs");
+        self.beside.extend(match class {
+            "config" => Some("configuration"),
+            "secret" => Some("secrets"),
+            "license" | "license-file" => Some("licences"),
+            _ => None,
+        });
     }
 
     fn nothing(&self) -> Unusable {
-        let parts =
-            [(self.at_configuration, "configuration"), (self.at_secrets, "secrets"), (self.at_licences, "licences")];
-        let parts: Vec<_> = parts.into_iter().filter_map(|(there, what)| there.then_some(what)).collect();
-        let there = match (parts.is_empty(), self.at_something) {
-            (false, _) => format!("it is about {} alone", parts.join(" and ")),
+        let beside: Vec<_> = self.beside.iter().copied().collect();
+        let there = match (beside.is_empty(), self.at_anything) {
+            (false, _) => format!("it is about {} alone", beside.join(" and ")),
             (true, true) => "it has no result about packages".to_owned(),
             (true, false) => "it has no result at all".to_owned(),
         };

@@ -2,7 +2,7 @@ use super::*;
 use crate::policy::trust::{Examination, Matcher, Signed, Test, Whom};
 
 /// The demands of a rule of a policy that compiles.
-fn demands_of(compiled: &Compiled, rule: usize) -> Arc<Demands> {
+pub(super) fn demands_of(compiled: &Compiled, rule: usize) -> Arc<Demands> {
     match &compiled.policy.rules[rule].action {
         Action::Require(demands) => Arc::clone(demands),
         Action::Admit | Action::Refuse(_) => panic!("rule {rule} demands nothing"),
