@@ -6,7 +6,8 @@ use crate::ask::{Ask, reason};
 use crate::table::REPORT;
 use crate::world::{World, here};
 
-const ALLOWED: &str = "threshold: high, allow: {critical: 3, high: 4}";
+const RUNNING: &str = "threshold: high, allow: {critical: 3, high: 4}";
+const ALLOWED: &str = "threshold: high, allow: {critical: 3, high: 4}, running: deny";
 
 /// A scan that fails leaves an empty file: beside the old report it changes nothing, and over it nothing for a webhook
 /// that had read it.
@@ -50,10 +51,20 @@ async fn a_scan_that_is_repeated_in_place_is_judged_by_what_it_says_now() {
     scan(&["--ignorefile", &ignored]);
     let webhook = ask.webhook(&world, &reports).await;
     assert_eq!(reason(&ask.review(&world, &webhook).await), "");
+    let softened = Ask { policy: RUNNING, ..ask };
+    let kind = softened.webhook(&world, &reports).await;
+    assert_eq!(reason(&softened.review(&world, &kind).await), "");
 
     scan(&[]);
     eventually("the new findings count", async || reason(&ask.review(&world, &webhook).await) == "vulnerable").await;
     assert_eq!(ask.check(&world, &reports).0, "vulnerable");
+    // The other one admitted it before, and only warns.
+    eventually("it warns", async || {
+        let answer = softened.review(&world, &kind).await;
+        assert_eq!(reason(&answer), "");
+        answer.warnings.iter().any(|warning| warning.contains(": vulnerable: "))
+    })
+    .await;
     scan(&["--ignorefile", &ignored]);
     eventually("and then no more", async || reason(&ask.review(&world, &webhook).await).is_empty()).await;
 }

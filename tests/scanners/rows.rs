@@ -205,6 +205,7 @@ fn grype() -> Vec<Row> {
         Row::new("grype", "OCI layout on disk", |world, reports| {
             grype_of(world, reports, REPORT, &[&format!("oci-dir:{}", layout("api"))]);
         })
+        .facts("captured/grype/api-layout.json")
         .ask(Ask::of("api", "threshold: critical", "vulnerable"))
         .ask(Ask::of("api", TWO_CRITICAL, "")),
         Row::new("grype", "clean image", |world, reports| {

@@ -107,7 +107,10 @@ fn differs(read: &Value, row: &str) -> Vec<String> {
     let fixable = severities.iter().filter_map(|severity| found[severity]["fixable"].as_u64()).sum::<u64>();
     same("fixable", fixable.into(), facts["fixable"].clone());
     same("digests", kinds(read).into(), facts["digests_in_report"].clone());
-    same("platform", read["platform"].clone(), facts["platform"].clone());
+    // Grype says the platform of an index's image alone.
+    if kinds(read).iter().any(|kind| kind == "index") || !read["platform"].is_null() {
+        same("platform", read["platform"].clone(), facts["platform"].clone());
+    }
     let suppressed = facts["suppressed"].as_array().map_or(0, Vec::len);
     same("suppressed", read["suppressed"].clone(), suppressed.into());
     wrong
