@@ -17,7 +17,7 @@ const TABLE: &str = "
     fact pure     | image                                 | jiff
     policy pure   | image request fact                    | jiff regex serde serde_json serde_saphyr
     decision pure | image request fact policy             | jiff
-    evidence      | image request fact policy             | arc_swap aws_lc_rs base64 fastrand futures_util httpdate hyper jiff moka \
+    evidence      | image request fact policy             | arc_swap aws_lc_rs base64 cvss fastrand futures_util httpdate hyper jiff moka \
                                                             prometheus psl reqwest ruzstd flate2 notify rustix rustls rustls_native_certs serde serde_json \
                                                             sigstore_crypto sigstore_trust_root sigstore_tuf sigstore_types \
                                                             sigstore_verify x509_parser \

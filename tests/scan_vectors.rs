@@ -30,9 +30,10 @@ const UNUSABLE: &[(&str, Defect, &str)] = &[
     ("captured/trivy/web.sarif", NotAReport, "SARIF"),
     ("attestations/sbom/trivy-centos-7-cyclonedx.intoto.jsonl", NotAReport, ""),
     // Attested without any result of a scan.
+    ("attestations/cosign-vuln/policy-valid-vuln.dsse.json", NothingScanned, "its scanner has no result"),
+    ("attestations/cosign-vuln/vuln-predicate.json", NothingScanned, "its scanner has no result"),
+    // Of a predicate type without https:// in front.
     ("attestations/cosign-vuln/policy-malformed-vuln.dsse.json", NotAReport, ""),
-    ("attestations/cosign-vuln/policy-valid-vuln.dsse.json", NotAReport, ""),
-    ("attestations/cosign-vuln/vuln-predicate.json", NotAReport, ""),
     ("grype/sarif/TestSarifPresenter_image.sarif", NotAReport, "SARIF"),
     ("harbor/scanner-adapter-openapi-v1.1.yaml", NotAReport, "of none of the forms that are read"),
     ("harbor/webhook-scanning_completed.json", NotAReport, "a notification of Harbor"),
@@ -182,13 +183,17 @@ impl Facts {
         }
     }
 
-    fn of_predicate(facts: &Value) -> Self {
+    fn of_predicate(facts: &Value, report: &Value) -> Self {
         let inner = &facts["scanner_result_trivy"];
         let finished = &facts["metadata"]["scanFinishedOn"];
         if inner.is_object() {
             let version = text(&facts["scanner"]["version"]);
             let scanner = Some(("trivy".to_owned(), version));
-            return Self { scanner, scanned_at: Some(told_moment(finished)), ..Self::of_trivy(inner, &Value::Null) };
+            // Trivy's own word on when it scanned goes before that of what wraps it.
+            let seconds = report["scanner"]["result"]["CreatedAt"].as_i64();
+            let own = seconds.map(|second| Timestamp::from_second(second).unwrap().to_string());
+            let scanned_at = own.unwrap_or_else(|| told_moment(finished));
+            return Self { scanner, scanned_at: Some(scanned_at), ..Self::of_trivy(inner, &Value::Null) };
         }
         Self {
             total: facts["statement"]["scanner_result_count"].as_u64().or(facts["scanner_result_count"].as_u64()),
@@ -319,7 +324,7 @@ fn told(row: &BTreeMap<String, String>, bytes: &[u8]) -> Facts {
     if path.starts_with("captured/") {
         Facts::of_captured(row, &facts)
     } else if path.starts_with("attestations/") || path.contains("cosign-vuln/") {
-        Facts::of_predicate(&facts)
+        Facts::of_predicate(&facts, &report)
     } else if path.starts_with("trivy/") {
         Facts::of_trivy(&facts, &report)
     } else if path.starts_with("grype/") {

@@ -3,15 +3,17 @@
 //! Files are found, opened and read by the code that does it for `serve` and `check`, so what is refused there is refused
 //! here, in the same words.
 
+use std::fs::File;
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::args::{Output, Scans};
-use crate::evidence::scan::file;
+use crate::evidence::scan::directory::list;
 use crate::fact::report::{Counts, Defect, Outline, Report, Unusable};
 use crate::policy::document::Mistake;
 use crate::policy::scan::AHEAD;
@@ -66,18 +68,25 @@ fn list(scans: &Scans, now: Timestamp) -> (Vec<Entry>, Vec<Mistake>) {
     let (mut entries, mut mistakes) = (Vec::new(), Vec::new());
     for path in &scans.paths {
         if path == Path::new("-") {
-            entries.push(entry("-".to_owned(), file::read_from(std::io::stdin().lock()), now));
+            entries.push(entry("-".to_owned(), standard_input(), now));
             continue;
         }
-        match file::below(path) {
-            Ok(files) => entries.extend(files.iter().map(|found| {
-                let read = if found == path { file::read(path) } else { file::read_below(path, found) };
-                entry(found.display().to_string(), read, now)
-            })),
+        match list::below(path) {
+            Ok(listed) => {
+                let read = |file: &PathBuf| entry(file.display().to_string(), listed.read(file), now);
+                entries.extend(listed.files.iter().map(read));
+                mistakes.extend(listed.doubt.iter().map(|why| Mistake::about(path.display(), why)));
+            }
             Err(why) => mistakes.push(Mistake::about(path.display(), why)),
         }
     }
     (entries, mistakes)
+}
+
+fn standard_input() -> Result<Report, Unusable> {
+    let duplicate = std::io::stdin().as_fd().try_clone_to_owned();
+    let closed = |_| Unusable::new(Defect::Unreadable, "standard input is closed");
+    list::read_all(&File::from(duplicate.map_err(closed)?))
 }
 
 fn entry(source: String, read: Result<Report, Unusable>, now: Timestamp) -> Entry {

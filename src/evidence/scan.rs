@@ -9,7 +9,6 @@ use prometheus::{IntGaugeVec, Opts, Registry};
 use crate::fact::report::Origin;
 
 pub mod directory;
-pub mod file;
 pub mod format;
 pub mod objects;
 

@@ -112,6 +112,7 @@ case ${1:-all} in
         build trivy-database
         build grype main.version
         build grype-database
+        build crane
         build cosign
         build referrers-registry
         ;;

@@ -87,10 +87,15 @@ fn row(entry: &Entry, outline: &Outline, content: Content, now: Timestamp) -> Ro
     Row { cells, below: below(entry, outline, content) }
 }
 
-/// The first name, else a digest.
+/// The first name, its digest shortened; else a digest.
 fn image(outline: &Outline) -> String {
-    let digest = || outline.subject.digests().next().map(|digest| digest.as_str().to_owned());
-    let name = outline.subject.names.first().map(|name| printable(name, WORD_BYTES));
+    let digest = || outline.subject.digests().next().map(|digest| short(digest.as_str()));
+    let name = outline.subject.names.first().map(|name| match name.split_once("@sha256:") {
+        Some((name, hex)) => {
+            format!("{}@{}", printable(name, WORD_BYTES), short(&printable(&format!("sha256:{hex}"), WORD_BYTES)))
+        }
+        None => printable(name, WORD_BYTES),
+    });
     name.or_else(digest).unwrap_or_else(|| "(no name)".to_owned())
 }
 

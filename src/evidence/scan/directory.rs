@@ -25,6 +25,7 @@ mod file;
 mod findings;
 mod follow;
 mod index;
+pub mod list;
 mod look;
 mod recall;
 mod walk;

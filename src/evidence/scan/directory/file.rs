@@ -81,6 +81,17 @@ pub(super) fn read(root: Option<&Path>, path: &Path) -> Outcome {
     Outcome::Read { stamp: after, report: Box::new(report) }
 }
 
+/// Reads all that a descriptor brings, be it a pipe. Blocks until that ends.
+pub(super) fn read_all(source: &File) -> Result<Report, Unusable> {
+    match bytes(source, format::BYTES) {
+        Ok(bytes) => guarded(|| format::read(&bytes)),
+        Err(Failure::Unusable(unusable)) => Err(unusable),
+        Err(Failure::Over) => Err(beyond_bounds()),
+        Err(Failure::Gone) => Err(Unusable::new(Defect::Unreadable, "it is gone")),
+        Err(Failure::Trouble(kind)) => Err(Unusable::new(Defect::Unreadable, format!("it cannot be read: {kind}"))),
+    }
+}
+
 /// The stamps before and after, and the report.
 fn read_within(
     root: Option<&Path>,

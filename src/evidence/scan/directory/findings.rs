@@ -100,3 +100,11 @@ impl Findings {
         receiver
     }
 }
+
+#[cfg(test)]
+impl Findings {
+    /// What does not fit is gone at once.
+    pub(super) fn run_pending(&self) {
+        self.kept.run_pending_tasks();
+    }
+}

@@ -268,7 +268,9 @@ impl Directories {
                 let index = self.index();
                 gone.iter().filter_map(|file| index.get(*file).map(|slot| Index::version(*file, slot))).collect()
             };
-            self.change(|index| gone.iter().for_each(|file| index.remove(*file)));
+            for some in gone.chunks(BATCH) {
+                self.change(|index| some.iter().for_each(|file| index.remove(*file)));
+            }
             versions.into_iter().for_each(|version| self.findings.forget(version));
         }
         self.show();

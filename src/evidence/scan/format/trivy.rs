@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Fields;
 use super::about::{About, scanner};
 use super::finding::{join, push, score};
-use super::json::{Object, Text, each, each_text, field, fields_of};
+use super::json::{Object, Scalar, Text, each, each_text, field, fields_of};
 use crate::fact::report::{Defect, Finding, FindingsBuilder, Fix, Format, Outline, Report, Score, Severity, Unusable};
 
 #[cfg(test)]
@@ -77,9 +78,17 @@ fn outline(fields: &Fields<'_>) -> Result<Outline, Unusable> {
     }
     let Object(ImageConfig { os, architecture, variant }) = metadata.config;
     about.platform(&os.0, &architecture.0, &variant.0);
-    let scanned_at = about.moment(&field::<Text<'_>>(fields, "CreatedAt")?.0, "CreatedAt");
+    let scanned_at = created(&mut about, &field(fields, "CreatedAt")?);
     let About { subject, notes } = about;
     Ok(Outline { format: Format::Trivy, scanner: scanner("trivy", &tool.version.0), scanned_at, subject, notes })
+}
+
+/// When the report was made: RFC 3339, and in some versions of 2022 seconds since 1970.
+fn created(about: &mut About, Scalar(text): &Scalar<'_>) -> Option<Timestamp> {
+    match text.parse::<i64>() {
+        Ok(second) => Timestamp::from_second(second).ok().filter(|moment| *moment > Timestamp::UNIX_EPOCH),
+        Err(_) => about.moment(text, "CreatedAt"),
+    }
 }
 
 /// What was looked at in one part of the image.

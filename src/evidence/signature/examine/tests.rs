@@ -18,6 +18,7 @@ mod by_certificate;
 mod by_key;
 mod conformance;
 mod hostile;
+mod reports;
 
 fn fixture(path: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/signatures").join(path);

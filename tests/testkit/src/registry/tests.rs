@@ -334,7 +334,7 @@ fn the_bomb_is_a_valid_gzip_stream_of_a_gibibyte() {
 
 #[tokio::test]
 async fn a_layout_keeps_every_digest() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/scans/layouts/web");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/images/web");
     let registry = Registry::setup().start().await;
     let digest = registry.push_layout("acme/web", "1.4.2", &folder);
     assert_eq!(digest, "sha256:100ecbc98c94a92825e62c0cfdc02ecfd4b28fe227c565d3606150807ec3e54e");

@@ -1,3 +1,7 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -79,4 +83,48 @@ fn a_statement_carries_the_whole_report() {
     assert_eq!(statement["predicateType"], COSIGN_VULN);
     assert_eq!(statement["predicate"]["scanner"]["result"], parsed(&report.json()));
     assert_eq!(statement["predicate"]["metadata"]["scanFinishedOn"], "2026-11-20T00:00:00Z");
+}
+
+/// The path of every field, with its type; what stands in a list is at `[]`.
+fn shape(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| shape(value, &format!("{path}.{name}"), found)),
+        Value::Array(list) => list.iter().for_each(|value| shape(value, &format!("{path}[]"), found)),
+        Value::String(_) => drop(found.insert(format!("{path}: text"))),
+        Value::Number(_) => drop(found.insert(format!("{path}: number"))),
+        Value::Bool(_) => drop(found.insert(format!("{path}: yes or no"))),
+        Value::Null => drop(found.insert(format!("{path}: null"))),
+    }
+}
+
+#[test]
+fn every_field_is_one_of_real_reports_and_of_its_type() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/scans/captured");
+    let real = |tool: &str| {
+        let mut found = BTreeSet::new();
+        for entry in fs::read_dir(folder.join(tool)).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.to_string_lossy().contains(".cdx") && path.extension().is_some_and(|ending| ending == "json") {
+                shape(&parsed(&fs::read(path).unwrap()), "", &mut found);
+            }
+        }
+        found
+    };
+    let finding = Finding::new("GHSA-1").alias("CVE-1").fixed("5.6.2").fixed_on("2026-02-11").score(9.8);
+    let left_out = Finding::new("CVE-2").will_not_be_fixed();
+    let image = Image::platforms(&["linux/amd64", "linux/arm64"]);
+    let name = "127.0.0.1:5077/acme/web:1.4.2";
+    let plain = TrivyReport::of_image(name, &image, "linux/amd64").finding(finding.clone());
+    // None of the real predicates has anything left out.
+    let attested = parsed(&plain.attested(DIGEST).bytes())["predicate"].to_string().into_bytes();
+    let trivy = plain.suppressed(left_out.clone());
+    let grype = GrypeReport::of_image(name, &image, "linux/amd64").finding(finding).suppressed(left_out);
+    let bare = [TrivyReport::of(name).without_packages().json(), TrivyReport::of(name).secrets_alone().json()];
+    let made = [("trivy", [vec![trivy.json(), attested], bare.into()].concat()), ("grype", vec![grype.json()])];
+    for (tool, reports) in made {
+        let (real, mut ours) = (real(tool), BTreeSet::new());
+        reports.iter().for_each(|report| shape(&parsed(report), "", &mut ours));
+        let invented: Vec<&String> = ours.difference(&real).collect();
+        assert!(ours.len() > 50 && invented.is_empty(), "{tool}: {invented:#?}");
+    }
 }

@@ -83,6 +83,10 @@ fn go_times_are_read_and_what_is_no_time_is_said() {
         assert_eq!(outline.scanned_at, scanned_at.map(|moment| moment.parse().unwrap()), "{text}");
         assert_eq!(outline.notes.len(), notes, "{text}");
     }
+    for (number, scanned_at) in [(1_629_894_030_u64, Some("2021-08-25T12:20:30Z")), (0, None), (u64::MAX, None)] {
+        let outline = read(with(TRIVY, "/CreatedAt", json!(number)).as_bytes()).unwrap().outline;
+        assert_eq!(outline.scanned_at, scanned_at.map(|moment| moment.parse().unwrap()), "{number}");
+    }
 }
 
 #[test]
