@@ -7,9 +7,9 @@ use pratique_testkit::{Answer, Directory, Image, Registry, Webhook, eventually, 
 use super::{annotation, say, tell};
 
 /// How many there are.
-pub const COUNT: usize = 5;
+pub(crate) const COUNT: usize = 5;
 
-pub const POLICY: &str = "\
+pub(crate) const POLICY: &str = "\
 rules:
 - name: all
   images: [\"**\"]
@@ -28,7 +28,7 @@ enum Outcome {
 }
 
 /// Four images that differ in what Trivy says of them, and the first of them again on the morning after.
-pub async fn scenes(webhook: &Webhook, registry: &Registry, reports: &Directory, before: usize) -> Vec<&'static str> {
+pub(crate) async fn scenes(webhook: &Webhook, registry: &Registry, reports: &Directory, before: usize) -> Vec<&'static str> {
     say(
         "\nThe same registry, and a namespace `bank` that wants a report of Trivy or Grype, not older than three days, without",
     );
