@@ -91,17 +91,20 @@ fn the_statement_says_what_was_scanned_only_where_the_report_does_not() {
 }
 
 #[test]
-fn time_and_version_of_the_attestation_count_where_the_report_has_none() {
+fn the_attestation_says_when_the_scan_ended_and_its_version_where_the_report_has_none() {
     let mut predicate = cosign();
     predicate["metadata"]["scanFinishedOn"] = "2020-01-01T00:00:00Z".into();
     predicate["scanner"]["version"] = "0.1.0".into();
     predicate["scanner"]["db"] = json!({"version": "7", "lastUpdate": "2019-12-31T00:00:00Z"});
     let its = of(&predicate).unwrap().outline;
     assert_eq!(
-        (its.scanned_at.unwrap().to_string().starts_with("2026"), its.scanner.version.as_deref()),
-        (true, Some("0.76.0"))
+        (its.scanned_at.unwrap().to_string().as_str(), its.scanner.version.as_deref()),
+        ("2020-01-01T00:00:00Z", Some("0.76.0"))
     );
     assert_eq!(its.scanner.database_version.as_deref(), Some("7"));
+    predicate["metadata"] = json!({});
+    assert!(of(&predicate).unwrap().outline.scanned_at.unwrap().to_string().starts_with("2026"));
+    predicate["metadata"]["scanFinishedOn"] = "2020-01-01T00:00:00Z".into();
     for name in ["CreatedAt", "Trivy"] {
         predicate["scanner"]["result"].as_object_mut().unwrap().remove(name).unwrap();
     }
