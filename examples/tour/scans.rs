@@ -28,7 +28,12 @@ enum Outcome {
 }
 
 /// Four images that differ in what Trivy says of them, and the first of them again on the morning after.
-pub(crate) async fn scenes(webhook: &Webhook, registry: &Registry, reports: &Directory, before: usize) -> Vec<&'static str> {
+pub(crate) async fn scenes(
+    webhook: &Webhook,
+    registry: &Registry,
+    reports: &Directory,
+    before: usize,
+) -> Vec<&'static str> {
     say(
         "\nThe same registry, and a namespace `bank` that wants a report of Trivy or Grype, not older than three days, without",
     );

@@ -11,7 +11,6 @@ use pratique::config::TrustedRoot;
 use pratique_testkit::signer::{PrivateSigstore, Signer, Statement, Version};
 use pratique_testkit::{Answer, Directory, Image, Place, Registry, Review, Webhook, eventually, pod, review};
 
-#[path = "tour/scans.rs"]
 mod scans;
 
 /// One scene: what somebody does, the review that the API server makes of it, and what must come of it.
@@ -49,56 +48,56 @@ const SCENES: [Scene; 8] = [
     Scene {
         title: "A pod whose image is named by its digest",
         command: "kubectl create -n prod -f pinned.yaml",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create-generatename.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-create-generatename.json"),
         namespace: "prod",
         outcome: Outcome::Admitted,
     },
     Scene {
         title: "A pod of four images, of which one is named by its digest and three are named by tags",
         command: "kubectl apply -n prod -f web.yaml",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-create.json"),
         namespace: "prod",
         outcome: Outcome::Refused("and 2 more images"),
     },
     Scene {
         title: "An image that is mounted as a volume is an image too",
         command: "kubectl apply -n prod -f image-volume.yaml",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create-image-volume.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-create-image-volume.json"),
         namespace: "prod",
         outcome: Outcome::Refused("volumes[model] ghcr.io/acme/model:v3"),
     },
     Scene {
         title: "A pod that is there already changes its label: its images stay, so it is left alone",
         command: "kubectl apply -n prod -f web.yaml    # with another label",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-update-label.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-update-label.json"),
         namespace: "prod",
         outcome: Outcome::Admitted,
     },
     Scene {
         title: "A debugging container slipped into that pod: it alone is judged",
         command: "kubectl debug -n prod web --image=busybox:1.36",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-update-ephemeralcontainers.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-update-ephemeralcontainers.json"),
         namespace: "prod",
         outcome: Outcome::Refused("ephemeralContainers["),
     },
     Scene {
         title: "A Deployment makes pods later: it is told now, and its pods are refused when they come",
         command: "kubectl create deployment web -n prod --image=nginx",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/deployment-create.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/deployment-create.json"),
         namespace: "prod",
         outcome: Outcome::Warned("nginx"),
     },
     Scene {
         title: "No tag means `latest`, whatever that is today: a namespace that only warns says so",
         command: "kubectl run imp -n dev --image=busybox --dry-run=server",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create-dryrun-impersonated.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-create-dryrun-impersonated.json"),
         namespace: "dev",
         outcome: Outcome::Warned("tag-mutable"),
     },
     Scene {
         title: "The same pod where nobody is to be bothered yet: only the audit log knows",
         command: "kubectl run imp -n legacy --image=busybox --dry-run=server",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create-dryrun-impersonated.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-create-dryrun-impersonated.json"),
         namespace: "legacy",
         outcome: Outcome::Audited("digest-missing"),
     },
