@@ -29,7 +29,7 @@ pub struct Sources {
     #[arg(long, value_name = "FILE", env = "PRATIQUE_CONFIG")]
     pub config: Option<PathBuf>,
     /// A file or folder of Kubernetes objects that stand for what the cluster holds: ImagePolicy, Namespace, pull secrets
-    /// with the service accounts that name them, and VulnerabilityReport.
+    /// with the service accounts that name them, and the vulnerability reports of trivy-operator.
     /// Can be given several times; in the variable, separate with ":".
     #[arg(long, value_name = "PATH", env = "PRATIQUE_MANIFESTS", value_delimiter = ':')]
     pub manifests: Vec<PathBuf>,
@@ -114,7 +114,7 @@ pub struct Lint {
     #[arg(long, value_name = "FILE", env = "PRATIQUE_CONFIG")]
     pub config: Option<PathBuf>,
     /// A file or folder of Kubernetes objects that stand for what the cluster holds: ImagePolicy, Namespace, pull secrets
-    /// with the service accounts that name them, and VulnerabilityReport.
+    /// with the service accounts that name them, and the vulnerability reports of trivy-operator.
     /// Can be given several times; in the variable, separate with ":".
     #[arg(long, value_name = "PATH", env = "PRATIQUE_MANIFESTS", value_delimiter = ':')]
     pub manifests: Vec<PathBuf>,
