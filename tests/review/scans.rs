@@ -3,6 +3,7 @@
 use pratique_testkit::report::{Finding, GrypeReport, TrivyReport};
 use pratique_testkit::{Answer, Directory, Image, Object, Registry, Setup, Webhook, eventually, pod, review};
 
+mod attacks;
 mod attested;
 mod objects;
 mod platforms;
