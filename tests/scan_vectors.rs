@@ -183,16 +183,14 @@ impl Facts {
         }
     }
 
-    fn of_predicate(facts: &Value, report: &Value) -> Self {
+    fn of_predicate(facts: &Value) -> Self {
         let inner = &facts["scanner_result_trivy"];
         let finished = &facts["metadata"]["scanFinishedOn"];
         if inner.is_object() {
             let version = text(&facts["scanner"]["version"]);
             let scanner = Some(("trivy".to_owned(), version));
-            // Trivy's own word on when it scanned goes before that of what wraps it.
-            let seconds = report["scanner"]["result"]["CreatedAt"].as_i64();
-            let own = seconds.map(|second| Timestamp::from_second(second).unwrap().to_string());
-            let scanned_at = own.unwrap_or_else(|| told_moment(finished));
+            // Whoever wraps it says when the scan ended; Trivy's own word says when it was asked to write.
+            let scanned_at = told_moment(finished);
             return Self { scanner, scanned_at: Some(scanned_at), ..Self::of_trivy(inner, &Value::Null) };
         }
         Self {
@@ -324,7 +322,7 @@ fn told(row: &BTreeMap<String, String>, bytes: &[u8]) -> Facts {
     if path.starts_with("captured/") {
         Facts::of_captured(row, &facts)
     } else if path.starts_with("attestations/") || path.contains("cosign-vuln/") {
-        Facts::of_predicate(&facts, &report)
+        Facts::of_predicate(&facts)
     } else if path.starts_with("trivy/") {
         Facts::of_trivy(&facts, &report)
     } else if path.starts_with("grype/") {

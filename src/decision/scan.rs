@@ -64,7 +64,7 @@ pub(super) fn check(case: Case<'_>) -> Found {
     if case.scanned.manifests.is_empty() {
         // An index of nothing that could run: nothing of it was scanned.
         let message = words::nothing_to_run();
-        return case.told(Response::Deny, Reason::ReportMissing, message);
+        return told(Response::Deny, Reason::ReportMissing, message);
     }
     let (mut found, mut doubts, mut clear) = (Found::on(case.basis()), Vec::new(), true);
     for manifest in &case.scanned.manifests {
@@ -206,21 +206,21 @@ impl<'a> Case<'a> {
     fn missing(&self, manifest: &ScannedManifest, judged: &Judged<'_>) -> Found {
         let (reason, message) = words::missing(self, manifest, judged);
         let grace = self.demand.missing_grace.filter(|_| self.demand.missing == Response::Deny);
-        let Some(grace) = grace else { return self.told(self.demand.missing, reason, message) };
+        let Some(grace) = grace else { return told(self.demand.missing, reason, message) };
         let first = self.scanned.first_missed.unwrap_or(self.now);
         let until = first.saturating_add(grace).unwrap_or(Timestamp::MAX);
         if self.now >= until {
-            return self.told(Response::Deny, reason, message);
+            return told(Response::Deny, reason, message);
         }
-        let message = words::until(message, "tolerated", until);
-        Found { missed: self.scanned.first_missed.is_none(), ..self.told(Response::Warn, reason, message) }
+        let message = words::until(&message, "tolerated", until);
+        Found { missed: self.scanned.first_missed.is_none(), ..told(Response::Warn, reason, message) }
     }
 
     fn report(&self, manifest: &ScannedManifest, report: &JudgedReport<'_>) -> Found {
         let mut found = Found::met();
         if !report.refused.is_empty() {
             let message = words::refused(manifest, report);
-            found = found.and(self.told(Response::Deny, Reason::VulnerabilityRefused, message));
+            found = found.and(told(Response::Deny, Reason::VulnerabilityRefused, message));
         }
         if let Some(over) = &report.over {
             let message = words::vulnerable(self, manifest, report, over);
@@ -233,26 +233,17 @@ impl<'a> Case<'a> {
         found
     }
 
-    fn told(&self, response: Response, reason: Reason, message: String) -> Found {
-        let gravest = match response {
-            Response::Deny => Mode::Enforce,
-            Response::Warn => Mode::Warn,
-            Response::Allow => return Found::met(),
-        };
-        Found::one(Finding { gravest, reason, message })
-    }
-
     /// The same where the namespace has the digest already: as the policy says, and for so long.
     fn softened(&self, manifest: &ScannedManifest, response: Response, reason: Reason, message: String) -> Found {
         let softening = self.softening(manifest).filter(|_| response == Response::Deny);
         let Some(Softening { response: softer, until }) = softening else {
-            return self.told(response, reason, message);
+            return told(response, reason, message);
         };
         let message = match until {
-            Some(until) => words::until(message, "tolerated since this namespace has it already,", until),
+            Some(until) => words::until(&message, "tolerated since this namespace has it already,", until),
             None => words::running(message),
         };
-        Found { held: Some(true), ..self.told(softer, reason, message) }
+        Found { held: Some(true), ..told(softer, reason, message) }
     }
 
     fn softening(&self, manifest: &ScannedManifest) -> Option<Softening> {
@@ -310,6 +301,15 @@ impl<'a> Case<'a> {
         });
         attached.chain([named]).map(doubt::basis).max().unwrap_or(Basis::EveryDemandMet)
     }
+}
+
+fn told(response: Response, reason: Reason, message: String) -> Found {
+    let gravest = match response {
+        Response::Deny => Mode::Enforce,
+        Response::Warn => Mode::Warn,
+        Response::Allow => return Found::met(),
+    };
+    Found::one(Finding { gravest, reason, message })
 }
 
 #[cfg(test)]

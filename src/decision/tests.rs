@@ -172,7 +172,7 @@ fn every_reason_says_what_is_wrong_and_what_to_do() {
         assert!(verdict.records.is_empty() && !verdict.unfinished);
     }
     let told: BTreeSet<_> = table.iter().map(|(_, reason, _)| *reason).collect();
-    let looked_up = ["registry", "signature", "attestation"];
+    let looked_up = ["registry", "signature", "attestation", "scan"];
     let of_names: Vec<_> = Reason::ALL.into_iter().filter(|reason| !looked_up.contains(&reason.check())).collect();
     let elsewhere = [Reason::DigestMismatch, Reason::TagRepointed];
     assert_eq!(told.len() + elsewhere.len(), of_names.len(), "each is told above, or where what it is about is tested");
@@ -186,8 +186,8 @@ fn the_list_of_reasons_is_complete_and_from_the_worst_on() {
     for reason in Reason::ALL {
         assert!(reason.code().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{reason:?}");
         assert!(!reason.meaning().is_empty() && !reason.check().is_empty());
-        let passes = reason == Reason::RegistryUnavailable;
-        assert_eq!(reason.retriable(), passes, "only an outage passes by itself");
+        let passes = [Reason::RegistryUnavailable, Reason::ReportPending].contains(&reason);
+        assert_eq!(reason.retriable(), passes, "only what is out, or not read yet, passes by itself");
     }
 }
 

@@ -253,7 +253,7 @@ impl Reading {
             ("v1", "Namespace") => self.namespace(document, source),
             ("v1", "Secret") => self.secret(document, source),
             (scan_objects::VERSION, scan_objects::KIND) => {
-                self.mistakes.extend(self.reports.add(document, source).err())
+                self.mistakes.extend(self.reports.add(document, source).err());
             }
             ("v1", "ServiceAccount") => self.mistakes.extend(self.pull.service_account(document, source).err()),
             // Whatever claims to be ours is read as a policy, so that a slip in version or kind is told.

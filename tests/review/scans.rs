@@ -5,6 +5,7 @@ use pratique_testkit::{Answer, Directory, Image, Object, Registry, Setup, Webhoo
 
 mod attacks;
 mod attested;
+mod hostile;
 mod objects;
 mod platforms;
 mod rules;

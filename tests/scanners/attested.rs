@@ -98,7 +98,6 @@ impl Attested {
 
 #[tokio::test]
 #[ignore = "needs real programs: .ci/run scanners"]
-#[expect(clippy::print_stdout, reason = "the table is what people read of this test")]
 async fn an_attested_report_counts_if_somebody_who_is_trusted_attested_it_of_that_image() {
     let attested = Attested::new().await;
     let tag = ["use-signing-config", "tlog-upload", "new-bundle-format"].map(|flag| format!("--{flag}=false"));

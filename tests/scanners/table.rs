@@ -121,8 +121,8 @@ fn kinds(read: &Value) -> Vec<String> {
     let digests = read["digests"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let rows = rows();
     let kind = |digest: &str| {
-        let known = ["config", "index", "manifest"].into_iter();
-        known.filter(|kind| rows.iter().any(|row| row[&format!("{kind}_digest")] == digest)).next().unwrap_or("other")
+        let mut known = ["config", "index", "manifest"].into_iter();
+        known.find(|kind| rows.iter().any(|row| row[&format!("{kind}_digest")] == digest)).unwrap_or("other")
     };
     let mut kinds: Vec<String> = digests.map(|digest| kind(digest).to_owned()).collect();
     kinds.sort_unstable();

@@ -55,7 +55,9 @@ fn finding<'a>(id: &'a str, severity: Severity, package: &'a str) -> Reported<'a
 
 fn scan(scanned_at: Option<Timestamp>, findings: &[Reported<'_>]) -> Sourced {
     let mut builder = FindingsBuilder::default();
-    findings.iter().for_each(|finding| builder.push(*finding).unwrap());
+    for finding in findings {
+        builder.push(*finding).unwrap();
+    }
     let scanner = Scanner { kind: Some(ScannerKind::Trivy), name: "trivy".into(), ..Scanner::default() };
     let subject = Scan { manifests: vec![digest('a')], ..Scan::default() };
     let outline = Outline { format: Format::Trivy, scanner, scanned_at, subject, notes: Vec::new() };

@@ -209,7 +209,7 @@ fn together(group: &[&Finding<'_>]) -> String {
 }
 
 /// `...; tolerated until 2026-11-21T12:00:00Z`
-pub(super) fn until(message: String, why: &str, until: Timestamp) -> String {
+pub(super) fn until(message: &str, why: &str, until: Timestamp) -> String {
     format!("{message}; {why} until {}", second(until))
 }
 

@@ -121,11 +121,11 @@ fn what_claims_to_be_ours_is_never_passed_over() {
 
 #[test]
 fn other_kinds_have_no_effect_and_are_said() {
-    let report = "apiVersion: aquasecurity.github.io/v1alpha1\nkind: VulnerabilityReport\nmetadata: {name: web}\n";
+    let report = "apiVersion: aquasecurity.github.io/v1alpha1\nkind: ConfigAuditReport\nmetadata: {name: web}\n";
     let manifests = Folder::new("kinds").with("a.yaml", report).read().unwrap();
     assert_eq!(manifests.warnings.len(), 1);
-    let words =
-        "VulnerabilityReport has no effect in this build: it reads ImagePolicy, Namespace, Secret and ServiceAccount";
+    let words = "ConfigAuditReport has no effect in this build: it reads ImagePolicy, Namespace, Secret, ServiceAccount and \
+                 VulnerabilityReport";
     assert_eq!(manifests.warnings[0].message, words);
 }
 

@@ -28,6 +28,8 @@ mod index;
 pub mod list;
 mod look;
 mod recall;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 /// Files that are read at the same time.

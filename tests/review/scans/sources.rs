@@ -17,12 +17,13 @@ async fn compressed_reports_and_reports_in_folders_count() {
 }
 
 fn packed(name: &str, bytes: &[u8]) -> Vec<u8> {
-    if name.ends_with(".gz") {
+    let extension = std::path::Path::new(name).extension().and_then(|its| its.to_str());
+    if extension == Some("gz") {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut encoder, bytes).unwrap();
         return encoder.finish().unwrap();
     }
-    if name.ends_with(".zst") {
+    if extension == Some("zst") {
         return ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest);
     }
     bytes.to_vec()

@@ -23,11 +23,18 @@ async fn troubled(sent: Send) -> (Fault, String) {
     told(fact, &server)
 }
 
+/// What the manifest of an image says.
+fn image_of(body: &[u8]) -> Resolved {
+    let manifest: serde_json::Value = serde_json::from_slice(body).unwrap();
+    let config = Digest::parse(manifest["config"]["digest"].as_str().unwrap()).unwrap();
+    Resolved { digest: digest_of(body), content: Content::Image { config: Some(config) } }
+}
+
 #[tokio::test]
 async fn a_tag_is_the_hash_of_the_bytes() {
     let body = manifest_of("a");
     let (fact, server) = resolve(move |_, _| answer(200, &[OCI], &manifest_of("a"))).await;
-    assert_eq!(known(fact), Resolved { digest: digest_of(&body), content: Content::Image { config: None } });
+    assert_eq!(known(fact), image_of(&body));
     let got = &server.got()[0];
     assert_eq!(got.line, "GET /v2/acme/app/manifests/v1 HTTP/1.1");
     assert_eq!(got.header("accept"), Some(manifest::ACCEPT));
@@ -77,7 +84,7 @@ async fn a_known_digest_is_confirmed_by_head_alone_and_another_is_fetched() {
     })
     .await;
     let (registries, image) = (registries(limits(), None), image(&server.authority, "acme/app:v1"));
-    let now = Resolved { digest: digest_of(&body), content: Content::Image { config: None } };
+    let now = image_of(&body);
     assert_eq!(known(registries.resolve(&image, &Asker::anonymous(), Some(&now)).await), now);
     assert_eq!((server.count("HEAD", ""), server.count("GET", "")), (1, 0));
     let old = Resolved { digest: digest_of(b"old"), content: Content::Image { config: None } };

@@ -145,13 +145,17 @@ fn open(root: Option<&Path>, path: &Path) -> Result<File, Failure> {
 }
 
 fn failed(error: &io::Error) -> Failure {
-    match error.kind() {
-        ErrorKind::NotFound => Failure::Gone,
-        ErrorKind::PermissionDenied => unreadable("the permission to read it is lacking"),
-        // Links in a circle, and a folder that became a file, are how it is; all else may pass.
-        ErrorKind::NotADirectory => unreadable("it is a link that leads nowhere"),
-        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => unreadable("it is a link that leads nowhere"),
-        kind => Failure::Trouble(kind),
+    let kind = error.kind();
+    // Links in a circle, and a folder that became a file, are how it is; all else may pass.
+    let astray = kind == ErrorKind::NotADirectory || Errno::from_io_error(error) == Some(Errno::LOOP);
+    if kind == ErrorKind::NotFound {
+        Failure::Gone
+    } else if kind == ErrorKind::PermissionDenied {
+        unreadable("the permission to read it is lacking")
+    } else if astray {
+        unreadable("it is a link that leads nowhere")
+    } else {
+        Failure::Trouble(kind)
     }
 }
 
@@ -232,7 +236,7 @@ fn zstd(mut packed: &[u8], limit: usize) -> Result<Vec<u8>, Unpacked> {
                 bytes = limited(frame, limit, bytes).map_err(|error| match error {
                     // The decoder words it otherwise; it wanted more than there was.
                     Unpacked::Broken(_) if packed.is_empty() => Unpacked::Broken(ErrorKind::UnexpectedEof.into()),
-                    other => other,
+                    error @ (Unpacked::Over | Unpacked::TooManyParts | Unpacked::Broken(_)) => error,
                 })?;
             }
             Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {

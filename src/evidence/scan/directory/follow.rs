@@ -60,8 +60,8 @@ pub(super) async fn follow(directories: Arc<Directories>) {
         let started = Instant::now();
         directories.look_around(false).await;
         let took = started.elapsed();
-        let watched = watches.iter().all(Option::is_some) && directories.is_undoubted();
-        let next = Instant::now() + if watched { AROUND } else { POLL }.max(took * SHARE);
+        let heard_of = watches.iter().all(Option::is_some) && directories.is_undoubted();
+        let next = Instant::now() + if heard_of { AROUND } else { POLL }.max(took * SHARE);
         listen(&directories, &heard, &watches, next, Instant::now() + took * SHARE).await;
     }
 }
@@ -115,7 +115,7 @@ fn below(watches: &[Option<Watched>], path: &Path) -> Vec<(u16, PathBuf)> {
 /// Watches every root that is not watched yet, or is another one now.
 async fn watch_all(
     directories: &Arc<Directories>,
-    watches: Vec<Option<Watched>>,
+    before: Vec<Option<Watched>>,
     heard: &Arc<Heard>,
 ) -> Vec<Option<Watched>> {
     let (roots, heard) = (directories.roots.clone(), Arc::clone(heard));
@@ -124,7 +124,7 @@ async fn watch_all(
             Some(watched) => Ok(watched),
             None => Watched::new(root, &heard),
         };
-        roots.iter().zip(watches).map(one).collect::<Vec<_>>()
+        roots.iter().zip(before).map(one).collect::<Vec<_>>()
     };
     let Ok(watched) = tokio::task::spawn_blocking(watch).await else {
         directories
@@ -183,7 +183,7 @@ impl Watched {
                 let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
                 fs::canonicalize(here).ok()?.join(name)
             }
-            (true, _, _) | (false, _, _) => fs::canonicalize(root).ok()?,
+            (true | false, _, _) => fs::canonicalize(root).ok()?,
         };
         let folder = fs::metadata(if file { place.parent()? } else { &place }).ok()?;
         Some((place, (folder.dev(), folder.ino()), file))
@@ -241,8 +241,7 @@ enum Matters {
 /// Our own reading is heard too.
 fn may_change(kind: EventKind) -> bool {
     match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
-        EventKind::Access(_) => false,
+        EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
         EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Other => true,
     }
 }

@@ -182,8 +182,8 @@ fn half(hash: u64) -> u32 {
 }
 
 fn halves(hash: u64) -> [u32; 2] {
-    let [a, b, c, d, e, f, g, h] = hash.to_le_bytes();
-    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
+    let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
+    [half(hash), half(hash >> 32)]
 }
 
 fn whole([low, high]: [u32; 2]) -> u64 {
@@ -364,7 +364,7 @@ impl Index {
     }
 
     /// A file that is half-written: what it said before stays in force, if it said anything.
-    pub(super) fn put_unsettled(&mut self, entry: &Entry, rewriting: Rewriting) -> Option<u32> {
+    pub(super) fn put_unsettled(&mut self, entry: &Entry, rewriting: Rewriting) {
         let fingerprint = self.hashing.hash_one(entry.stamp);
         let known = self.find(entry.root, &entry.path);
         let file = match known.and_then(|file| self.slots.get_mut(at(file))?.as_mut().map(|slot| (file, slot))) {
@@ -376,7 +376,6 @@ impl Index {
             Some(_) | None => self.place(entry, State::Unsettled, None, None),
         };
         self.rewriting.insert(file, rewriting);
-        Some(file)
     }
 
     /// Numbers of the scanner and platform, and the digests.

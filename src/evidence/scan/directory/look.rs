@@ -176,7 +176,7 @@ impl Directories {
         };
         let mut met = Met(vec![false; self.index().end()]);
         let most = *left;
-        let mut meet = |seen: Seen| {
+        let mut take = |seen: Seen| {
             *left = left.saturating_sub(1);
             self.seen.fetch_add(usize::from(!self.is_complete.load(Ordering::Relaxed)), Ordering::Relaxed);
             let index = self.index();
@@ -191,9 +191,9 @@ impl Directories {
             work.changed.push((root, seen));
         };
         if metadata.is_dir() {
-            doubts = walk::walk(&canonical, most, &mut meet);
+            doubts = walk::walk(&canonical, most, &mut take);
         } else {
-            meet(self.seen(root, Path::new("")));
+            take(self.seen(root, Path::new("")));
         }
         let is_doubted = |path: &Path| doubts.folders.iter().any(|folder| path.starts_with(folder));
         let index = self.index();
@@ -250,14 +250,14 @@ impl Directories {
                 let read = tokio::task::spawn_blocking(move || {
                     let _permit = permit;
                     for (root, seen) in batch {
-                        own.read_one(root, seen, settle);
+                        own.read_one(root, &seen, settle);
                         own.read.fetch_add(1, Ordering::Relaxed);
                     }
                     own.show();
                 });
                 if read.await.is_err() {
                     self.tell(|told| {
-                        told.files = Some("a fault inside Pratique while it read files, see its log".to_owned())
+                        told.files = Some("a fault inside Pratique while it read files, see its log".to_owned());
                     });
                 }
             }
@@ -271,13 +271,15 @@ impl Directories {
             for some in gone.chunks(BATCH) {
                 self.change(|index| some.iter().for_each(|file| index.remove(*file)));
             }
-            versions.into_iter().for_each(|version| self.findings.forget(version));
+            for version in versions {
+                self.findings.forget(version);
+            }
         }
         self.show();
     }
 
     /// Reads a file, and writes down what it is.
-    fn read_one(&self, root: u16, seen: Seen, settle: bool) {
+    fn read_one(&self, root: u16, seen: &Seen, settle: bool) {
         let full = joined(self.root(root), &seen.path);
         let below = !seen.path.as_os_str().is_empty();
         let canonical = fs::canonicalize(self.root(root)).ok().filter(|_| below);

@@ -116,9 +116,7 @@ pub(super) fn is_hidden(path: &Path) -> bool {
 pub(super) fn look(root: &Path, path: PathBuf, metadata: &Metadata) -> Named {
     let kind = metadata.file_type();
     let (link, report) = (kind.is_symlink(), is_named_as_report(&path));
-    if kind.is_dir() {
-        Named::Folder
-    } else if link && fs::metadata(root.join(&path)).is_ok_and(|target| target.is_dir()) {
+    if kind.is_dir() || link && fs::metadata(root.join(&path)).is_ok_and(|target| target.is_dir()) {
         Named::Folder
     } else if report {
         // That it is no file, or leads out of the root, is found again when it is to be read.
@@ -222,9 +220,12 @@ impl Walk<'_> {
 
 /// In our own words: a path stands before it.
 pub(super) fn unreadable(error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::NotFound => "it is not there: create it, or correct the path".to_owned(),
-        ErrorKind::PermissionDenied => "the permission to read a folder of it is lacking".to_owned(),
-        kind => format!("a folder of it cannot be read: {kind}"),
+    let kind = error.kind();
+    if kind == ErrorKind::NotFound {
+        "it is not there: create it, or correct the path".to_owned()
+    } else if kind == ErrorKind::PermissionDenied {
+        "the permission to read a folder of it is lacking".to_owned()
+    } else {
+        format!("a folder of it cannot be read: {kind}")
     }
 }

@@ -218,7 +218,8 @@ fn within(wrapping: Outline, report: Outline) -> Outline {
     Outline {
         format,
         scanner,
-        scanned_at: report.scanned_at.or(scanned_at),
+        // Whoever attests says when the scan ended; the report within may say when its tool was asked to write it.
+        scanned_at: scanned_at.or(report.scanned_at),
         subject: of(subject, report.subject),
         notes,
     }

@@ -33,7 +33,7 @@ impl OperatorReport {
 
     /// `report.updateTimestamp`: any text.
     pub fn scanned_at(mut self, time: &str) -> Self {
-        self.scan.at = time.to_owned();
+        time.clone_into(&mut self.scan.at);
         self
     }
 

@@ -14,7 +14,7 @@ fn report(named: Option<&str>) -> Value {
         "Metadata": {"RepoDigests": digests}, "Results": [{"Target": "web", "Class": "os-pkgs", "Type": "alpine"}]})
 }
 
-fn statement(of: &str, predicate_type: &str, result: Value) -> String {
+fn statement(of: &str, predicate_type: &str, result: &Value) -> String {
     let predicate = json!({"scanner": {"result": result}, "metadata": {"scanFinishedOn": "2026-11-21T00:00:00Z"}});
     json!({"_type": "https://in-toto.io/Statement/v1", "subject": [{"digest": {"sha256": "0".repeat(64)}},
         {"digest": {"sha256": of}}], "predicateType": predicate_type, "predicate": predicate})
@@ -36,7 +36,7 @@ fn attested(signature: &Signature) -> Option<&AttestedReport> {
 
 #[test]
 fn a_statement_about_our_digest_brings_its_report_once_it_is_known_who_made_it() {
-    let statement = statement(HEX, TYPE, report(None));
+    let statement = statement(HEX, TYPE, &report(None));
     let signature = found(&statement, true, true);
     let report = attested(&signature).unwrap().as_ref().unwrap();
     // Not that of the other subject.
@@ -50,22 +50,22 @@ fn a_statement_about_our_digest_brings_its_report_once_it_is_known_who_made_it()
 #[test]
 fn what_a_report_is_about_it_says_itself_where_it_names_any_digest() {
     let other = "1".repeat(64);
-    let signature = found(&statement(HEX, TYPE, report(Some(&other))), true, true);
+    let signature = found(&statement(HEX, TYPE, &report(Some(&other))), true, true);
     assert_eq!(attested(&signature).unwrap().as_ref().unwrap().outline.subject.manifests, [sha256(&other)]);
 }
 
 #[test]
 fn a_statement_about_another_digest_or_of_another_type_brings_none() {
-    let elsewhere = found(&statement(&"1".repeat(64), TYPE, report(None)), true, true);
+    let elsewhere = found(&statement(&"1".repeat(64), TYPE, &report(None)), true, true);
     assert!(matches!(elsewhere.claim, Claim::Elsewhere { .. }), "{:?}", elsewhere.claim);
     for predicate_type in ["cosign.sigstore.dev/attestation/vuln/v1", "https://slsa.dev/provenance/v1"] {
-        assert_eq!(attested(&found(&statement(HEX, predicate_type, report(None)), true, true)), None);
+        assert_eq!(attested(&found(&statement(HEX, predicate_type, &report(None)), true, true)), None);
     }
 }
 
 #[test]
 fn an_attested_report_that_cannot_be_used_says_why_and_of_what() {
-    let signature = found(&statement(HEX, TYPE, Value::Null), true, true);
+    let signature = found(&statement(HEX, TYPE, &Value::Null), true, true);
     let unusable = attested(&signature).unwrap().as_ref().unwrap_err();
     assert_eq!(unusable.defect, Defect::NothingScanned);
     assert_eq!(unusable.outline.as_ref().unwrap().subject.manifests, [sha256(HEX)]);
