@@ -199,7 +199,9 @@ impl Evidence {
         let now = Timestamp::now();
         for record in records {
             match record {
-                Record::Admitted { namespace, digest } => self.store.record_admitted(namespace, digest, now),
+                Record::Admitted { namespace, digest, judged } => {
+                    self.store.record_admitted(namespace, digest, judged.as_ref(), now);
+                }
                 Record::Softened { namespace, digest, by, held } => {
                     self.store.record_softened(namespace, digest, by, *held, now);
                 }

@@ -196,6 +196,9 @@ pub struct Examined {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admitted {
     pub first: Timestamp,
+    /// Of an index, the manifests that were judged by their scans when it was let in; none: it was let in as a whole,
+    /// before scans were asked for.
+    pub judged: Option<Arc<[Digest]>>,
     /// By which rules scans would have refused it, had it been new, and since when.
     pub softened: Arc<[Softened]>,
 }
@@ -228,8 +231,8 @@ pub struct Recorded {
 /// What is worth remembering of an answer that admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// This namespace was let have this digest.
-    Admitted { namespace: String, digest: Digest },
+    /// This namespace was let have this digest; `judged`: as in [`Admitted`].
+    Admitted { namespace: String, digest: Digest, judged: Option<Arc<[Digest]>> },
     /// Scans were held against it by this rule (`policy/rule`) and were softened, since the namespace has it; or (`false`)
     /// no longer are.
     Softened { namespace: String, digest: Digest, by: Arc<str>, held: bool },

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::fact::{Fact, Facts, Guard, ImageFacts, Record, Recorded, Source};
+use crate::fact::{Admitted, Fact, Facts, Guard, ImageFacts, Record, Recorded, Source};
 use crate::image::{Digest, Reference};
-use crate::policy::plan::{Plan, Ruling};
+use crate::policy::plan::{Plan, Ruling, Want};
 use crate::policy::{Mode, Repointed};
 use crate::request::{Container, Role};
 
@@ -31,8 +31,12 @@ pub(super) fn records(
             continue;
         };
         let Some(digest) = &image.digest else { continue };
-        if image.admitted_since.is_none() {
-            records.push(Record::Admitted { namespace: namespace.clone(), digest: digest.clone() });
+        let mut judged_by = plan.judgements.iter().filter(|judgement| judgement.container == image.container);
+        let want = judged_by.find_map(|judgement| judgement.want);
+        let judged = want.and_then(|want| judged(plan.wants.get(want)?, facts.images.get(want)?));
+        let known = want.and_then(|want| facts.images.get(want)).map(|facts| &facts.admitted);
+        if is_more(known, judged.as_deref()) {
+            records.push(Record::Admitted { namespace: namespace.clone(), digest: digest.clone(), judged });
         }
         let judgements = plan.judgements.iter().filter(|judgement| judgement.container == image.container);
         let enforced = judgements.filter(|judgement| judgement.mode == Mode::Enforce);
@@ -48,6 +52,21 @@ pub(super) fn records(
     }
     records.extend(softened.into_iter().map(|its| its.record(namespace)));
     records
+}
+
+/// The manifests of an index that were judged by their scans: others of it were not let in by that. None where nothing
+/// was asked of scans.
+fn judged(want: &Want<'_>, facts: &ImageFacts) -> Option<Arc<[Digest]>> {
+    want.scan?;
+    let manifests = facts.scanned.iter().flat_map(|scanned| &scanned.manifests);
+    Some(manifests.filter(|manifest| manifest.index.is_some()).map(|manifest| manifest.digest.clone()).collect())
+}
+
+/// Whether that is more than what is on record.
+fn is_more(known: Option<&Fact<Admitted>>, judged: Option<&[Digest]>) -> bool {
+    let Some(Fact::Known(seen)) = known else { return true };
+    let before = seen.value.judged.as_deref();
+    before.is_some_and(|before| judged.is_some_and(|judged| judged.iter().any(|its| !before.contains(its))))
 }
 
 /// What is worth remembering of the scans of one image.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::fact::report::{Origin, Scanned, ScannedManifest, Sourced, Unusable};
-use crate::fact::{Admitted, Examined, Fact, Fault, ImageFacts, Resolved, Seen, Source, Trouble};
-use crate::image::Reference;
+use crate::fact::{Admitted, Content, Examined, Fact, Fault, ImageFacts, Resolved, Seen, Source, Trouble};
+use crate::image::{Digest, Reference};
 use crate::policy::Mode;
-use crate::policy::plan::{Judgement, Wait};
+use crate::policy::plan::{Judgement, Wait, is_image};
 use crate::policy::scan::{Judged, JudgedReport, Response, ScanDemand};
 use crate::policy::signed::AttestedReports;
 
@@ -66,7 +66,7 @@ pub(super) fn check(case: Case<'_>) -> Found {
         let message = words::nothing_to_run();
         return told(Response::Deny, Reason::ReportMissing, message);
     }
-    let (mut found, mut doubts) = (Found::on(case.basis()), Vec::new());
+    let (mut found, mut doubts, mut clear) = (Found::on(case.basis()), Vec::new(), true);
     for manifest in &case.scanned.manifests {
         let there = match case.there(manifest) {
             Ok(there) => there,
@@ -76,6 +76,7 @@ pub(super) fn check(case: Case<'_>) -> Found {
             }
         };
         let judged = there.judged(&case);
+        clear &= judged.is_clear();
         match judged.is_missing().then(|| case.doubt(manifest, &there)).flatten() {
             Some(doubt) => doubts.push(doubt),
             None => found = found.and(case.outcome(manifest, &judged)),
@@ -86,7 +87,8 @@ pub(super) fn check(case: Case<'_>) -> Found {
     if !refused && let Some(doubt) = doubts.into_iter().min_by_key(Doubt::lasts) {
         return found.and(case.undetermined(doubt));
     }
-    if found.held.is_none() && case.was_held() {
+    // What was held against one platform, another that is clean does not take away, nor does a report that is gone.
+    if clear && found.held.is_none() && case.was_held() && case.looks_at_all_that_were_admitted() {
         found.held = Some(false);
     }
     found
@@ -222,19 +224,19 @@ impl<'a> Case<'a> {
         }
         if let Some(over) = &report.over {
             let message = words::vulnerable(self, manifest, report, over);
-            found = found.and(self.softened(Response::Deny, Reason::Vulnerable, message));
+            found = found.and(self.softened(manifest, Response::Deny, Reason::Vulnerable, message));
         }
         if report.stale {
             let message = words::stale(self, manifest, report);
-            found = found.and(self.softened(self.demand.stale, Reason::ReportStale, message));
+            found = found.and(self.softened(manifest, self.demand.stale, Reason::ReportStale, message));
         }
         found
     }
 
     /// The same where the namespace has the digest already: as the policy says, and for so long.
-    fn softened(&self, response: Response, reason: Reason, message: String) -> Found {
-        let Some(Softening { response: softer, until }) = self.softening().filter(|_| response == Response::Deny)
-        else {
+    fn softened(&self, manifest: &ScannedManifest, response: Response, reason: Reason, message: String) -> Found {
+        let softening = self.softening(manifest).filter(|_| response == Response::Deny);
+        let Some(Softening { response: softer, until }) = softening else {
             return told(response, reason, message);
         };
         let message = match until {
@@ -244,11 +246,13 @@ impl<'a> Case<'a> {
         Found { held: Some(true), ..told(softer, reason, message) }
     }
 
-    fn softening(&self) -> Option<Softening> {
-        let Fact::Known(Seen { value: Admitted { first: _, softened }, .. }) = &self.facts.admitted else {
+    fn softening(&self, manifest: &ScannedManifest) -> Option<Softening> {
+        let Fact::Known(Seen { value: Admitted { first: _, judged, softened }, .. }) = &self.facts.admitted else {
             return None;
         };
-        if self.demand.running == Response::Deny {
+        // A pod on one platform of an index lets nobody have the others.
+        let is_other = |judged: &Arc<[Digest]>| manifest.index.is_some() && !judged.contains(&manifest.digest);
+        if self.demand.running == Response::Deny || judged.as_ref().is_some_and(is_other) {
             return None;
         }
         let response = self.demand.running;
@@ -264,6 +268,19 @@ impl<'a> Case<'a> {
         !seen.value.softened.is_empty() && {
             let by = self.by();
             seen.value.softened.iter().any(|its| *its.by == *by)
+        }
+    }
+
+    /// Whether this review looks at every manifest that the namespace was let have.
+    fn looks_at_all_that_were_admitted(&self) -> bool {
+        let Fact::Known(Seen { value: Admitted { judged, .. }, .. }) = &self.facts.admitted else { return true };
+        let looks_at = |digest: &Digest| self.scanned.manifests.iter().any(|its| its.digest == *digest);
+        match (judged, &self.resolved.value.content) {
+            (Some(judged), _) => judged.iter().all(looks_at),
+            (None, Content::Index(listed)) => {
+                listed.iter().filter(|its| is_image(its)).all(|its| looks_at(&its.digest))
+            }
+            (None, Content::Image { .. }) => true,
         }
     }
 

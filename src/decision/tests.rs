@@ -388,7 +388,8 @@ fn recorded(verdict: &Verdict) -> usize {
 #[test]
 fn what_was_admitted_is_remembered_by_namespace_and_digest() {
     let verdict = verdict(&enforcing("strict"), &pod(&[&pinned(), &pinned()]));
-    let record = Record::Admitted { namespace: "shop".to_owned(), digest: Digest::parse(DIGEST).unwrap() };
+    let record =
+        Record::Admitted { namespace: "shop".to_owned(), digest: Digest::parse(DIGEST).unwrap(), judged: None };
     assert_eq!(verdict.records, [record.clone(), record]);
 }
 
@@ -418,8 +419,11 @@ fn what_is_still_looked_up_leaves_the_review_unfinished_and_an_admission_has_its
     assert!(!resolved(Fact::Unavailable(Trouble::new(Fault::Outage, "out"))).unfinished);
     let admitted = |admitted| decided(ImageFacts { admitted, ..nothing_known() }).images[0].admitted_since;
     let first = Timestamp::from_second(77).unwrap();
-    let seen =
-        Seen { value: Admitted { first, softened: std::sync::Arc::default() }, at: first, source: Source::Current };
+    let seen = Seen {
+        value: Admitted { first, judged: None, softened: std::sync::Arc::default() },
+        at: first,
+        source: Source::Current,
+    };
     assert_eq!(admitted(Fact::Known(seen)), Some(first));
     assert_eq!(admitted(Fact::Absent(first)), None);
 }

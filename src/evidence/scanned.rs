@@ -66,8 +66,13 @@ impl Evidence {
         match self.resolve(looking.want, address, looking.who.asker.clone(), wait, looking.patience).await {
             Fact::Known(Seen { value, at, source }) => match value.content {
                 Content::Image { config: Some(config) } => Fact::Known(Seen { value: config, at, source }),
-                // An index within an index: nobody scans those, so no report will speak of it.
-                Content::Image { config: None } | Content::Index(_) => Fact::Absent(at),
+                Content::Image { config: None } => Fact::Absent(at),
+                // A scanner that is given one looks at one image in it, and names the whole.
+                Content::Index(_) => {
+                    let words =
+                        "it is an index within an index, of which no scan report can tell: push it as one index";
+                    Fact::Unavailable(Trouble::new(Fault::Broken, words))
+                }
             },
             Fact::Absent(at) => Fact::Absent(at),
             Fact::Unavailable(trouble) => Fact::Unavailable(trouble),

@@ -31,6 +31,8 @@ const RECORDS_SHARE: u64 = 4;
 const FLIGHTS: usize = 4_096;
 /// Rules that are remembered as softened for one digest in one namespace: a namespace has three modes and the floor.
 const SOFTENED: usize = 16;
+/// Manifests of one index that are remembered as judged: no more are looked at in one review.
+const JUDGED: usize = 32;
 /// What an entry costs beside its key and value: moka's own books, measured at about this.
 const OVERHEAD: u32 = 160;
 
@@ -80,7 +82,9 @@ impl Store {
             .max_capacity(budget.memory / RECORDS_SHARE / 3)
             .weigher(|(namespace, digest): &(Box<str>, Digest), admitted: &Admitted| {
                 let softened: usize = admitted.softened.iter().map(|its| its.by.len() + size_of::<Softened>()).sum();
-                weight(namespace.len() + digest.as_str().len() + softened)
+                let judged: usize =
+                    admitted.judged.iter().flat_map(|its| its.iter()).map(|its| its.as_str().len() + 64).sum();
+                weight(namespace.len() + digest.as_str().len() + softened + judged)
             })
             .time_to_idle(budget.records)
             .build();
@@ -109,17 +113,25 @@ impl Store {
     }
 
     /// The first admission stays the one that is remembered.
-    pub fn record_admitted(&self, namespace: &str, digest: &Digest, now: Timestamp) {
+    pub fn record_admitted(&self, namespace: &str, digest: &Digest, judged: Option<&Arc<[Digest]>>, now: Timestamp) {
         let key = (namespace.into(), digest.clone());
-        self.admitted.entry(key).or_insert_with(|| Admitted { first: now, softened: Arc::default() });
+        self.admitted.entry(key).and_upsert_with(|known| match known.map(moka::Entry::into_value) {
+            None => Admitted { first: now, judged: judged.cloned(), softened: Arc::default() },
+            Some(Admitted { first, judged: Some(before), softened }) => {
+                let more = judged.into_iter().flat_map(|judged| judged.iter()).filter(|its| !before.contains(its));
+                let all: Vec<_> = before.iter().chain(more).take(JUDGED).cloned().collect();
+                Admitted { first, judged: Some(all.into()), softened }
+            }
+            Some(whole) => whole,
+        });
     }
 
     /// Since when a rule would have refused what a namespace has; `held`: it still would. The first time stays.
     pub fn record_softened(&self, namespace: &str, digest: &Digest, by: &Arc<str>, held: bool, now: Timestamp) {
         let key = (namespace.into(), digest.clone());
         self.admitted.entry(key).and_upsert_with(|known| {
-            let Admitted { first, softened } =
-                known.map_or_else(|| Admitted { first: now, softened: Arc::default() }, moka::Entry::into_value);
+            let new = || Admitted { first: now, judged: None, softened: Arc::default() };
+            let Admitted { first, judged, softened } = known.map_or_else(new, moka::Entry::into_value);
             let known = softened.iter().any(|its| its.by == *by);
             let softened = match (held, known) {
                 (true, false) if softened.len() < SOFTENED => {
@@ -128,7 +140,7 @@ impl Store {
                 (false, true) => softened.iter().filter(|its| its.by != *by).cloned().collect(),
                 (true, _) | (false, false) => softened,
             };
-            Admitted { first, softened }
+            Admitted { first, judged, softened }
         });
     }
 

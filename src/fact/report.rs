@@ -14,7 +14,7 @@ mod finding;
 
 pub use finding::{Counts, Finding, Findings, FindingsBuilder, Fix, Score, TooMuch};
 
-use super::Fact;
+use super::{Fact, Fault};
 
 /// One scan of one image, as far as it can be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -344,6 +344,10 @@ impl ScannedManifest {
     /// that of its index together with the platform that is stated. Never by a name.
     #[must_use]
     pub fn is_spoken_of(&self, subject: &Subject) -> Speaks {
+        // What cannot be read as one image may be several, of which one was scanned.
+        if matches!(&self.config, Fact::Unavailable(trouble) if trouble.fault == Fault::Broken) {
+            return Speaks::Untold;
+        }
         let names = |digest: &Digest| subject.manifests.contains(digest);
         // Image stores that identify an image by its manifest write that digest where the configuration's belongs.
         let config = subject.config.as_ref().filter(|config| !names(config));

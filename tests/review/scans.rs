@@ -3,7 +3,9 @@
 use pratique_testkit::report::{Finding, GrypeReport, TrivyReport};
 use pratique_testkit::{Answer, Directory, Image, Object, Registry, Setup, Webhook, eventually, pod, review};
 
+mod attacks;
 mod attested;
+mod hostile;
 mod objects;
 mod platforms;
 mod rules;

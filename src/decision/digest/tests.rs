@@ -55,7 +55,7 @@ fn new_image() -> ImageFacts {
 }
 
 fn admitted() -> Fact<Admitted> {
-    Fact::Known(seen(Admitted { first: NOW, softened: Arc::default() }))
+    Fact::Known(seen(Admitted { first: NOW, judged: None, softened: Arc::default() }))
 }
 
 fn policy(name: &str, repointed: Repointed, tolerance: Tolerance) -> Policy {
@@ -133,7 +133,7 @@ fn a_tag_that_was_never_seen_is_admitted_and_recorded_and_one_that_still_names_t
     let verdict = Case::STRICT.on(new_image());
     assert_eq!(basis(&verdict), Some(Basis::EveryDemandMet));
     let address = Reference::parse("ghcr.io/acme/web:v1").unwrap();
-    let of_namespace = Record::Admitted { namespace: "shop".to_owned(), digest: digest('a') };
+    let of_namespace = Record::Admitted { namespace: "shop".to_owned(), digest: digest('a'), judged: None };
     assert_eq!(verdict.records, [of_namespace.clone(), Record::Tag { address, recorded: by_the_strict('a') }]);
     assert_eq!(verdict.images[0].digest, Some(digest('a')));
     let recorded = on_record('a');

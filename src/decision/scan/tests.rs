@@ -151,8 +151,9 @@ fn decided(
     let facts = ImageFacts {
         resolved: seen(Resolved { digest: digest('a'), content }),
         recorded: Fact::Absent(now()),
-        admitted: admitted
-            .map_or(Fact::Absent(now()), |softened| seen(Admitted { first: ago(9 * DAY), softened: softened.into() })),
+        admitted: admitted.map_or(Fact::Absent(now()), |softened| {
+            seen(Admitted { first: ago(9 * DAY), judged: None, softened: softened.into() })
+        }),
         examined: Vec::new(),
         scanned: Some(scanned),
     };

@@ -27,6 +27,10 @@ pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// Configurations that name the layers: whoever unpacks them compares. Artifacts have others, which say nothing of what
+/// lies beside them, and which all may share.
+const IMAGE_CONFIGS: [&str; 2] =
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 /// Schema 1, signed and unsigned.
 const LEGACY: [&str; 2] = [
     "application/vnd.docker.distribution.manifest.v1+json",
@@ -212,7 +216,11 @@ impl Document {
     /// What a decision needs of it.
     pub(super) fn content(&self) -> Content {
         match self {
-            Self::Image(image) => Content::Image { config: Some(image.config.digest.clone()) },
+            Self::Image(image) => {
+                let ImageManifest { config, .. } = image;
+                let identifies = IMAGE_CONFIGS.contains(&config.media_type.as_str());
+                Content::Image { config: identifies.then(|| config.digest.clone()) }
+            }
             Self::Index(index) => Content::Index(
                 index
                     .manifests

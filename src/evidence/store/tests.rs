@@ -164,10 +164,10 @@ fn digest(letter: &str) -> Digest {
 #[test]
 fn an_admission_is_remembered_for_its_namespace_and_digest_alone_with_its_first_time() {
     let (store, now) = (store(), Timestamp::now());
-    store.record_admitted("shop", &digest("a"), now);
-    store.record_admitted("shop", &digest("a"), now + SignedDuration::from_hours(1));
+    store.record_admitted("shop", &digest("a"), None, now);
+    store.record_admitted("shop", &digest("a"), None, now + SignedDuration::from_hours(1));
     let Fact::Known(seen) = store.admitted("shop", &digest("a"), now) else { panic!("it is known") };
-    assert_eq!(seen.value, Admitted { first: now, softened: Arc::default() });
+    assert_eq!(seen.value, Admitted { first: now, judged: None, softened: Arc::default() });
     assert_eq!(store.admitted("shop", &digest("b"), now), Fact::Absent(now));
     assert_eq!(store.admitted("bank", &digest("a"), now), Fact::Absent(now));
 }
@@ -177,7 +177,7 @@ fn look_ups_are_counted_by_kind_and_outcome() {
     let (registry, now) = (Registry::new(), Timestamp::now());
     let store = Store::new(&Budget::default(), &registry).unwrap();
     let _miss = store.admitted("shop", &digest("a"), now);
-    store.record_admitted("shop", &digest("a"), now);
+    store.record_admitted("shop", &digest("a"), None, now);
     let _hit = store.admitted("shop", &digest("a"), now);
     let _hit = store.admitted("shop", &digest("a"), now);
     let counted = |outcome| store.counters.with_label_values(&["admitted", outcome]).get();
@@ -190,7 +190,7 @@ fn records_are_bounded_in_bytes() {
     let budget = Budget { memory: 400_000, ..Budget::default() };
     let (store, now) = (Store::new(&budget, &Registry::new()).unwrap(), Timestamp::now());
     for namespace in 0..10_000 {
-        store.record_admitted(&format!("namespace-{namespace}"), &digest("a"), now);
+        store.record_admitted(&format!("namespace-{namespace}"), &digest("a"), None, now);
     }
     store.admitted.run_pending_tasks();
     let (size, count) = (store.admitted.weighted_size(), store.admitted.entry_count());
@@ -201,7 +201,7 @@ fn records_are_bounded_in_bytes() {
 fn a_record_that_nobody_uses_is_forgotten() {
     let budget = Budget { records: Duration::from_millis(20), ..Budget::default() };
     let (store, now) = (Store::new(&budget, &Registry::new()).unwrap(), Timestamp::now());
-    store.record_admitted("shop", &digest("a"), now);
+    store.record_admitted("shop", &digest("a"), None, now);
     std::thread::sleep(Duration::from_millis(60));
     assert_eq!(store.admitted("shop", &digest("a"), now), Fact::Absent(now));
 }
