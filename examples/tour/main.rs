@@ -30,7 +30,6 @@ enum Outcome {
     Audited(&'static str),
 }
 
-const PINNED: &str = "rules:\n- {name: all, images: [\"**\"], tags: {requireDigest: true}}";
 const TEAM: &str = "rules:\n- {name: all, images: [\"**\"], tags: {deny: [latest], repointed: deny}}";
 
 /// Who vouches for the workflows, and which of them releases.
@@ -123,7 +122,6 @@ async fn main() -> Result<(), String> {
         .namespace("team", &[("enforce", "team")])
         // A minute otherwise, and nobody wants to wait here.
         .budget(|budget| budget.tag_fresh = Duration::ZERO)
-        .policy("pinned", PINNED)
         .namespace("prod", &[("enforce", "pinned")])
         .namespace("dev", &[("warn", "baseline")])
         .namespace("legacy", &[("audit", "restricted")])
