@@ -28,8 +28,8 @@ pub struct Sources {
     /// The settings file (YAML).
     #[arg(long, value_name = "FILE", env = "PRATIQUE_CONFIG")]
     pub config: Option<PathBuf>,
-    /// A file or folder of Kubernetes objects that stand for what the cluster holds: ImagePolicy, Namespace, and pull
-    /// secrets with the service accounts that name them.
+    /// A file or folder of Kubernetes objects that stand for what the cluster holds: ImagePolicy, Namespace, pull secrets
+    /// with the service accounts that name them, and VulnerabilityReport.
     /// Can be given several times; in the variable, separate with ":".
     #[arg(long, value_name = "PATH", env = "PRATIQUE_MANIFESTS", value_delimiter = ':')]
     pub manifests: Vec<PathBuf>,
@@ -45,7 +45,7 @@ pub struct Sources {
 /// Example: pratique serve --manifests policies/ --tls-cert tls.crt --tls-key tls.key
 ///
 /// Without a certificate it makes its own and prints the caBundle to use.
-/// Policies, pull secrets, certificates and what registries need are read again when their files change.
+/// Policies, pull secrets, scan reports, certificates and what registries need are read again when their files change.
 /// What is invalid then is reported and not put in force.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -71,10 +71,10 @@ pub struct Serve {
 
 /// Judge images before they reach a cluster, with the engine that judges them there.
 ///
-/// Examples: pratique check --policy restricted -f deploy/
+/// Examples: pratique check --policy restricted --scans reports/ -f deploy/
 ///           pratique check --manifests cluster/ -n shop nginx:1.29 ghcr.io/acme/shop:v2
 ///
-/// Registries are asked what tags stand for; a policy may depend on the answer.
+/// Registries are asked what tags stand for; a policy may depend on the answer, and on scan reports.
 ///
 /// For a code-scanning page: pratique check --policy restricted -o sarif -f deploy/ > pratique.sarif
 /// It shows what is written in files (-f) alone, and wants their paths relative to the repository: run it there.
@@ -113,8 +113,8 @@ pub struct Lint {
     /// The settings file (YAML).
     #[arg(long, value_name = "FILE", env = "PRATIQUE_CONFIG")]
     pub config: Option<PathBuf>,
-    /// A file or folder of Kubernetes objects that stand for what the cluster holds: ImagePolicy, Namespace, and pull
-    /// secrets with the service accounts that name them.
+    /// A file or folder of Kubernetes objects that stand for what the cluster holds: ImagePolicy, Namespace, pull secrets
+    /// with the service accounts that name them, and VulnerabilityReport.
     /// Can be given several times; in the variable, separate with ":".
     #[arg(long, value_name = "PATH", env = "PRATIQUE_MANIFESTS", value_delimiter = ':')]
     pub manifests: Vec<PathBuf>,

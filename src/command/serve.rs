@@ -18,7 +18,9 @@ use crate::config::{Config, LogFormat};
 use crate::evidence::budget::Budget;
 use crate::evidence::cluster::{self, Manifests};
 use crate::evidence::registry::outbound::Surroundings;
+use crate::evidence::scan;
 use crate::evidence::scan::directory::{Directories, Progress};
+use crate::fact::report::Origin;
 use crate::observe::logging;
 use crate::observe::metrics::Metrics;
 use crate::policy::document::Mistake;
@@ -255,6 +257,7 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
         let (review, metrics) = (Arc::clone(&review), metrics.clone());
         Box::new(move || metrics.waivers(&review.in_force().policies, Timestamp::now()))
     };
+    let objects = scan_objects(&config, &registry, &review).map_err(|error| vec![failed("metrics", &error)])?;
     let drain = Drain::default();
     let tls = tls::server_config(Arc::clone(&identity), client.clone()).map_err(|error| vec![failed("tls", &error)])?;
     let router = server::router(review, &bounds, drain.clone(), &registry);
@@ -268,6 +271,7 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
         vec![
             expiry(&registry, &identity).map_err(|error| vec![Mistake::about("metrics", error.to_string())])?,
             waivers,
+            objects,
         ],
         drain,
     );
@@ -382,6 +386,20 @@ fn expiry(registry: &Registry, identity: &Arc<Identity>) -> Result<Refresh, prom
     registry.register(Box::new(gauge.clone()))?;
     let identity = Arc::clone(identity);
     Ok(Box::new(move || gauge.set(identity.expiry().as_second())))
+}
+
+/// Counts the objects in force whenever somebody looks.
+fn scan_objects(config: &Config, registry: &Registry, review: &Arc<Review>) -> Result<Refresh, prometheus::Error> {
+    if config.scans.namespaces.is_empty() {
+        return Ok(Box::new(|| ()));
+    }
+    let (gauge, review) = (scan::reports_gauge(registry, Origin::Object)?, Arc::clone(review));
+    Ok(Box::new(move || {
+        gauge.reset();
+        for (state, count) in review.in_force().scan_objects.states() {
+            gauge.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }))
 }
 
 fn warned(warnings: &[Mistake], what: &str) {

@@ -4,7 +4,7 @@ use pratique_testkit::{Behaviour, Directory, Image, Outcome, Registry, Route, ru
 use serde_json::Value;
 
 use crate::facts::{Fixture, fixtures};
-use crate::{LATEST, PINNED, PRATIQUE, TAGGED};
+use crate::{LATEST, PINNED, PINNED_POLICY, PRATIQUE, TAGGED};
 
 fn check(arguments: &[&str]) -> Outcome {
     let mut all = vec!["check"];
@@ -186,8 +186,16 @@ fn the_json_has_the_shape_of_the_contract() {
 
 #[test]
 fn bare_images_are_objects_of_their_own() {
-    let (code, answer) =
-        check_json(&["--policy", "restricted", PINNED, TAGGED, "Not A Reference", "REG.example:5000/a/b"]);
+    let (code, answer) = check_json(&[
+        "--manifests",
+        PINNED_POLICY,
+        "--policy",
+        "pinned",
+        PINNED,
+        TAGGED,
+        "Not A Reference",
+        "REG.example:5000/a/b",
+    ]);
     assert_eq!(code, Some(1));
     let objects = answer["objects"].as_array().unwrap();
     assert_eq!(objects.len(), 4);
@@ -216,9 +224,9 @@ fn bare_images_without_a_policy_are_judged_by_the_default_that_warns_as_if_enfor
 
 #[test]
 fn the_exit_status_tells_admitted_refused_and_no_answer_apart() {
-    assert_eq!(check(&["--policy", "restricted", PINNED]).code, Some(0));
-    assert_eq!(check(&["--policy", "restricted", TAGGED]).code, Some(1));
-    assert_eq!(check(&["--policy", "restricted", PINNED, TAGGED]).code, Some(1));
+    assert_eq!(check(&["--manifests", PINNED_POLICY, "--policy", "pinned", PINNED]).code, Some(0));
+    assert_eq!(check(&["--manifests", PINNED_POLICY, "--policy", "pinned", TAGGED]).code, Some(1));
+    assert_eq!(check(&["--manifests", PINNED_POLICY, "--policy", "pinned", PINNED, TAGGED]).code, Some(1));
     let directory = Directory::new();
     directory.write("good.yaml", TWO);
     directory.write("no-spec.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n");
@@ -324,7 +332,11 @@ fn standard_input_may_be_a_list_several_documents_or_json() {
 #[test]
 fn nothing_to_judge_is_no_refusal() {
     for input in ["apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", "---\n"] {
-        let outcome = run_with_input(PRATIQUE, &["check", "--policy", "restricted", "-o", "json", "-f", "-"], input);
+        let outcome = run_with_input(
+            PRATIQUE,
+            &["check", "--manifests", PINNED_POLICY, "--policy", "pinned", "-o", "json", "-f", "-"],
+            input,
+        );
         assert_eq!((outcome.code, outcome.json()["objects"].as_array().map(Vec::len)), (Some(0), Some(0)), "{input}");
     }
 }

@@ -3,11 +3,11 @@
 use pratique_testkit::{Directory, Outcome, run, run_with_input};
 use serde_json::Value;
 
-use crate::{LATEST, PINNED, PRATIQUE};
+use crate::{LATEST, PINNED, PINNED_POLICY, PRATIQUE};
 
-/// Judged by `restricted`.
+/// Judged by `pinned`.
 fn sarif(arguments: &[&str]) -> Outcome {
-    let mut all = vec!["check", "--policy", "restricted", "-o", "sarif"];
+    let mut all = vec!["check", "--manifests", PINNED_POLICY, "--policy", "pinned", "-o", "sarif"];
     all.extend(arguments);
     run(PRATIQUE, &all)
 }
@@ -56,7 +56,11 @@ fn a_refusal_stands_on_the_line_of_its_image() {
     let uri = named["artifactLocation"]["uri"].as_str().unwrap();
     assert!(uri.starts_with("file:///") && uri.ends_with("/a%20b.yaml"), "{uri}");
     assert_eq!(named["region"]["startLine"], 9);
-    let piped = run_with_input(PRATIQUE, &["check", "--policy", "restricted", "-o", "sarif", "-f", "-"], &pod(LATEST));
+    let piped = run_with_input(
+        PRATIQUE,
+        &["check", "--manifests", PINNED_POLICY, "--policy", "pinned", "-o", "sarif", "-f", "-"],
+        &pod(LATEST),
+    );
     let piped = place(&run_of(&piped));
     assert_eq!((&piped["artifactLocation"]["uri"], &piped["region"]["startLine"]), (&"stdin".into(), &9.into()));
 }

@@ -30,7 +30,7 @@ async fn last_words(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<String> 
 }
 
 fn quick() -> pratique_testkit::Setup {
-    Webhook::setup().enforce("restricted").bounds(|bounds| {
+    Webhook::setup().enforce("pinned").bounds(|bounds| {
         bounds.handshake_time = Duration::from_millis(500);
         bounds.head_time = Duration::from_millis(500);
         bounds.body_time = Duration::from_millis(500);
@@ -166,7 +166,8 @@ async fn send_endless(client: &Client, megabytes: usize) -> String {
 
 fn shop() -> Directory {
     let manifests = Directory::new();
-    manifests.namespace("shop", &[("pratique.dev/enforce", "restricted")]);
+    manifests.write("pinned.yaml", pratique_testkit::PINNED_POLICY);
+    manifests.namespace("shop", &[("pratique.dev/enforce", "pinned")]);
     manifests
 }
 

@@ -31,9 +31,9 @@ async fn each_label_acts_in_its_own_mode_and_nowhere_else() {
         .namespace("enforced", &[("enforce", "baseline")])
         .namespace("warned", &[("warn", "baseline")])
         .namespace("audited", &[("audit", "baseline")])
-        .namespace("warned-more", &[("enforce", "baseline"), ("warn", "restricted")])
-        .namespace("audited-more", &[("warn", "baseline"), ("audit", "restricted")])
-        .namespace("all", &[("enforce", "restricted"), ("warn", "restricted"), ("audit", "restricted")])
+        .namespace("warned-more", &[("enforce", "baseline"), ("warn", "pinned")])
+        .namespace("audited-more", &[("warn", "baseline"), ("audit", "pinned")])
+        .namespace("all", &[("enforce", "pinned"), ("warn", "pinned"), ("audit", "pinned")])
         .start()
         .await;
     for (namespace, image, expected) in [
@@ -65,7 +65,7 @@ async fn without_a_label_the_default_of_each_mode_judges() {
         (Webhook::setup().enforce("baseline"), REFUSED),
         (Webhook::setup().warn("baseline"), WARNED),
         (Webhook::setup().audit("baseline"), AUDITED),
-        (Webhook::setup().warn("baseline").audit("restricted"), (true, true, true)),
+        (Webhook::setup().warn("baseline").audit("pinned"), (true, true, true)),
         (Webhook::setup().floor("baseline"), REFUSED),
     ] {
         let webhook = setup.namespace("shop", &[]).start().await;
@@ -76,12 +76,8 @@ async fn without_a_label_the_default_of_each_mode_judges() {
 
 #[tokio::test]
 async fn a_label_replaces_the_default_of_its_own_mode_alone() {
-    let webhook = Webhook::setup()
-        .enforce("restricted")
-        .warn("restricted")
-        .namespace("lower", &[("enforce", "baseline")])
-        .start()
-        .await;
+    let webhook =
+        Webhook::setup().enforce("pinned").warn("pinned").namespace("lower", &[("enforce", "baseline")]).start().await;
     assert_eq!(seen(&ask(&webhook, "lower", TAGGED).await), WARNED);
     assert_eq!(seen(&ask(&webhook, "lower", LATEST).await), (false, true, false));
 }
@@ -89,18 +85,18 @@ async fn a_label_replaces_the_default_of_its_own_mode_alone() {
 #[tokio::test]
 async fn no_label_lowers_the_floor() {
     let webhook = Webhook::setup()
-        .floor("restricted")
+        .floor("pinned")
         .namespace("lower", &[("enforce", "baseline"), ("warn", "baseline"), ("audit", "baseline")])
         .start()
         .await;
     let answer = ask(&webhook, "lower", TAGGED).await;
-    assert!(!answer.allowed && answer.first_line().ends_with("(policy restricted)"), "{answer:?}");
+    assert!(!answer.allowed && answer.first_line().ends_with("(policy pinned)"), "{answer:?}");
     assert_eq!(seen(&ask(&webhook, "lower", PINNED).await), UNTOUCHED);
 }
 
 #[tokio::test]
 async fn floor_and_label_both_judge_and_both_are_told() {
-    let webhook = Webhook::setup().floor("restricted").namespace("both", &[("enforce", "baseline")]).start().await;
+    let webhook = Webhook::setup().floor("pinned").namespace("both", &[("enforce", "baseline")]).start().await;
     let answer = ask(&webhook, "both", LATEST).await;
     assert!(answer.message.contains("tag-mutable") && answer.message.contains("digest-missing"), "{answer:?}");
 }
@@ -154,17 +150,17 @@ async fn policy_names_are_compared_byte_for_byte() {
 #[tokio::test]
 async fn other_labels_of_a_namespace_mean_nothing() {
     let webhook = Webhook::setup().start().await;
-    webhook.manifests().namespace("other", &[("pod-security.kubernetes.io/enforce", "restricted")]);
+    webhook.manifests().namespace("other", &[("pod-security.kubernetes.io/enforce", "pinned")]);
     assert_eq!(seen(&ask(&webhook, "other", LATEST).await), UNTOUCHED);
 }
 
 #[tokio::test]
 async fn an_exempt_namespace_passes_whatever_its_labels_and_the_floor_say() {
     let webhook = Webhook::setup()
-        .floor("restricted")
-        .enforce("restricted")
+        .floor("pinned")
+        .enforce("pinned")
         .exempt("system")
-        .namespace("system", &[("enforce", "restricted"), ("warn", "no-such")])
+        .namespace("system", &[("enforce", "pinned"), ("warn", "no-such")])
         .start()
         .await;
     let answer = ask(&webhook, "system", LATEST).await;
@@ -177,7 +173,7 @@ async fn an_exempt_namespace_passes_whatever_its_labels_and_the_floor_say() {
 
 #[tokio::test]
 async fn an_exempt_namespace_is_the_one_of_the_request_and_not_of_the_object() {
-    let webhook = Webhook::setup().enforce("restricted").exempt("system").start().await;
+    let webhook = Webhook::setup().enforce("pinned").exempt("system").start().await;
     let review = review(&pod_with(LATEST).namespace("shop"));
     assert!(!webhook.review(&review.clone().set("/request/object/metadata/namespace", json!("system"))).await.allowed);
     assert!(!webhook.review(&review.set("/request/name", json!("system"))).await.allowed);
@@ -187,7 +183,7 @@ async fn an_exempt_namespace_is_the_one_of_the_request_and_not_of_the_object() {
 async fn under_dry_run_every_refusal_becomes_an_audit_record() {
     let webhook = Webhook::setup()
         .dry_run()
-        .enforce("restricted")
+        .enforce("pinned")
         .controllers(Controllers::Enforce)
         .namespace("unknown", &[("enforce", "no-such")])
         .start()
@@ -212,14 +208,14 @@ async fn under_dry_run_every_refusal_becomes_an_audit_record() {
 
 #[tokio::test]
 async fn under_dry_run_a_body_without_a_uid_is_still_nobodys_review() {
-    let webhook = Webhook::setup().dry_run().enforce("restricted").start().await;
+    let webhook = Webhook::setup().dry_run().enforce("pinned").start().await;
     let raw = webhook.post(review(&pod_with(LATEST)).without("/request/uid").text()).await;
     assert_eq!((raw.status.as_u16(), raw.admits()), (400, false));
 }
 
 #[tokio::test]
 async fn a_server_side_dry_run_is_judged_as_the_real_thing_would_be() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     for image in [LATEST, TAGGED, PINNED] {
         let real = webhook.review(&review(&pod_with(image))).await;
         let dry = webhook.review(&review(&pod_with(image)).dry_run()).await;
@@ -250,7 +246,7 @@ async fn the_floor_too_only_warns_a_controller_whose_pods_it_will_refuse() {
 
 #[tokio::test]
 async fn a_namespace_that_is_not_in_the_manifests_is_judged_by_the_defaults_and_the_floor() {
-    let webhook = Webhook::setup().enforce("baseline").floor("restricted").namespace("known", &[]).start().await;
+    let webhook = Webhook::setup().enforce("baseline").floor("pinned").namespace("known", &[]).start().await;
     let answer = ask(&webhook, "unheard-of", LATEST).await;
     assert!(answer.message.contains("tag-mutable") && answer.message.contains("digest-missing"), "{answer:?}");
 }

@@ -24,9 +24,11 @@ mod workloads;
 
 /// The real program.
 const PRATIQUE: &str = env!("CARGO_BIN_EXE_pratique");
-/// Refused by `baseline` and by `restricted`.
+/// The policy for what is not about scans.
+const PINNED_POLICY: &str = "tests/fixtures/policies/valid/pinned.yaml";
+/// Refused by `baseline` and by `pinned`.
 const LATEST: &str = "nginx:latest";
-/// Refused by `restricted` alone.
+/// Refused by `pinned` alone.
 const TAGGED: &str = "nginx:1.27";
 /// Refused by neither.
 const PINNED: &str = "nginx@sha256:7031c1b283388d2c2e09b57badb803c05ebed362dc88d84b480cc47f72a21097";

@@ -8,7 +8,7 @@ use crate::{LATEST, PINNED, TAGGED};
 
 #[tokio::test]
 async fn the_metrics_of_the_contract_are_there_with_help_and_type() {
-    let webhook = Webhook::setup().warn("baseline").audit("restricted").start().await;
+    let webhook = Webhook::setup().warn("baseline").audit("pinned").start().await;
     webhook.review(&review(&pod("web").container("web", LATEST))).await;
     webhook.review(&review(&pod("web").container("web", PINNED))).await;
     let text = webhook.get("/metrics").await.text();
@@ -30,7 +30,7 @@ async fn the_metrics_of_the_contract_are_there_with_help_and_type() {
 
 #[tokio::test]
 async fn reviews_are_counted_by_operation_and_verdict() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let (bad, good) = (pod("web").container("web", TAGGED), pod("web").container("web", PINNED));
     for _ in 0..3 {
         webhook.review(&review(&bad)).await;
@@ -66,19 +66,19 @@ async fn what_is_answered_without_a_review_is_counted_by_status() {
 #[tokio::test]
 async fn refusals_are_counted_by_mode_policy_and_reason() {
     let webhook = Webhook::setup()
-        .enforce("restricted")
+        .enforce("pinned")
         .warn("baseline")
-        .audit("restricted")
+        .audit("pinned")
         .controllers(Controllers::Warn)
         .start()
         .await;
     webhook.review(&review(&pod("web").container("a", LATEST).container("b", TAGGED))).await;
     webhook.review(&review(&deployment("web").container("web", TAGGED))).await;
     for (mode, policy, reason, expected) in [
-        ("enforce", "restricted", "digest-missing", 2.0),
+        ("enforce", "pinned", "digest-missing", 2.0),
         ("warn", "baseline", "tag-mutable", 1.0),
-        ("warn", "restricted", "digest-missing", 1.0),
-        ("audit", "restricted", "digest-missing", 3.0),
+        ("warn", "pinned", "digest-missing", 1.0),
+        ("audit", "pinned", "digest-missing", 3.0),
     ] {
         let series = format!("pratique_refusals_total{{mode=\"{mode}\",policy=\"{policy}\",reason=\"{reason}\"}}");
         assert_eq!(webhook.metric(&series).await, Some(expected), "{series}");
@@ -87,8 +87,7 @@ async fn refusals_are_counted_by_mode_policy_and_reason() {
 
 #[tokio::test]
 async fn no_label_holds_what_a_request_brought() {
-    let webhook =
-        Webhook::setup().enforce("restricted").namespace("leaky", &[("enforce", "leaky-policy")]).start().await;
+    let webhook = Webhook::setup().enforce("pinned").namespace("leaky", &[("enforce", "leaky-policy")]).start().await;
     let leaky = pod("leaky-pod").namespace("leaky").container("leaky-container", "leaky.example/leaky:leaky");
     webhook.review(&review(&leaky)).await;
     webhook.review(&review(&leaky.clone().namespace("leaky-too"))).await;

@@ -96,7 +96,7 @@ fn may_be_admitted(body: &[u8]) -> bool {
 
 #[tokio::test]
 async fn one_changed_byte_never_admits_an_image_that_was_not_admitted_before() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let client = webhook.client(Protocol::Http2);
     let mut numbers = Numbers(0x5eed_0f9a);
     let (mut wrong, mut admitted, mut asked) = (Vec::new(), 0_u32, 0_u32);

@@ -109,7 +109,7 @@ async fn answer_all(webhook: &Webhook, is_refused: impl Fn(&str) -> bool) -> BTr
 
 #[tokio::test]
 async fn under_a_policy_that_wants_digests_every_review_is_answered_as_its_facts_demand() {
-    let counts = answer_all(&Webhook::enforcing("restricted").await, |image| !image.contains("@sha256:")).await;
+    let counts = answer_all(&Webhook::enforcing("pinned").await, |image| !image.contains("@sha256:")).await;
     let expected = [("admitted", 9), ("no pod spec", 1), ("nobody", 10), ("refused", 21), ("unreadable", 7)];
     assert_eq!(counts, expected.into());
 }

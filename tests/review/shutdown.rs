@@ -46,7 +46,8 @@ fn chain(error: &reqwest::Error) -> String {
 
 fn shop() -> Directory {
     let manifests = Directory::new();
-    manifests.namespace("shop", &[("pratique.dev/enforce", "restricted")]);
+    manifests.write("pinned.yaml", pratique_testkit::PINNED_POLICY);
+    manifests.namespace("shop", &[("pratique.dev/enforce", "pinned")]);
     manifests
 }
 

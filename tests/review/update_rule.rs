@@ -27,7 +27,7 @@ fn everywhere(image: &str) -> Object {
 
 #[tokio::test]
 async fn unchanged_images_pass_whatever_the_policy_says_of_them() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let answer = update(&webhook, &everywhere(LATEST), &everywhere(LATEST).label("tier", "front")).await;
     assert!(answer.allowed && answer.warnings.is_empty(), "{answer:?}");
     assert_eq!(answer.annotations["basis"], "Unchanged");
@@ -35,7 +35,7 @@ async fn unchanged_images_pass_whatever_the_policy_says_of_them() {
 
 #[tokio::test]
 async fn containers_in_another_order_are_the_same_containers() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let old = pod("web").container("a", LATEST).container("b", TAGGED);
     let new = pod("web").container("b", TAGGED).container("a", LATEST);
     assert!(update(&webhook, &old, &new).await.allowed);
@@ -43,14 +43,14 @@ async fn containers_in_another_order_are_the_same_containers() {
 
 #[tokio::test]
 async fn containers_less_are_fine() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let answer = update(&webhook, &everywhere(LATEST), &pod("web").container("web", LATEST)).await;
     assert!(answer.allowed, "{answer:?}");
 }
 
 #[tokio::test]
 async fn a_changed_image_is_judged_and_only_that_one() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let old = pod("web").init("init", LATEST).container("a", TAGGED).container("b", LATEST);
     let new = pod("web").init("init", LATEST).container("a", "nginx:1.28").container("b", LATEST);
     let answer = update(&webhook, &old, &new).await;
@@ -61,7 +61,7 @@ async fn a_changed_image_is_judged_and_only_that_one() {
 
 #[tokio::test]
 async fn an_added_container_is_judged_and_only_that_one() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let old = pod("web").container("web", LATEST);
     for (new, title) in [
         (old.clone().container("more", TAGGED), "containers[more]"),
@@ -77,14 +77,14 @@ async fn an_added_container_is_judged_and_only_that_one() {
 
 #[tokio::test]
 async fn a_renamed_container_is_judged_though_its_image_stays() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let answer = update(&webhook, &pod("web").container("old", TAGGED), &pod("web").container("new", TAGGED)).await;
     assert_eq!((answer.allowed, told(&answer)), (false, vec!["containers[new]"]), "{answer:?}");
 }
 
 #[tokio::test]
 async fn a_container_that_moves_to_another_list_is_judged() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let old = pod("web").container("web", PINNED).init("tool", TAGGED);
     for (new, title) in [
         (pod("web").container("web", PINNED).container("tool", TAGGED), "containers[tool]"),
@@ -98,7 +98,7 @@ async fn a_container_that_moves_to_another_list_is_judged() {
 
 #[tokio::test]
 async fn swapped_images_are_both_judged() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let old = pod("web").container("a", LATEST).container("b", TAGGED);
     let new = pod("web").container("a", TAGGED).container("b", LATEST);
     assert_eq!(told(&update(&webhook, &old, &new).await), ["containers[a]", "containers[b]"]);
@@ -106,7 +106,7 @@ async fn swapped_images_are_both_judged() {
 
 #[tokio::test]
 async fn the_same_image_written_otherwise_is_a_change() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let old = pod("web").container("web", "nginx:1.27");
     for written in ["docker.io/library/nginx:1.27", "library/nginx:1.27", "docker.io/nginx:1.27", "nginx:1.27 "] {
         assert!(!update(&webhook, &old, &pod("web").container("web", written)).await.allowed, "{written:?}");
@@ -115,7 +115,7 @@ async fn the_same_image_written_otherwise_is_a_change() {
 
 #[tokio::test]
 async fn a_name_that_stands_twice_says_nothing_about_which_is_which() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let (once, twice) =
         (pod("web").container("web", TAGGED), pod("web").container("web", TAGGED).container("web", LATEST));
     assert!(!update(&webhook, &once, &twice).await.allowed);
@@ -124,7 +124,7 @@ async fn a_name_that_stands_twice_says_nothing_about_which_is_which() {
 
 #[tokio::test]
 async fn a_deletion_time_changes_nothing_in_either_direction() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let running = pod("web").container("web", LATEST);
     let deleting = running.clone().deleting();
     assert!(update(&webhook, &deleting, &deleting).await.allowed);
@@ -135,7 +135,7 @@ async fn a_deletion_time_changes_nothing_in_either_direction() {
 
 #[tokio::test]
 async fn an_old_object_without_a_pod_spec_makes_everything_new() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let new = pod("web").container("web", LATEST);
     let nothing = pod("web").without_pod_spec();
     assert!(!update(&webhook, &nothing, &new).await.allowed);
@@ -149,7 +149,7 @@ async fn an_old_object_without_a_pod_spec_makes_everything_new() {
 
 #[tokio::test]
 async fn a_creation_with_an_old_object_is_a_creation() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let pod = pod("web").container("web", LATEST);
     let review = review(&pod).set("/request/oldObject", pod.value());
     assert!(!webhook.review(&review).await.allowed);
@@ -157,7 +157,7 @@ async fn a_creation_with_an_old_object_is_a_creation() {
 
 #[tokio::test]
 async fn an_ephemeral_container_is_judged_and_the_pod_around_it_is_not() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let old = pod("web").container("web", LATEST).ephemeral("first", TAGGED);
     let with = |image: &str| {
         let new = old.clone().ephemeral("debug", image);
@@ -170,7 +170,7 @@ async fn an_ephemeral_container_is_judged_and_the_pod_around_it_is_not() {
 
 #[tokio::test]
 async fn a_controller_that_is_scaled_is_not_warned_again() {
-    let webhook = Webhook::setup().enforce("restricted").start().await;
+    let webhook = Webhook::setup().enforce("pinned").start().await;
     let object = deployment("web").container("web", LATEST);
     let scaled = review(&object).update_of(&object).set("/request/object/spec/replicas", json!(3));
     let answer = webhook.review(&scaled).await;

@@ -24,7 +24,7 @@ fn is_refusal(raw: &Raw) -> bool {
 
 #[tokio::test]
 async fn the_review_that_all_of_these_start_from_is_admitted_over_both_protocols() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     for protocol in [Protocol::Http1, Protocol::Http2] {
         assert!(webhook.client(protocol).review(&good()).await.allowed, "{protocol:?}");
     }
@@ -32,7 +32,7 @@ async fn the_review_that_all_of_these_start_from_is_admitted_over_both_protocols
 
 #[tokio::test]
 async fn the_uid_is_echoed_byte_for_byte() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     for uid in ["1", "a b", "\"quoted\\\"", "grüße", "\u{1}", &"x".repeat(128)] {
         // The client compares it.
         assert!(webhook.review(&good().set("/request/uid", json!(uid))).await.allowed, "{uid:?}");
@@ -41,7 +41,7 @@ async fn the_uid_is_echoed_byte_for_byte() {
 
 #[tokio::test]
 async fn without_a_uid_there_is_nobody_to_answer() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let without = good().without("/request/uid").text();
     let empty = good().set("/request/uid", json!("")).text();
     let null = good().set("/request/uid", json!(null)).text();
@@ -56,7 +56,7 @@ async fn without_a_uid_there_is_nobody_to_answer() {
 
 #[tokio::test]
 async fn what_is_no_json_object_is_a_bad_request_that_says_so() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     for body in [
         &b""[..],
         b"null",
@@ -82,7 +82,7 @@ async fn what_is_no_json_object_is_a_bad_request_that_says_so() {
 
 #[tokio::test]
 async fn other_methods_paths_and_content_types_are_refused_by_their_status() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     for method in [Method::GET, Method::PUT, Method::DELETE, Method::PATCH, Method::HEAD, Method::OPTIONS] {
         let raw = webhook.send(webhook.request(method.clone(), "/validate").body(good().text())).await;
         assert_eq!((raw.status.as_u16(), raw.admits()), (405, false), "{method}");
@@ -107,7 +107,7 @@ async fn other_methods_paths_and_content_types_are_refused_by_their_status() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_by_its_length_announced_or_not() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let large = good().padded(20 << 20).text();
     assert_eq!(webhook.post(large).await.status, 413);
     let near = good().padded(6 << 20).text();
@@ -116,7 +116,7 @@ async fn a_body_over_the_limit_is_refused_by_its_length_announced_or_not() {
 
 #[tokio::test]
 async fn a_version_that_we_do_not_speak_is_refused_with_a_reason() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     for (field, value) in [
         ("/apiVersion", json!("admission.k8s.io/v1beta1")),
         ("/apiVersion", json!("admission.k8s.io/v2")),
@@ -135,7 +135,7 @@ async fn a_version_that_we_do_not_speak_is_refused_with_a_reason() {
 
 #[tokio::test]
 async fn a_field_of_a_wrong_type_is_a_refusal_with_a_reason() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let texts = [
         "/apiVersion",
         "/kind",
@@ -201,7 +201,7 @@ async fn a_field_of_a_wrong_type_is_a_refusal_with_a_reason() {
 
 #[tokio::test]
 async fn a_required_field_less_is_a_refusal() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     for field in [
         "/request/kind",
         "/request/kind/kind",
@@ -218,7 +218,7 @@ async fn a_required_field_less_is_a_refusal() {
 
 #[tokio::test]
 async fn nesting_without_end_is_refused_and_harms_nobody() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let text = good().text();
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         for depth in [100, 1_000, 100_000] {
@@ -237,7 +237,7 @@ async fn nesting_without_end_is_refused_and_harms_nobody() {
 
 #[tokio::test]
 async fn ten_thousand_containers_are_no_pod() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     for list in ["containers", "initContainers", "ephemeralContainers"] {
         let entries: Vec<Value> =
             (0..10_000).map(|index| json!({"name": format!("c{index}"), "image": PINNED})).collect();
@@ -278,7 +278,7 @@ fn closing(text: &str, start: usize) -> usize {
 
 #[tokio::test]
 async fn a_key_that_stands_twice_never_lets_two_readers_see_two_things() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let bad_list = format!("[{{\"name\":\"web\",\"image\":\"{LATEST}\"}}]");
     let bad_spec = format!("{{\"containers\":{bad_list}}}");
     let bad_object =
@@ -331,7 +331,7 @@ async fn a_key_that_stands_twice_never_lets_two_readers_see_two_things() {
 
 #[tokio::test]
 async fn a_key_that_nobody_reads_may_stand_twice() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let body = doubled(&good().text(), "\"object\":{", "status", "{}", true);
     let body = doubled(&body, "\"object\":{", "status", "{}", false);
     assert!(webhook.post(body).await.admits());
@@ -339,7 +339,7 @@ async fn a_key_that_nobody_reads_may_stand_twice() {
 
 #[tokio::test]
 async fn an_escaped_key_is_the_key_that_it_spells() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let bad = good().set("/request/object/spec/containers/0/image", json!(LATEST)).text();
     for (plain, escaped) in [
         ("\"image\":", "\"im\\u0061ge\":"),
@@ -353,7 +353,7 @@ async fn an_escaped_key_is_the_key_that_it_spells() {
 
 #[tokio::test]
 async fn a_review_cut_off_anywhere_is_no_review() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let whole = include_str!("../fixtures/reviews/captured-reviews/pod-create-generatename.json");
     let client = webhook.client(Protocol::Http2);
     assert!(client.post(whole).await.admits(), "the whole is admitted");
@@ -365,7 +365,7 @@ async fn a_review_cut_off_anywhere_is_no_review() {
 
 #[tokio::test]
 async fn both_protocols_give_the_same_answer() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     for review in [good(), good().set("/request/object/spec/containers/0/image", json!(LATEST))] {
         let (one, two) = (webhook.client(Protocol::Http1), webhook.client(Protocol::Http2));
         let (one, two) = (one.post(review.text()).await, two.post(review.text()).await);
@@ -376,7 +376,7 @@ async fn both_protocols_give_the_same_answer() {
 
 #[tokio::test]
 async fn an_answer_says_its_length_and_its_type() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let raw = webhook.post(good().text()).await;
     assert_eq!(raw.headers["content-type"], "application/json");
     assert_eq!(raw.headers["content-length"], raw.body.len().to_string());

@@ -158,7 +158,7 @@ async fn a_custom_kind_is_a_controller_and_warned_by_default() {
 
 #[tokio::test]
 async fn delete_and_connect_start_no_container() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     for operation in ["DELETE", "CONNECT"] {
         let answer = webhook.review(&review(&pod("web").container("web", LATEST)).operation(operation)).await;
         assert!(answer.allowed, "{operation}: {answer:?}");
@@ -168,7 +168,7 @@ async fn delete_and_connect_start_no_container() {
 
 #[tokio::test]
 async fn kinds_that_make_no_pods_pass() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     for (group, kind, resource) in [
         ("", "ConfigMap", "configmaps"),
         ("", "Service", "services"),
@@ -183,7 +183,7 @@ async fn kinds_that_make_no_pods_pass() {
 
 #[tokio::test]
 async fn subresources_that_carry_no_pod_spec_pass() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     for (group, kind, resource, sub_resource, owner) in [
         ("autoscaling", "Scale", "deployments", "scale", "apps"),
         ("policy", "Eviction", "pods", "eviction", ""),
@@ -198,14 +198,14 @@ async fn subresources_that_carry_no_pod_spec_pass() {
 
 #[tokio::test]
 async fn a_resize_passes_since_it_changes_resources_alone() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let pod = pod("web").container("web", LATEST);
     assert!(webhook.review(&review(&pod).update_of(&pod).sub_resource("resize")).await.allowed);
 }
 
 #[tokio::test]
 async fn the_status_of_a_pod_changes_no_image() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let pod = pod("web").container("web", LATEST);
     let answer = webhook.review(&review(&pod).update_of(&pod).sub_resource("status")).await;
     assert!(answer.allowed, "{answer:?}");
@@ -213,7 +213,7 @@ async fn the_status_of_a_pod_changes_no_image() {
 
 #[tokio::test]
 async fn a_review_that_names_two_things_at_once_is_refused() {
-    let webhook = Webhook::enforcing("restricted").await;
+    let webhook = Webhook::enforcing("pinned").await;
     let base = || review(&pod("web").container("web", PINNED));
     for changed in [
         base().set("/request/kind/kind", json!("ConfigMap")),

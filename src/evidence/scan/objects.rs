@@ -19,6 +19,9 @@ use crate::policy::scan::AHEAD;
 #[cfg(test)]
 mod tests;
 
+/// The metric label of what can be used.
+const USABLE: &str = "usable";
+
 /// Objects of these, by the digests that they name.
 #[derive(Debug, Default)]
 pub struct Objects {
@@ -80,6 +83,17 @@ impl Objects {
                 self.by_digest.remove(digest);
             }
         }
+    }
+
+    /// How many there are, by what they are good for: `usable`, or the label of their defect.
+    #[must_use]
+    pub fn states(&self) -> BTreeMap<&'static str, usize> {
+        let mut states = BTreeMap::from([(USABLE, 0)]);
+        for object in self.by_place.values() {
+            let state = object.report.as_ref().map_or_else(|unusable| unusable.defect.label(), |_| USABLE);
+            *states.entry(state).or_default() += 1;
+        }
+        states
     }
 
     /// What there is about a manifest: of each scanner the newest. None: nothing.

@@ -24,8 +24,14 @@ async fn an_object_counts_in_a_namespace_that_is_trusted_and_nowhere_else() {
         let webhook = with_object(&scene, namespaces, &object(&scene)).await;
         assert_eq!(reason(&scene.ask(&webhook).await), "report-missing", "{namespaces:?}");
     }
+    let metrics = webhook_metrics(&scene).await;
+    assert!(metrics.contains("pratique_scan_reports{source=\"object\",state=\"usable\"} 1"), "{metrics}");
     let webhook = with_object(&scene, &["shop"], &object(&scene).finding(grave())).await;
     assert_eq!(reason(&scene.ask(&webhook).await), "vulnerable");
+}
+
+async fn webhook_metrics(scene: &Scene) -> String {
+    with_object(scene, &["shop"], &object(scene)).await.get("/metrics").await.text()
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ pub use registry::{
     digest,
 };
 pub use review::{Review, review};
-pub use webhook::{Setup, Webhook};
+pub use webhook::{PINNED, PINNED_POLICY, Setup, Webhook};
 
 use std::time::{Duration, Instant};
 

@@ -15,6 +15,11 @@ use crate::client::{Client, Protocol};
 use crate::directory::Directory;
 use crate::registry::Registry;
 
+/// The policy for tests that are not about scans: each image is named by its digest, and nothing else is asked.
+pub const PINNED: &str = "pinned";
+/// It as a manifest.
+pub const PINNED_POLICY: &str = include_str!("../../fixtures/policies/valid/pinned.yaml");
+
 /// A webhook before it starts. Nothing is judged until the test says by what.
 #[derive(Debug)]
 pub struct Setup {
@@ -65,7 +70,7 @@ impl Webhook {
         Setup { config, bounds, budget, surroundings, manifests, hosts }
     }
 
-    /// One that enforces a built-in policy everywhere, controllers included.
+    /// One that enforces a built-in policy, or [`PINNED`], everywhere, controllers included.
     pub async fn enforcing(policy: &str) -> Self {
         Self::setup().enforce(policy).controllers(Controllers::Enforce).start().await
     }
@@ -106,6 +111,13 @@ impl Deref for Webhook {
 }
 
 impl Setup {
+    /// [`PINNED`] is written where a test names it.
+    fn needs(&self, policy: &str) {
+        if policy == PINNED {
+            self.manifests.write("pinned.yaml", PINNED_POLICY);
+        }
+    }
+
     /// A policy in the manifests: its name and its `spec` in YAML.
     #[must_use]
     pub fn policy(self, name: &str, spec: &str) -> Self {
@@ -116,6 +128,7 @@ impl Setup {
     /// A namespace in the manifests, with labels by mode: `("enforce", "restricted")`.
     #[must_use]
     pub fn namespace(self, name: &str, modes: &[(&str, &str)]) -> Self {
+        modes.iter().for_each(|(_, policy)| self.needs(policy));
         let labels: Vec<(String, &str)> =
             modes.iter().map(|(mode, policy)| (format!("pratique.dev/{mode}"), *policy)).collect();
         let labels: Vec<(&str, &str)> = labels.iter().map(|(key, policy)| (key.as_str(), *policy)).collect();
@@ -146,6 +159,7 @@ impl Setup {
     /// `defaults.enforce`.
     #[must_use]
     pub fn enforce(mut self, policy: &str) -> Self {
+        self.needs(policy);
         self.config.defaults.enforce = Some(policy.into());
         self
     }
@@ -153,6 +167,7 @@ impl Setup {
     /// `defaults.warn`.
     #[must_use]
     pub fn warn(mut self, policy: &str) -> Self {
+        self.needs(policy);
         self.config.defaults.warn = Some(policy.into());
         self
     }
@@ -160,12 +175,14 @@ impl Setup {
     /// `defaults.audit`.
     #[must_use]
     pub fn audit(mut self, policy: &str) -> Self {
+        self.needs(policy);
         self.config.defaults.audit = Some(policy.into());
         self
     }
 
     #[must_use]
     pub fn floor(mut self, policy: &str) -> Self {
+        self.needs(policy);
         self.config.floor = Some(policy.into());
         self
     }

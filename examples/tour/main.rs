@@ -2,14 +2,16 @@
 //!
 //! Starts the webhook in this process with three namespaces that ask different things of it, sends it AdmissionReviews as a
 //! real API server sent them, and shows what the person at the other end would see. Then a registry in this process holds
-//! images that are signed, and such that are not, has one of its tags moved, and goes away. It needs no cluster and no
-//! network, and ends with an error where an answer is not what it should be.
+//! images that are signed, and such that are not, images that were scanned, and such that were not, has one of its tags
+//! moved, and goes away. It needs no cluster and no network, and ends with an error where an answer is not what it should be.
 
 use std::time::Duration;
 
 use pratique::config::TrustedRoot;
 use pratique_testkit::signer::{PrivateSigstore, Signer, Statement, Version};
 use pratique_testkit::{Answer, Directory, Image, Place, Registry, Review, Webhook, eventually, pod, review};
+
+mod scans;
 
 /// One scene: what somebody does, the review that the API server makes of it, and what must come of it.
 struct Scene {
@@ -28,6 +30,7 @@ enum Outcome {
     Audited(&'static str),
 }
 
+const PINNED: &str = "rules:\n- {name: all, images: [\"**\"], tags: {requireDigest: true}}";
 const TEAM: &str = "rules:\n- {name: all, images: [\"**\"], tags: {deny: [latest], repointed: deny}}";
 
 /// Who vouches for the workflows, and which of them releases.
@@ -45,56 +48,56 @@ const SCENES: [Scene; 8] = [
     Scene {
         title: "A pod whose image is named by its digest",
         command: "kubectl create -n prod -f pinned.yaml",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create-generatename.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-create-generatename.json"),
         namespace: "prod",
         outcome: Outcome::Admitted,
     },
     Scene {
         title: "A pod of four images, of which one is named by its digest and three are named by tags",
         command: "kubectl apply -n prod -f web.yaml",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-create.json"),
         namespace: "prod",
         outcome: Outcome::Refused("and 2 more images"),
     },
     Scene {
         title: "An image that is mounted as a volume is an image too",
         command: "kubectl apply -n prod -f image-volume.yaml",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create-image-volume.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-create-image-volume.json"),
         namespace: "prod",
         outcome: Outcome::Refused("volumes[model] ghcr.io/acme/model:v3"),
     },
     Scene {
         title: "A pod that is there already changes its label: its images stay, so it is left alone",
         command: "kubectl apply -n prod -f web.yaml    # with another label",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-update-label.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-update-label.json"),
         namespace: "prod",
         outcome: Outcome::Admitted,
     },
     Scene {
         title: "A debugging container slipped into that pod: it alone is judged",
         command: "kubectl debug -n prod web --image=busybox:1.36",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-update-ephemeralcontainers.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-update-ephemeralcontainers.json"),
         namespace: "prod",
         outcome: Outcome::Refused("ephemeralContainers["),
     },
     Scene {
         title: "A Deployment makes pods later: it is told now, and its pods are refused when they come",
         command: "kubectl create deployment web -n prod --image=nginx",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/deployment-create.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/deployment-create.json"),
         namespace: "prod",
         outcome: Outcome::Warned("nginx"),
     },
     Scene {
         title: "No tag means `latest`, whatever that is today: a namespace that only warns says so",
         command: "kubectl run imp -n dev --image=busybox --dry-run=server",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create-dryrun-impersonated.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-create-dryrun-impersonated.json"),
         namespace: "dev",
         outcome: Outcome::Warned("tag-mutable"),
     },
     Scene {
         title: "The same pod where nobody is to be bothered yet: only the audit log knows",
         command: "kubectl run imp -n legacy --image=busybox --dry-run=server",
-        review: include_str!("../tests/fixtures/reviews/captured-reviews/pod-create-dryrun-impersonated.json"),
+        review: include_str!("../../tests/fixtures/reviews/captured-reviews/pod-create-dryrun-impersonated.json"),
         namespace: "legacy",
         outcome: Outcome::Audited("digest-missing"),
     },
@@ -103,26 +106,31 @@ const SCENES: [Scene; 8] = [
 #[tokio::main]
 async fn main() -> Result<(), String> {
     let registry = Registry::setup().start().await;
-    let (sigstore, folder) = (PrivateSigstore::new(), Directory::new());
+    let (sigstore, folder, reports) = (PrivateSigstore::new(), Directory::new(), Directory::new());
     folder.write("trusted_root.json", &sigstore.trusted_root_json());
     let trusted_root = folder.path().join("trusted_root.json");
     let private = TrustedRoot { name: "private".to_owned(), trusted_root, tuf: None };
+    let scanned = reports.path().to_owned();
     let webhook = Webhook::setup()
         .registry(&registry)
         .configure(|config| config.trust.push(private))
+        .configure(|config| config.scans.directories.push(scanned))
         .policy("signed", &SIGNED.replace("ISSUER", ISSUER).replace("SUBJECT", RELEASE))
         .namespace("shop", &[("enforce", "signed")])
+        .policy("scanned", scans::POLICY)
+        .namespace("bank", &[("enforce", "scanned")])
         .policy("team", TEAM)
         .namespace("team", &[("enforce", "team")])
         // A minute otherwise, and nobody wants to wait here.
         .budget(|budget| budget.tag_fresh = Duration::ZERO)
-        .namespace("prod", &[("enforce", "restricted")])
+        .policy("pinned", PINNED)
+        .namespace("prod", &[("enforce", "pinned")])
         .namespace("dev", &[("warn", "baseline")])
         .namespace("legacy", &[("audit", "restricted")])
         .start()
         .await;
     say("Three namespaces, labelled as Pod Security does it; `baseline` and `restricted` are built in:");
-    say("  prod    pratique.dev/enforce=restricted   every image by its digest, or it is refused");
+    say("  prod    pratique.dev/enforce=pinned       every image by its digest, or it is refused");
     say("  dev     pratique.dev/warn=baseline        `latest` earns a warning");
     say("  legacy  pratique.dev/audit=restricted     seen in the audit log alone");
     let mut wrong = Vec::new();
@@ -135,7 +143,9 @@ async fn main() -> Result<(), String> {
         }
     }
     wrong.extend(signature_scenes(&webhook, &registry, &sigstore, SCENES.len()).await);
-    wrong.extend(registry_scenes(&webhook, &registry, SCENES.len() + SIGNATURE_SCENES).await);
+    let before = SCENES.len() + SIGNATURE_SCENES;
+    wrong.extend(scans::scenes(&webhook, &registry, &reports, before).await);
+    wrong.extend(registry_scenes(&webhook, &registry, before + scans::COUNT).await);
     say("\nTry next: `pratique check --policy restricted nginx:1.27`, the same judgement in CI,");
     say(
         "and `pratique serve --manifests manifests/policies`, the webhook itself; the README has the way to a cluster.",
