@@ -11,6 +11,8 @@ const FINDINGS: usize = 100_000;
 const IDENTIFIER: usize = 256;
 /// Bytes of all other names of one finding.
 const ALIASES: usize = 4_096;
+/// Bytes of all texts of one report: a hundred for each of as many findings as there may be, and as much again.
+const TEXTS: usize = 20 << 20;
 /// Bytes of a package's name (a path of Go modules), and of its versions; what is longer is cut, since only people read it.
 const TEXT: usize = 512;
 
@@ -286,6 +288,9 @@ impl FindingsBuilder {
         });
         if let Some(span) = same {
             return Ok(span);
+        }
+        if self.texts.len() + text.len() > TEXTS {
+            return Err(TooMuch("its findings have more text than is kept"));
         }
         let start = u32::try_from(self.texts.len()).map_err(too_much)?;
         self.texts.push_str(text);

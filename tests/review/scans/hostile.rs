@@ -24,9 +24,10 @@ fn sparse(path: &Path, bytes: u64) {
     File::create(path).and_then(|file| file.set_len(bytes)).expect("a sparse file can be made");
 }
 
-fn gzip(pieces: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+/// One member of a gzip file; several in a row are one text.
+fn gzip(text: &[u8]) -> Vec<u8> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    pieces.for_each(|piece| packed.write_all(&piece).expect("memory takes it"));
+    packed.write_all(text).expect("memory takes it");
     packed.finish().expect("memory takes it")
 }
 
@@ -46,9 +47,9 @@ fn zstd_bomb() -> Vec<u8> {
 fn fill(folder: &Path, outside: &Path, good: &str) -> Vec<(&'static str, &'static str)> {
     let write = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).expect("the folder takes it");
     sparse(&folder.join("two-gigabytes.json"), 2 << 30);
-    let many = std::iter::once(BEGINNING.as_bytes().to_vec());
     // Fifty million of them, packed: what is read of them ends long before.
-    write("findings.json.gz", &gzip(many.chain((0..5_000).map(|_| SHORT.repeat(10_000).into_bytes()))));
+    let many = [gzip(BEGINNING.as_bytes()), gzip(SHORT.repeat(50_000).as_bytes()).repeat(1_000)];
+    write("findings.json.gz", &many.concat());
     // As many as there is room for in a file that is read.
     write("many.json", format!("{BEGINNING}{}]}}]}}", SHORT.repeat(800_000).trim_end_matches(',')).as_bytes());
     write("deep.json", format!("{{\"SchemaVersion\":2,\"Results\":{}", "[".repeat(20 << 20)).as_bytes());
@@ -58,7 +59,7 @@ fn fill(folder: &Path, outside: &Path, good: &str) -> Vec<(&'static str, &'stati
     write("numbers.json", good.replacen("\"Severity\": \"CRITICAL\"", "\"Severity\": 9.8", 1).as_bytes());
     write("nul.json", good.replace("xz", "x\0z").as_bytes());
     write("zeros.json", &[0; 4_096]);
-    write("bomb.json.gz", &gzip((0..2_048).map(|_| vec![b' '; 1 << 20])));
+    write("bomb.json.gz", &gzip(&vec![b' '; 16 << 20]).repeat(128));
     write("bomb.json.zst", &zstd_bomb());
     symlink(outside, folder.join("outside.json")).expect("a link can be made");
     symlink("/dev/zero", folder.join("device.json")).expect("a link can be made");
@@ -81,7 +82,7 @@ fn fill(folder: &Path, outside: &Path, good: &str) -> Vec<(&'static str, &'stati
         ("findings.json.gz", "beyond-bounds"),
         ("loop.json", "unreadable"),
         ("many.json", "beyond-bounds"),
-        ("nested.json", "beyond-bounds"),
+        ("nested.json", "malformed"),
         ("nul.json", "malformed"),
         ("numbers.json", "malformed"),
         ("outside.json", "unreadable"),
@@ -140,7 +141,7 @@ async fn hostile_reports_take_bounded_memory_and_hide_no_other() {
     eventually("the good report counts", async || asked().await.text().contains("\"allowed\":true")).await;
     // What is in memory is what is used: the two readers and one large file, with what an allocator keeps of them.
     let memory = program.memory();
-    assert!(memory.peak < 320 << 20, "{} MiB, {} MiB at most", memory.resident >> 20, memory.peak >> 20);
+    assert!(memory.peak < 224 << 20, "{} MiB, {} MiB at most", memory.resident >> 20, memory.peak >> 20);
     let metrics = program.client().admin_get("/metrics").await.expect("it answers").text();
     assert!(metrics.contains("pratique_scan_reports{source=\"directory\",state=\"usable\"} 1"), "{metrics}");
     assert!(metrics.contains("pratique_panics_total 0"), "{metrics}");
@@ -165,4 +166,35 @@ async fn hostile_reports_take_bounded_memory_and_hide_no_other() {
         let message = entry["message"].as_str().expect("each has its reason");
         assert!(!message.is_empty() && message.len() < 400 && !message.contains('\0'), "{entry}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_large_reports_of_one_image_and_moment_take_bounded_memory() {
+    let scene = Scene::new().await;
+    let wordy = Finding::new("CVE-2024-3094").severity("LOW").package("xz", "5.6.0");
+    let wordy = (0..15).fold(wordy, |finding, number| finding.alias(&format!("{number:0250}")));
+    let report = scene.trivy().scanned_at("2026-01-02T00:00:00Z").finding(wordy).text();
+    // The one finding stands there as often as there is room for.
+    let value: Value = serde_json::from_str(&report).expect("our own JSON");
+    let finding = value["Results"][0]["Vulnerabilities"][0].to_string();
+    let times = (19 << 20) / (finding.len() + 1);
+    let mut large = value.clone();
+    large["Results"][0]["Vulnerabilities"] = Value::String("HERE".to_owned());
+    let list = format!("[{}]", vec![finding; times].join(","));
+    let packed = gzip(large.to_string().replace("\"HERE\"", &list).as_bytes());
+    for number in 0..16 {
+        fs::write(scene.folder.path().join(format!("{number}.json.gz")), &packed).expect("the folder takes it");
+    }
+    let manifests = Directory::new();
+    manifests.policy("acme", &spec("threshold: high"));
+    manifests.namespace("shop", &[("pratique.dev/enforce", "acme")]);
+    let scans = scene.folder.path().display().to_string();
+    let program = Program::serve(PRATIQUE, &manifests, &["--scans", &scans]).await;
+    eventually("it is judged", async || {
+        let answer = program.client().review(&review(&scene.pod())).await;
+        answer.message.contains("larger than are weighed together")
+    })
+    .await;
+    let memory = program.memory();
+    assert!(memory.peak < 288 << 20, "{} MiB, {} MiB at most", memory.resident >> 20, memory.peak >> 20);
 }

@@ -343,7 +343,7 @@ impl Directories {
     /// A file that is half-written, or only half a file.
     fn put_unsettled(&self, entry: &Entry, unusable: Unusable, settle: bool) {
         let now = SystemTime::now();
-        let since = entry.stamp.modified().min(now);
+        let since = entry.stamp.written().min(now);
         let young = !settle && since + SETTLES > now;
         let usable = {
             let index = self.index();

@@ -21,6 +21,10 @@ use crate::image::{Digest, Platform};
 /// How often a question is put anew because files changed while they were read for it.
 const ATTEMPTS: usize = 16;
 
+/// Bytes of reports, as they are in memory, that one answer is made of. The worst real report has some four million; more
+/// than one stands there where several are of one moment.
+const WEIGHED: usize = 48 << 20;
+
 /// What can be said at once.
 #[derive(Debug)]
 pub(super) enum Selection {
@@ -257,6 +261,12 @@ impl Directories {
                         return Fact::Unavailable(outage("its scan reports change whenever they are read"));
                     }
                     for version in versions {
+                        let weight: usize = loaded.iter().map(|(_, report)| report.weight()).sum();
+                        if weight > WEIGHED {
+                            let words = "the scan reports of one moment about it are larger than are weighed together: remove the \
+                                         copies";
+                            return Fact::Unavailable(Trouble::new(Fault::Broken, words));
+                        }
                         match self.load(version).await {
                             Loaded::Report(report) => loaded.push((version, report)),
                             Loaded::Changed => {}

@@ -42,13 +42,20 @@ impl Stamp {
 
     /// When it was written last, as the file system says.
     pub(super) fn modified(&self) -> SystemTime {
-        let (seconds, nanoseconds) = self.modified;
-        let since = std::time::Duration::new(
-            u64::try_from(seconds).unwrap_or_default(),
-            u32::try_from(nanoseconds).unwrap_or_default(),
-        );
-        SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
+        moment(self.modified)
     }
+
+    /// The same where that can be true: anybody may date a file ahead, and what is half-written would stay young for ever.
+    pub(super) fn written(&self) -> SystemTime {
+        moment(self.modified).min(moment(self.changed))
+    }
+}
+
+fn moment((seconds, nanoseconds): (i64, i64)) -> SystemTime {
+    let (seconds, nanoseconds) =
+        (u64::try_from(seconds).unwrap_or_default(), u32::try_from(nanoseconds).unwrap_or_default());
+    let since = std::time::Duration::new(seconds, nanoseconds);
+    SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 impl From<&Metadata> for Stamp {

@@ -136,3 +136,23 @@ async fn a_file_that_was_read_just_after_it_was_written_is_read_once_more() {
     directories.look_around(false).await;
     assert!(directories.generation.load(Ordering::Acquire) > before);
 }
+
+#[tokio::test]
+async fn a_half_written_file_that_is_dated_ahead_is_as_old_as_it_is() {
+    let folder = Directory::new();
+    folder.write("a.json", &trivy(1, NOON)[..200]);
+    fs::File::options()
+        .write(true)
+        .open(folder.path().join("a.json"))
+        .unwrap()
+        .set_modified(SystemTime::now() + Duration::from_secs(86_400))
+        .unwrap();
+    let now = SystemTime::now();
+    let (directories, _) = over(vec![folder.path().to_owned()]);
+    directories.look_around(false).await;
+    // Read again and again, it does not grow younger: it has its minute, and then it has failed.
+    let first = directories.settle().await.unwrap();
+    assert!(first <= now + super::super::choose::SETTLES);
+    directories.look_around(false).await;
+    assert_eq!(directories.settle().await, Some(first));
+}
