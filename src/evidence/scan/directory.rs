@@ -28,6 +28,9 @@ mod index;
 pub mod list;
 mod look;
 mod recall;
+mod record;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 /// Files that are read at the same time.
