@@ -19,7 +19,7 @@ use self::shared::Shared;
 pub(super) use self::slots::Slot;
 use self::slots::Slots;
 use super::walk::Stamp;
-use crate::fact::report::{Defect, Format, Outline, Report, Scanner, ScannerKind, Unusable};
+use crate::fact::report::{Defect, Outline, Report, Scanner, ScannerKind, Unusable};
 use crate::image::{Digest, Platform};
 
 mod links;
