@@ -23,6 +23,10 @@ use serde_json::json;
 
 const RUNS: usize = 100_000;
 const FINDINGS: usize = 20;
+/// What findings and answers may take.
+const CACHE: u64 = 64 << 20;
+/// So many are asked for in turn.
+const ASKED: usize = 20_000;
 /// So many are in one folder.
 const IN_FOLDER: usize = 1_000;
 
@@ -45,17 +49,51 @@ fn main() {
     let again = timed(|| runtime.block_on(Arc::clone(&without).fill()));
     met &= figure("looking at one unchanged file", again.as_secs_f64() * 1e6 / amount(count), "us", 20.0, true);
 
-    let directories = directories(&folder, 16 << 20);
-    runtime.block_on(Arc::clone(&directories).fill());
-    let (manifest, absent) = (manifest(count / 2), manifest(count + 1));
-    assert!(matches!(runtime.block_on(directories.about(&manifest)), Fact::Known(_)));
-    assert!(matches!(runtime.block_on(directories.about(&absent)), Fact::Absent(_)));
-    let warm = Sample::of(RUNS, || drop(black_box(directories.at_hand(&manifest))));
+    drop(without);
+
+    let full = directories(&folder, CACHE);
+    runtime.block_on(Arc::clone(&full).fill());
+    let (known, absent) = (manifest(count / 2), manifest(count + 1));
+    assert!(matches!(runtime.block_on(full.about(&known)), Fact::Known(_)));
+    assert!(matches!(runtime.block_on(full.about(&absent)), Fact::Absent(_)));
+    let warm = Sample::of(RUNS, || drop(black_box(full.at_hand(&known))));
     println!("{:<44} {warm}", "a report that is known");
     met &= figure("a report that is known, p50", warm.p50().as_secs_f64() * 1e9, "ns", 1_000.0, true);
-    let warm = Sample::of(RUNS, || drop(black_box(directories.at_hand(&absent))));
+    let warm = Sample::of(RUNS, || drop(black_box(full.at_hand(&absent))));
     println!("{:<44} {warm}", "one that is not there");
+    // Until the answers fill their half of the cache as well.
+    let asked = (0..count.min(ASKED))
+        .filter(|number| matches!(runtime.block_on(full.about(&manifest(*number))), Fact::Known(_)));
+    assert_eq!(asked.count(), count.min(ASKED));
+    let process = Memory::here().0 / f64::from(1 << 20);
+    met &= figure("the process with index and cache", process, "MiB", 128.0, true);
+    met &= figure("the process at its most", Memory::most().0 / f64::from(1 << 20), "MiB", 128.0, true);
+    drop((full, folder));
+    met &= of_one_image(&runtime, count / 5);
     assert!(met || !asserting(), "a figure was missed");
+}
+
+/// Reports that all name one image, as a folder has them that nobody clears: each costs the same however many there are.
+fn of_one_image(runtime: &tokio::runtime::Runtime, count: usize) -> bool {
+    let folder = Directory::new();
+    let name = |number: usize| format!("{number}.json");
+    for number in 0..count {
+        let at = Timestamp::UNIX_EPOCH + Duration::from_secs(u64::try_from(number).expect("a small number"));
+        let report = json!({"SchemaVersion": 2, "CreatedAt": at.to_string(), "ArtifactName": "app", "ArtifactType": "container_image",
+            "Metadata": {"RepoDigests": [format!("registry.example/team/app@{}", digest(0))]},
+            "Results": [{"Target": "app (debian 12)", "Class": "os-pkgs", "Type": "debian", "Vulnerabilities": []}]});
+        folder.write(&name(number), &report.to_string());
+    }
+    let directories = directories(&folder, CACHE);
+    runtime.block_on(Arc::clone(&directories).fill());
+    let question = timed(|| assert!(matches!(runtime.block_on(directories.about(&manifest(0))), Fact::Known(_))));
+    let question = question.as_secs_f64() * 1e6 / amount(count);
+    let mut met = figure("a first question, each report of the image", question, "us", 1.0, true);
+    (0..count).for_each(|number| folder.remove(&name(number)));
+    let removed = timed(|| runtime.block_on(Arc::clone(&directories).fill()));
+    let removed = removed.as_secs_f64() * 1e6 / amount(count);
+    met &= figure("forgetting one of many reports of an image", removed, "us", 20.0, true);
+    met
 }
 
 fn directories(folder: &Directory, bytes: u64) -> Arc<Directories> {
@@ -120,6 +158,14 @@ impl Memory {
         let pages: u32 =
             text.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).expect("a number of pages");
         Self(f64::from(pages) * 4_096.0)
+    }
+
+    /// The most that there ever were.
+    fn most() -> Self {
+        let text = std::fs::read_to_string("/proc/self/status").expect("a Linux system");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes: Option<u32> = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        Self(f64::from(kilobytes.expect("a number of kilobytes")) * 1_024.0)
     }
 
     /// How many more there are now.

@@ -28,6 +28,7 @@ mod index;
 pub mod list;
 mod look;
 mod recall;
+mod record;
 #[cfg(test)]
 mod tests;
 mod walk;

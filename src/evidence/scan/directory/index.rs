@@ -5,29 +5,34 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::ffi::OsStr;
-use std::hash::{BuildHasher, Hash};
-use std::os::unix::ffi::OsStrExt;
+use std::hash::BuildHasher;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 
+use self::links::Links;
+use self::number::{NONE, half};
+use self::shared::Shared;
+pub(super) use self::slots::Slot;
+use self::slots::Slots;
 use super::walk::Stamp;
-use crate::fact::report::{Defect, Format, Outline, Report, Scanner, ScannerKind, Unusable};
+use crate::fact::report::{Defect, Outline, Report, Scanner, ScannerKind, Unusable};
 use crate::image::{Digest, Platform};
+
+mod links;
+mod number;
+mod shared;
+mod slots;
 
 /// Digests of one report: a scanner lists every repository that it knows an image by, some ten.
 const DIGESTS: usize = 64;
-/// Different scanners, and different platforms; of each there are some ten.
-const KINDS: usize = 1_024;
 /// Unusable reports of which the reason is kept word by word; of others only its kind.
 const DETAILS: usize = 10_000;
 /// Bytes of a scanner's name that tell it from others.
 const NAME: usize = 128;
-/// The end of a chain.
-const NONE: u32 = u32::MAX;
 
 /// A file, and a state of it: what was read of it is good as long as both are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,47 +60,17 @@ pub(super) struct Rewriting {
     pub(super) since: SystemTime,
 }
 
+impl Rewriting {
+    fn weight(&self) -> usize {
+        self.report.as_ref().map_or(0, |report| report.weight())
+    }
+}
+
 /// Who scanned, as far as reports are told apart by it: the kind, else the name in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct By {
     pub(super) kind: Option<ScannerKind>,
     pub(super) name: Arc<str>,
-}
-
-/// One file.
-#[derive(Debug)]
-pub(super) struct Slot {
-    path: Box<[u8]>,
-    /// A hash of its [`Stamp`].
-    fingerprint: u64,
-    /// Nanoseconds; before everything else where it is not dated.
-    pub(super) scanned_at: i64,
-    /// The first of its links, which stand side by side.
-    links: u32,
-    /// The next file of the same hash of its path.
-    next: u32,
-    version: u32,
-    by: u16,
-    platform: u16,
-    pub(super) root: u16,
-    count: u8,
-    /// Whether its first digest is that of the configuration.
-    has_config: bool,
-    /// It was written to so shortly before it was read that its times may not show a change since.
-    recent: bool,
-    link: bool,
-    pub(super) state: State,
-    pub(super) format: Option<Format>,
-}
-
-/// A digest of a file.
-#[derive(Debug, Clone, Copy)]
-struct Link {
-    /// In halves, so that it takes no more room than it needs.
-    key: [u32; 2],
-    file: u32,
-    /// The next of the same half of a hash.
-    next: u32,
 }
 
 /// What a file is about, in hashes.
@@ -117,77 +92,22 @@ pub(super) struct Entry {
     pub(super) link: bool,
 }
 
-/// Values that many files share, by number.
-#[derive(Debug)]
-struct Shared<T> {
-    numbers: HashMap<Arc<T>, u16>,
-    values: Vec<Arc<T>>,
-}
-
-impl<T: Hash + Eq> Shared<T> {
-    fn new() -> Self {
-        Self { numbers: HashMap::new(), values: Vec::new() }
-    }
-
-    /// None: there are too many.
-    fn number(&mut self, value: T) -> Option<u16> {
-        if let Some(number) = self.numbers.get(&value) {
-            return Some(*number);
-        }
-        let number = u16::try_from(self.values.len()).ok().filter(|_| self.values.len() < KINDS)?;
-        let value = Arc::new(value);
-        self.values.push(Arc::clone(&value));
-        self.numbers.insert(value, number);
-        Some(number)
-    }
-
-    fn get(&self, number: u16) -> Option<&T> {
-        self.values.get(usize::from(number)).map(AsRef::as_ref)
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Index {
-    slots: Vec<Option<Slot>>,
-    free: Vec<u32>,
-    links: Vec<Link>,
-    /// Places of so many links side by side.
-    free_links: HashMap<u8, Vec<u32>>,
-    by_path: HashMap<u32, u32>,
-    by_digest: HashMap<u32, u32>,
+    slots: Slots,
+    links: Links,
     by: Shared<By>,
     platforms: Shared<Option<Platform>>,
     details: HashMap<u32, Arc<Unusable>>,
     rewriting: HashMap<u32, Rewriting>,
+    /// Bytes of the reports that are kept in it.
+    pinned: usize,
     hashing: RandomState,
     versions: u32,
     counts: HashMap<State, usize>,
     linked: usize,
     with_config: usize,
     no_one: By,
-}
-
-/// The place of a number in a list; none is there for one that is too large for this machine.
-fn at(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-fn number(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(NONE)
-}
-
-/// The half of a hash that the tables are keyed by.
-fn half(hash: u64) -> u32 {
-    halves(hash)[0]
-}
-
-fn halves(hash: u64) -> [u32; 2] {
-    let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
-    [half(hash), half(hash >> 32)]
-}
-
-fn whole([low, high]: [u32; 2]) -> u64 {
-    u64::from(high) << 32 | u64::from(low)
 }
 
 /// Nanoseconds, as the order of reports needs them: what cannot be written so is before, or after, everything else.
@@ -200,16 +120,13 @@ pub(super) fn moment(at: Option<Timestamp>) -> i64 {
 impl Index {
     pub(super) fn new() -> Self {
         Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            links: Vec::new(),
-            free_links: HashMap::new(),
-            by_path: HashMap::new(),
-            by_digest: HashMap::new(),
+            slots: Slots::default(),
+            links: Links::default(),
             by: Shared::new(),
             platforms: Shared::new(),
             details: HashMap::new(),
             rewriting: HashMap::new(),
+            pinned: 0,
             hashing: RandomState::new(),
             versions: 0,
             counts: HashMap::new(),
@@ -225,12 +142,12 @@ impl Index {
     }
 
     pub(super) fn get(&self, file: u32) -> Option<&Slot> {
-        self.slots.get(at(file)).and_then(Option::as_ref)
+        self.slots.get(file)
     }
 
     /// Its path below its root.
     pub(super) fn path(slot: &Slot) -> &Path {
-        Path::new(OsStr::from_bytes(&slot.path))
+        slot.path()
     }
 
     pub(super) fn version(file: u32, slot: &Slot) -> Version {
@@ -255,14 +172,7 @@ impl Index {
 
     pub(super) fn find(&self, root: u16, path: &Path) -> Option<u32> {
         let path = path.as_os_str().as_bytes();
-        let mut file = *self.by_path.get(&self.hash_of_path(root, path))?;
-        while let Some(slot) = self.get(file) {
-            if slot.root == root && *slot.path == *path {
-                return Some(file);
-            }
-            file = slot.next;
-        }
-        None
+        self.slots.find(self.hash_of_path(root, path), root, path)
     }
 
     fn hash_of_path(&self, root: u16, path: &[u8]) -> u32 {
@@ -271,24 +181,11 @@ impl Index {
 
     /// All that may name one of these digests, in no order.
     pub(super) fn naming(&self, keys: &[u64]) -> Vec<u32> {
-        let mut found = Vec::new();
-        for key in keys {
-            let mut place = self.by_digest.get(&half(*key)).copied().unwrap_or(NONE);
-            while let Some(link) = self.links.get(at(place)) {
-                if whole(link.key) == *key {
-                    found.push(link.file);
-                }
-                place = link.next;
-            }
-        }
-        found.sort_unstable();
-        found.dedup();
-        found
+        self.links.naming(keys)
     }
 
     pub(super) fn essentials(&self, slot: &Slot) -> Essentials<'_> {
-        let links = self.links.get(at(slot.links)..).unwrap_or_default().iter().take(usize::from(slot.count));
-        let mut keys = links.map(|link| whole(link.key));
+        let mut keys = self.links.keys(slot.links, slot.count);
         let config = if slot.has_config { keys.next() } else { None };
         Essentials {
             manifests: keys.collect(),
@@ -308,20 +205,23 @@ impl Index {
         self.rewriting.get(&file)
     }
 
+    /// Bytes of the reports that are kept because their files are being rewritten.
+    pub(super) fn pinned(&self) -> usize {
+        self.pinned
+    }
+
     pub(super) fn all_rewriting(&self) -> impl Iterator<Item = (u32, &Rewriting)> {
         self.rewriting.iter().map(|(file, rewriting)| (*file, rewriting))
     }
 
     /// All files of a root.
     pub(super) fn of_root(&self, root: u16) -> impl Iterator<Item = (u32, &Slot)> {
-        let numbered = self.slots.iter().enumerate();
-        let slots = numbered.filter_map(|(place, slot)| slot.as_ref().map(|slot| (number(place), slot)));
-        slots.filter(move |(_, slot)| slot.root == root)
+        self.slots.all().filter(move |(_, slot)| slot.root == root)
     }
 
     /// One more than the highest number of a file.
     pub(super) fn end(&self) -> usize {
-        self.slots.len()
+        self.slots.end()
     }
 
     pub(super) fn count(&self, state: State) -> usize {
@@ -329,7 +229,7 @@ impl Index {
     }
 
     pub(super) fn files(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.files()
     }
 
     /// Whether any file is a link.
@@ -343,7 +243,7 @@ impl Index {
     }
 
     /// Puts what was read of a file in the place of what was known of it.
-    pub(super) fn put(&mut self, entry: &Entry, read: &Result<Report, Unusable>) -> Version {
+    pub(super) fn put(&mut self, entry: Entry, read: &Result<Report, Unusable>) -> Version {
         let outline = match read {
             Ok(report) => Some(&report.outline),
             Err(unusable) => unusable.outline.as_deref(),
@@ -364,10 +264,10 @@ impl Index {
     }
 
     /// A file that is half-written: what it said before stays in force, if it said anything.
-    pub(super) fn put_unsettled(&mut self, entry: &Entry, rewriting: Rewriting) {
+    pub(super) fn put_unsettled(&mut self, entry: Entry, rewriting: Rewriting) {
         let fingerprint = self.hashing.hash_one(entry.stamp);
         let known = self.find(entry.root, &entry.path);
-        let file = match known.and_then(|file| self.slots.get_mut(at(file))?.as_mut().map(|slot| (file, slot))) {
+        let file = match known.and_then(|file| self.slots.get_mut(file).map(|slot| (file, slot))) {
             Some((file, slot)) if slot.state == State::Usable => {
                 slot.fingerprint = fingerprint;
                 slot.recent = entry.recent;
@@ -375,7 +275,9 @@ impl Index {
             }
             Some(_) | None => self.place(entry, State::Unsettled, None, None),
         };
-        self.rewriting.insert(file, rewriting);
+        self.pinned += rewriting.weight();
+        let before = self.rewriting.insert(file, rewriting);
+        self.pinned -= before.map_or(0, |before| before.weight());
     }
 
     /// Numbers of the scanner and platform, and the digests.
@@ -405,32 +307,25 @@ impl Index {
 
     fn place(
         &mut self,
-        entry: &Entry,
+        entry: Entry,
         state: State,
         numbers: Option<(u16, u16, Vec<u64>)>,
         outline: Option<&Outline>,
     ) -> u32 {
         let known = self.find(entry.root, &entry.path);
-        let path = entry.path.as_os_str().as_bytes();
-        let hash = self.hash_of_path(entry.root, path);
-        let next = match known {
-            Some(file) => self.clear(file).map_or(NONE, |slot| slot.next),
-            None => self.by_path.get(&hash).copied().unwrap_or(NONE),
+        let path = entry.path.into_os_string().into_vec();
+        let hash = self.hash_of_path(entry.root, &path);
+        let (file, next) = match known {
+            Some(file) => (file, self.clear(file).map_or(NONE, |slot| slot.next)),
+            None => self.slots.begin(hash),
         };
-        let file = known.or_else(|| self.free.pop()).unwrap_or_else(|| {
-            self.slots.push(None);
-            number(self.slots.len() - 1)
-        });
-        if known.is_none() {
-            self.by_path.insert(hash, file);
-        }
         self.versions = self.versions.wrapping_add(1);
         let has_config = numbers.is_some()
             && outline.is_some_and(|Outline { subject, .. }| {
                 subject.config.as_ref().is_some_and(|config| !subject.manifests.contains(config))
             });
         let (by, platform, keys) = numbers.unwrap_or((u16::MAX, u16::MAX, Vec::new()));
-        let (links, count) = self.link(file, &keys);
+        let (links, count) = self.links.add(file, &keys);
         *self.counts.entry(state).or_default() += 1;
         self.linked += usize::from(entry.link);
         self.with_config += usize::from(has_config);
@@ -451,9 +346,7 @@ impl Index {
             state,
             format: outline.map(|outline| outline.format),
         };
-        if let Some(place) = self.slots.get_mut(at(file)) {
-            *place = Some(slot);
-        }
+        self.slots.put(file, slot);
         file
     }
 
@@ -461,78 +354,21 @@ impl Index {
     pub(super) fn remove(&mut self, file: u32) {
         let Some(slot) = self.clear(file) else { return };
         let hash = self.hash_of_path(slot.root, &slot.path);
-        let first = self.by_path.get(&hash).copied().unwrap_or(NONE);
-        if first != file {
-            let mut before = first;
-            while let Some(other) = self.slots.get_mut(at(before)).and_then(Option::as_mut) {
-                if other.next == file {
-                    other.next = slot.next;
-                    break;
-                }
-                before = other.next;
-            }
-        } else if slot.next == NONE {
-            self.by_path.remove(&hash);
-        } else {
-            self.by_path.insert(hash, slot.next);
-        }
-        self.free.push(file);
+        self.slots.close(file, hash, slot.next);
     }
 
     /// Takes out all that hangs on a file, but for its place among the paths.
     fn clear(&mut self, file: u32) -> Option<Slot> {
-        let slot = self.slots.get_mut(at(file))?.take()?;
-        self.unlink(&slot);
+        let slot = self.slots.take(file)?;
+        self.links.remove(slot.links, slot.count);
         self.details.remove(&file);
-        self.rewriting.remove(&file);
+        self.pinned -= self.rewriting.remove(&file).map_or(0, |before| before.weight());
         if let Some(count) = self.counts.get_mut(&slot.state) {
             *count -= 1;
         }
         self.linked -= usize::from(slot.link);
         self.with_config -= usize::from(slot.has_config);
         Some(slot)
-    }
-
-    fn link(&mut self, file: u32, keys: &[u64]) -> (u32, u8) {
-        let Some(count) = u8::try_from(keys.len()).ok().filter(|count| *count > 0) else { return (NONE, 0) };
-        let free = self.free_links.get_mut(&count).and_then(Vec::pop);
-        let first = free.unwrap_or_else(|| {
-            let first = number(self.links.len());
-            self.links.extend(keys.iter().map(|_| Link { key: [0, 0], file: NONE, next: NONE }));
-            first
-        });
-        for (key, place) in keys.iter().zip(first..) {
-            let next = self.by_digest.insert(half(*key), place).unwrap_or(NONE);
-            if let Some(link) = self.links.get_mut(at(place)) {
-                *link = Link { key: halves(*key), file, next };
-            }
-        }
-        (first, count)
-    }
-
-    fn unlink(&mut self, slot: &Slot) {
-        if slot.count == 0 {
-            return;
-        }
-        for place in (slot.links..).take(usize::from(slot.count)) {
-            let Some(Link { key, next, .. }) = self.links.get(at(place)).copied() else { return };
-            let Some(first) = self.by_digest.get(&key[0]).copied() else { continue };
-            if first != place {
-                let mut before = first;
-                while let Some(link) = self.links.get_mut(at(before)) {
-                    if link.next == place {
-                        link.next = next;
-                        break;
-                    }
-                    before = link.next;
-                }
-            } else if next == NONE {
-                self.by_digest.remove(&key[0]);
-            } else {
-                self.by_digest.insert(key[0], next);
-            }
-        }
-        self.free_links.entry(slot.count).or_default().push(slot.links);
     }
 }
 

@@ -1,30 +1,27 @@
 //! Looking: at everything below the folders, or at a few files, and writing down in the index what was seen.
 //!
 //! Files that are as they were are not read again. What was moved is found at its new place before it is given up at its
-//! old one. A file that was whole and is now empty or cut off is being rewritten.
+//! old one.
 
+use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use futures_util::future::join_all;
 
 use super::choose::SETTLES;
-use super::file::{self, Outcome};
-use super::index::{Entry, Index, Rewriting, State, Version};
+use super::index::{Index, State, Version};
+use super::record::Changed;
 use super::walk::{self, Doubts, FILES, Named, Seen, Stamp};
 use super::{Directories, READERS, joined, outage, shown};
-use crate::fact::report::{Defect, Report, Unusable};
+use crate::fact::report::Defect;
 
 /// Files that one reader takes at a time: a question that needs a file waits for no more than these.
 const BATCH: usize = 16;
-/// Times of files are as coarse as this on some file systems: what was written since need not show.
-const COARSE: Duration = Duration::from_secs(2);
-/// Bytes of reports that are kept because their files are being rewritten.
-const PINNED: usize = 8 << 20;
-
 /// What is counted.
 const DEFECTS: [Defect; 10] = [
     Defect::Empty,
@@ -42,7 +39,7 @@ const DEFECTS: [Defect; 10] = [
 /// What is to be done after looking.
 #[derive(Debug, Default)]
 struct Work {
-    changed: Vec<(u16, Seen)>,
+    changed: Vec<Changed>,
     gone: Vec<u32>,
     /// Half-written files that nobody looks at again, or that had their time.
     settle: bool,
@@ -109,11 +106,11 @@ impl Directories {
     pub(super) async fn settle(self: &Arc<Self>) -> Option<SystemTime> {
         let _alone = self.looking.lock().await;
         let now = SystemTime::now();
-        let due: Vec<(u16, Seen)> = {
+        let due: Vec<Changed> = {
             let index = self.index();
             let waiting = index.all_rewriting().filter(|(_, its)| its.report.is_none() && its.since + SETTLES <= now);
             let slots = waiting.filter_map(|(file, _)| index.get(file));
-            slots.map(|slot| (slot.root, self.seen(slot.root, Index::path(slot)))).collect()
+            slots.map(|slot| Changed::new(slot.root, self.seen(slot.root, Index::path(slot)))).collect()
         };
         if !due.is_empty() {
             self.work(Work { changed: due, gone: Vec::new(), settle: false }).await;
@@ -150,7 +147,7 @@ impl Directories {
             incomplete |= doubts.incomplete;
             told.extend(doubts.words.map(|words| format!("{}: {words}", shown(self.root(root)))));
         }
-        work.changed.sort_by_key(|(_, seen)| std::cmp::Reverse(seen.stamp.modified()));
+        work.changed.sort_by_key(|changed| Reverse(changed.modified));
         let words = (!told.is_empty()).then(|| told.join("; "));
         let doubt = words
             .as_ref()
@@ -188,14 +185,15 @@ impl Directories {
                 }
             }
             drop(index);
-            work.changed.push((root, seen));
+            work.changed.push(Changed::new(root, seen));
         };
         if metadata.is_dir() {
             doubts = walk::walk(&canonical, most, &mut take);
         } else {
             take(self.seen(root, Path::new("")));
         }
-        let is_doubted = |path: &Path| doubts.folders.iter().any(|folder| path.starts_with(folder));
+        let doubted: HashSet<&Path> = doubts.folders.iter().map(PathBuf::as_path).collect();
+        let is_doubted = |path: &Path| path.ancestors().any(|folder| doubted.contains(folder));
         let index = self.index();
         let gone = index.of_root(root).filter(|(file, slot)| !met.has(*file) && !is_doubted(Index::path(slot)));
         work.gone.extend(gone.map(|(file, _)| file));
@@ -229,7 +227,7 @@ impl Directories {
             if no_room {
                 all = true;
             } else if forced || !unchanged {
-                work.changed.push((root, seen));
+                work.changed.push(Changed::new(root, seen));
             }
         }
         (work, all)
@@ -249,8 +247,8 @@ impl Directories {
                 let own = Arc::clone(self);
                 let read = tokio::task::spawn_blocking(move || {
                     let _permit = permit;
-                    for (root, seen) in batch {
-                        own.read_one(root, &seen, settle);
+                    for changed in batch {
+                        own.read_one(changed, settle);
                         own.read.fetch_add(1, Ordering::Relaxed);
                     }
                     own.show();
@@ -276,107 +274,5 @@ impl Directories {
             }
         }
         self.show();
-    }
-
-    /// Reads a file, and writes down what it is.
-    fn read_one(&self, root: u16, seen: &Seen, settle: bool) {
-        let full = joined(self.root(root), &seen.path);
-        let below = !seen.path.as_os_str().is_empty();
-        let canonical = fs::canonicalize(self.root(root)).ok().filter(|_| below);
-        let link = seen.link;
-        let entry = |stamp: Stamp| {
-            let recent = SystemTime::now().duration_since(stamp.modified()).is_ok_and(|age| age < COARSE);
-            Entry { root, path: seen.path.clone(), stamp, recent, link }
-        };
-        match file::read(canonical.as_deref(), &full) {
-            Outcome::Gone if fs::symlink_metadata(&full).is_ok() => {
-                let words = "it is a link that leads nowhere";
-                self.put(&entry(Stamp::at(&full)), Err(Unusable::new(Defect::Unreadable, words)));
-            }
-            // If its whole root is away, what it said stays known.
-            Outcome::Gone if fs::metadata(self.root(root)).is_err() => {}
-            Outcome::Gone => {
-                let known = self.index().find(root, &seen.path);
-                if let Some(file) = known {
-                    self.change(|index| index.remove(file));
-                }
-            }
-            Outcome::Changed { stamp } => {
-                let words = "it was written to while it was read";
-                let mut entry = entry(stamp);
-                // So that it is read again whatever its times say.
-                entry.recent = true;
-                self.put_unsettled(&entry, Unusable::new(Defect::Truncated, words), settle);
-            }
-            Outcome::Trouble(kind) => {
-                let is_known = {
-                    let index = self.index();
-                    let file = index.find(root, &seen.path);
-                    file.and_then(|file| index.get(file)).is_some_and(|slot| slot.state == State::Usable)
-                };
-                // What it said stays known, and it is read again with the next look.
-                if !is_known {
-                    let unusable = Unusable::new(Defect::Unreadable, format!("it cannot be read: {kind}"));
-                    self.put(&entry(seen.stamp), Err(unusable));
-                }
-            }
-            Outcome::Read { stamp, report } => match *report {
-                Err(unusable) if matches!(unusable.defect, Defect::Empty | Defect::Truncated) => {
-                    self.put_unsettled(&entry(stamp), unusable, settle);
-                }
-                other => self.put(&entry(stamp), other),
-            },
-        }
-    }
-
-    fn put(&self, entry: &Entry, read: Result<Report, Unusable>) {
-        let before = self.version(entry);
-        let version = self.change(|index| index.put(entry, &read));
-        if let Some(before) = before {
-            self.findings.forget(before);
-        }
-        if let Ok(report) = read {
-            self.findings.keep(version, Arc::new(report));
-        }
-    }
-
-    /// A file that is half-written, or only half a file.
-    fn put_unsettled(&self, entry: &Entry, unusable: Unusable, settle: bool) {
-        let now = SystemTime::now();
-        let since = entry.stamp.written().min(now);
-        let young = !settle && since + SETTLES > now;
-        let usable = {
-            let index = self.index();
-            let known = index.find(entry.root, &entry.path).and_then(|file| index.get(file).map(|slot| (file, slot)));
-            known.filter(|(_, slot)| slot.state == State::Usable).map(|(file, slot)| Index::version(file, slot))
-        };
-        let report = usable.and_then(|version| self.pin(version));
-        if young || report.is_some() {
-            let rewriting = Rewriting { report, unusable: Arc::new(unusable), since };
-            self.change(|index| index.put_unsettled(entry, rewriting));
-        } else {
-            self.put(entry, Err(unusable));
-        }
-    }
-
-    /// What a file said that is being rewritten, if that is in memory, and there is room to keep it.
-    fn pin(&self, version: Version) -> Option<Arc<Report>> {
-        let weight = {
-            let index = self.index();
-            if let Some(rewriting) = index.rewriting(version.file) {
-                // What was not in memory then is not now: there is no file of it any more.
-                return rewriting.report.clone();
-            }
-            let reports = index.all_rewriting().filter_map(|(_, its)| its.report.as_ref());
-            reports.map(|report| report.weight()).sum::<usize>()
-        };
-        let report = self.findings.get(version).or_else(|| self.recall.report(version))?;
-        (weight + report.weight() <= PINNED).then_some(report)
-    }
-
-    fn version(&self, entry: &Entry) -> Option<Version> {
-        let index = self.index();
-        let file = index.find(entry.root, &entry.path)?;
-        index.get(file).map(|slot| Index::version(file, slot))
     }
 }

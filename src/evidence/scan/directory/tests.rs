@@ -191,6 +191,17 @@ async fn a_file_that_changed_since_it_was_indexed_is_told_as_it_is_now() {
 }
 
 #[tokio::test]
+async fn a_report_that_the_index_takes_for_another_by_its_hash_is_not_about_the_manifest() {
+    let folder = Directory::new();
+    folder.write("a.json", &trivy(1, NOON));
+    let directories = filled(&folder).await;
+    let chosen = directories.index().choose(&manifest(1), Timestamp::now()).found;
+    let report = crate::evidence::scan::format::read(trivy(2, NOON).as_bytes()).unwrap();
+    let selected = directories.select(&manifest(1), &[(chosen[0], Arc::new(report))], Timestamp::now());
+    assert!(matches!(selected, Selection::Ready(Fact::Absent(_))), "{selected:?}");
+}
+
+#[tokio::test]
 async fn a_warm_question_has_the_same_answer_and_is_one() {
     let folder = Directory::new();
     folder.write("a.json", &trivy(1, NOON));

@@ -145,7 +145,7 @@ proptest! {
                 let entry = index::Entry {
                     root: 0, path: format!("{number}.json").into(), stamp: walk::Stamp::default(), recent: false, link: false,
                 };
-                index.put(&entry, &super::super::super::format::read(reports[*number].as_bytes()));
+                index.put(entry, &super::super::super::format::read(reports[*number].as_bytes()));
             }
             for number in &removed {
                 if let Some(file) = index.find(0, Path::new(&format!("{number}.json"))) {
@@ -174,7 +174,7 @@ proptest! {
             } else {
                 let stamp = walk::Stamp::default();
                 let entry = index::Entry { root: 0, path, stamp, recent: false, link: of == 3 };
-                index.put(&entry, &super::super::super::format::read(trivy(of, NOON).as_bytes()));
+                index.put(entry, &super::super::super::format::read(trivy(of, NOON).as_bytes()));
                 expected.insert(name, of);
             }
         }
@@ -186,6 +186,27 @@ proptest! {
             let names: Vec<_> = found.iter().map(|its| Index::path(index.get(its.file).unwrap()).to_owned()).collect();
             let expected: Vec<_> = expected.iter().filter(|its| *its.1 == of).map(|its| PathBuf::from(format!("{}.json", its.0))).collect();
             prop_assert_eq!(names, expected);
+        }
+    }
+}
+
+#[test]
+fn files_that_name_one_digest_leave_it_in_any_order() {
+    for removed in [[0_u64, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]] {
+        let mut index = Index::new();
+        let path = |number: u64| PathBuf::from(format!("{number}.json"));
+        for number in 0..4 {
+            let stamp = walk::Stamp::default();
+            let entry = index::Entry { root: 0, path: path(number), stamp, recent: false, link: false };
+            index.put(entry, &super::super::super::format::read(trivy(1, NOON).as_bytes()));
+        }
+        let mut left: Vec<_> = (0..4).map(path).collect();
+        for number in removed {
+            index.remove(index.find(0, &path(number)).unwrap());
+            left.retain(|its| *its != path(number));
+            let found = index.choose(&manifest(1), Timestamp::now()).found;
+            let found: Vec<_> = found.iter().map(|its| Index::path(index.get(its.file).unwrap()).to_owned()).collect();
+            assert_eq!(found, left);
         }
     }
 }

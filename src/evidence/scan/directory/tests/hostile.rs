@@ -21,13 +21,26 @@ async fn a_file_of_two_gigabytes_is_beyond_bounds() {
 }
 
 #[tokio::test]
-async fn deep_json_is_refused() {
+async fn deep_json_is_malformed_where_it_is_read_and_truncated_where_it_does_not_end() {
+    let deep = "[".repeat(1 << 20);
     let folder = Directory::new();
-    folder.write("deep.json", &format!("{{\"SchemaVersion\": 2, \"Results\": {}", "[".repeat(1 << 20)));
-    let (directories, registry) = over(vec![folder.path().to_owned()]);
-    Arc::clone(&directories).fill().await;
-    assert_eq!(metric(&registry, "usable"), 0.0);
-    assert_eq!(directories.progress().read, 1);
+    folder.write("deep.json", &format!("{{\"SchemaVersion\": 2, \"Results\": {deep}{}}}", "]".repeat(1 << 20)));
+    beside(&folder, "malformed").await;
+    folder.write("deep.json", &format!("{{\"SchemaVersion\": 2, \"Results\": {deep}"));
+    beside(&folder, "truncated").await;
+}
+
+#[tokio::test]
+async fn a_report_in_which_a_field_stands_twice_is_malformed() {
+    let folder = Directory::new();
+    let text = trivy(2, NOON);
+    folder.write("outer.json", &text.replacen("{", "{\"Results\":[],", 1));
+    beside(&folder, "malformed").await;
+    folder.remove("outer.json");
+    folder.write("inner.json", &text.replace("\"Severity\":", "\"Severity\":\"LOW\",\"Severity\":"));
+    beside(&folder, "malformed").await;
+    let directories = filled(&folder).await;
+    assert_eq!(asked(&directories, 2).await.0, 0);
 }
 
 #[tokio::test]

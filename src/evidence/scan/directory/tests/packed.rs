@@ -76,8 +76,11 @@ fn bombs_are_beyond_bounds() {
     assert_eq!(read(&zstd(&bomb)), words);
     let halves = gzip(&bomb[..17 << 20]);
     assert_eq!(read(&[halves.clone(), halves].concat()), words);
-    // A frame whose window alone has two gigabytes.
-    assert_eq!(read(&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00]), words);
+    // Frames without content, whose windows alone have two gigabytes, 64 MiB, and 32 MiB.
+    let frame = |window| [0x28, 0xb5, 0x2f, 0xfd, 0x00, window, 0x01, 0x00, 0x00];
+    assert_eq!(read(&frame(0xa8)), words);
+    assert_eq!(read(&frame(0x80)), words);
+    assert!(read(&frame(0x78)).starts_with("empty: "));
 }
 
 #[test]
