@@ -79,6 +79,13 @@ fn exit_code(judged: &[Judged], unreadable: bool) -> ExitCode {
 
 fn judge_all(check: &Check) -> Result<(Vec<Judged>, Vec<Mistake>), Vec<Mistake>> {
     let (config, manifests, warnings) = super::sources(&check.sources)?;
+    // A slip in a pipeline: a policy may tolerate that reports cannot be read, and would admit everything.
+    let nowhere = check.sources.scans.iter().filter(|path| !path.exists());
+    let mistakes: Vec<Mistake> =
+        nowhere.map(|path| Mistake::about(path.display(), "--scans names no file or folder that is there")).collect();
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
     super::warn(&warnings);
     let workloads = super::workloads(&config);
     let (items, unreadable) = if check.images.is_empty() {

@@ -212,7 +212,7 @@ impl<'a> Case<'a> {
         if self.now >= until {
             return told(Response::Deny, reason, message);
         }
-        let message = words::until(&message, "tolerated", until);
+        let message = words::until(&message, "", until);
         Found { missed: self.scanned.first_missed.is_none(), ..told(Response::Warn, reason, message) }
     }
 
@@ -240,8 +240,8 @@ impl<'a> Case<'a> {
             return told(response, reason, message);
         };
         let message = match until {
-            Some(until) => words::until(&message, "tolerated since this namespace has it already,", until),
-            None => words::running(message),
+            Some(until) => words::until(&message, words::RUNNING, until),
+            None => words::running(&message),
         };
         Found { held: Some(true), ..told(softer, reason, message) }
     }

@@ -45,7 +45,7 @@ pub(in crate::command) fn as_text(judged: &[Judged], terminal: bool, now: Timest
             tell(&mut text, "    ", &held);
             if let Some(image) = image {
                 tell_signers(&mut text, image);
-                tell_reports(&mut text, image, now);
+                tell_reports(&mut text, image, &held, now);
             }
         }
     }
@@ -91,9 +91,15 @@ fn tell_signers(text: &mut String, image: &ImageVerdict) {
 }
 
 /// By which reports it was judged, or what there was instead.
-fn tell_reports(text: &mut String, image: &ImageVerdict, now: Timestamp) {
+fn tell_reports(text: &mut String, image: &ImageVerdict, held: &[&Denial], now: Timestamp) {
     for report in &image.reports {
-        let _infallible = writeln!(text, "    report: {}", report_in_words(report, image, now));
+        let _infallible = write!(text, "    report: {}", report_in_words(report, image, now));
+        // What is held against the image says why.
+        let why = report.why.as_ref().filter(|_| !held.iter().any(|denial| denial.reason.check() == "scan"));
+        let _infallible = match why {
+            Some(why) => writeln!(text, "; {}", printable(why, TITLE_BYTES)),
+            None => writeln!(text),
+        };
     }
 }
 
@@ -111,7 +117,7 @@ fn report_in_words(report: &ReportVerdict, image: &ImageVerdict, now: Timestamp)
         scanned_at,
         counts,
         waived,
-        why,
+        why: _,
     } = report;
     let fit = |word: &str| printable(word, WORD_BYTES);
     let mut words = state.label().to_owned();
@@ -137,9 +143,6 @@ fn report_in_words(report: &ReportVerdict, image: &ImageVerdict, now: Timestamp)
         if *waived > 0 {
             let _infallible = write!(words, ", {waived} of them waived");
         }
-    }
-    if let Some(why) = why {
-        let _infallible = write!(words, "; {}", printable(why, TITLE_BYTES));
     }
     words
 }

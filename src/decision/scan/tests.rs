@@ -276,7 +276,7 @@ fn what_a_namespace_has_already_is_softened_for_threshold_and_age_and_for_nothin
     assert_eq!(admitted(&verdict), Basis::SoftenedToWarning);
     let told: Vec<Reason> = verdict.warnings.iter().map(|denial| denial.reason).collect();
     assert_eq!(told, [Reason::Vulnerable, Reason::ReportStale]);
-    assert!(verdict.warnings[0].message.ends_with("; tolerated since this namespace has it already"));
+    assert!(verdict.warnings[0].message.starts_with("tolerated, since this namespace has it already: "));
     let by: Arc<str> = "acme/all".into();
     let record = Record::Softened { namespace: "shop".to_owned(), digest: digest('a'), by, held: true };
     assert_eq!(verdict.records.iter().filter(|its| **its == record).count(), 1, "{:?}", verdict.records);
@@ -300,7 +300,7 @@ fn softening_ends_so_long_after_the_first_review_that_would_have_refused() {
     assert!(
         first.warnings[0]
             .message
-            .ends_with("; tolerated since this namespace has it already, until 2026-12-21T12:00:00Z")
+            .starts_with("tolerated until 2026-12-21T12:00:00Z, since this namespace has it already: ")
     );
     let within = after(since(ago(29 * DAY)));
     assert_eq!(admitted(&within), Basis::SoftenedToWarning);
@@ -324,7 +324,7 @@ fn a_missing_report_only_warns_within_its_grace() {
     let demand = || ScanDemand { missing_grace: Some(Duration::from_mins(10)), ..demand() };
     let first = setting(demand(), Vec::new()).decide();
     assert_eq!(admitted(&first), Basis::SoftenedToWarning);
-    assert!(first.warnings[0].message.ends_with("; tolerated until 2026-11-21T12:10:00Z"), "{:?}", first.warnings);
+    assert!(first.warnings[0].message.starts_with("tolerated until 2026-11-21T12:10:00Z: "), "{:?}", first.warnings);
     assert!(first.records.contains(&Record::Missed { digest: digest('a') }));
     let since = |first| Setting { first_missed: Some(first), ..setting(demand(), Vec::new()) }.decide();
     let later = since(ago(Duration::from_mins(9)));

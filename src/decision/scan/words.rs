@@ -19,6 +19,8 @@ const MESSAGE: usize = 600;
 /// Findings that are told by name, and packages of one.
 const TOLD: usize = 5;
 const PACKAGES: usize = 3;
+/// Why what is held against an image is not held against one that runs.
+pub(super) const RUNNING: &str = ", since this namespace has it already";
 /// Bytes of a name from a report, and of a place.
 const NAME: usize = 80;
 const PLACE: usize = 160;
@@ -208,11 +210,11 @@ fn together(group: &[&Finding<'_>]) -> String {
     format!("{id} {shown} {installed}{fixed}")
 }
 
-/// `...; tolerated until 2026-11-21T12:00:00Z`
+/// `tolerated until 2026-11-21T12:00:00Z: ...`: the end of it first, since warnings are cut.
 pub(super) fn until(message: &str, why: &str, until: Timestamp) -> String {
-    format!("{message}; {why} until {}", second(until))
+    format!("tolerated until {}{why}: {message}", second(until))
 }
 
-pub(super) fn running(message: String) -> String {
-    message + "; tolerated since this namespace has it already"
+pub(super) fn running(message: &str) -> String {
+    format!("tolerated{RUNNING}: {message}")
 }

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use super::Severity;
 
-/// Findings of one report. Real ones have some thousands for the worst images.
-const FINDINGS: usize = 100_000;
+/// Findings of one report. Real ones have some thousands for the worst images, and all of them are judged in every review.
+const FINDINGS: usize = 50_000;
 /// Bytes of an identifier; real ones have twenty.
 const IDENTIFIER: usize = 256;
 /// Bytes of all other names of one finding.
@@ -220,7 +220,7 @@ impl FindingsBuilder {
     /// Takes one more; what it may not have is an error, and what only people read is cut.
     pub fn push(&mut self, finding: Finding<'_>) -> Result<(), TooMuch> {
         if self.list.len() >= FINDINGS {
-            return Err(TooMuch("it has more than 100,000 findings"));
+            return Err(TooMuch("it has more than 50,000 findings"));
         }
         if finding.id.len() > IDENTIFIER || finding.aliases.len() > ALIASES {
             return Err(TooMuch("a finding of it has an identifier longer than any real one"));
@@ -356,7 +356,7 @@ mod tests {
         for _ in 0..FINDINGS {
             builder.push(one).unwrap();
         }
-        assert_eq!(builder.push(one), Err(TooMuch("it has more than 100,000 findings")));
+        assert_eq!(builder.push(one), Err(TooMuch("it has more than 50,000 findings")));
         let long = "x".repeat(IDENTIFIER + 1);
         assert!(FindingsBuilder::default().push(finding(&long, None, "xz")).is_err());
         let long = "\u{e9}".repeat(TEXT);

@@ -144,7 +144,7 @@ fn more_findings_than_are_kept_are_refused_and_it_is_known_whose() {
     let results = format!(r#""Results":[{{"Class":"os-pkgs","Vulnerabilities":[{list}]}}]"#);
     let text = format!(r#"{{"SchemaVersion":2,"ArtifactName":"acme/web:1",{results}}}"#);
     let Unusable { defect, words, outline } = read(text.as_bytes()).unwrap_err();
-    assert_eq!((defect, &*words), (Defect::BeyondBounds, "it has more than 100,000 findings"));
+    assert_eq!((defect, &*words), (Defect::BeyondBounds, "it has more than 50,000 findings"));
     assert_eq!(outline.unwrap().subject.names, ["acme/web:1".into()]);
 }
 
