@@ -6,6 +6,7 @@ use super::*;
 
 const LATER: &str = "2026-01-02T12:00:00Z";
 
+#[expect(clippy::unnecessary_wraps, reason = "what it is compared with is one")]
 fn at(text: &str) -> Option<Timestamp> {
     Some(text.parse().unwrap())
 }
