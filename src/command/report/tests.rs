@@ -93,7 +93,11 @@ fn report() -> ReportVerdict {
 }
 
 fn with_reports(reports: Vec<ReportVerdict>) -> Judged {
-    let held = denial(Mode::Enforce, Reason::Vulnerable, "2 critical", false);
+    judged_for(Reason::TagMutable, reports)
+}
+
+fn judged_for(reason: Reason, reports: Vec<ReportVerdict>) -> Judged {
+    let held = denial(Mode::Enforce, reason, "2 critical", false);
     let mut judged = refused("app.yaml", "nginx", vec![held]);
     judged.verdict.images[0].reports = reports;
     judged
@@ -143,6 +147,8 @@ fn a_report_that_is_missing_is_told_with_what_was_demanded() {
         ..report()
     };
     assert_eq!(told(vec![missing.clone()]), ["missing, grype; no report of grype"]);
+    let told_already = as_text(&[judged_for(Reason::ReportMissing, vec![missing.clone()])], false, now());
+    assert!(told_already.contains("    report: missing, grype\n"), "once is enough: {told_already}");
     let any = ReportVerdict { scanner: None, why: None, ..missing };
     assert_eq!(told(vec![any]), ["missing"]);
 }

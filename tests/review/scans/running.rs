@@ -22,7 +22,11 @@ async fn a_restart_is_warned_about_and_a_new_namespace_is_refused() {
     let (scene, webhook) = admitted_then_vulnerable("threshold: high").await;
     let answer = scene.ask(&webhook).await;
     assert!(answer.allowed, "{}", answer.message);
-    assert!(answer.warnings[0].contains("vulnerable: tolerated, since this namespace has it already: 1 critical"), "{:?}", answer.warnings);
+    assert!(
+        answer.warnings[0].contains("vulnerable: tolerated, since this namespace has it already: 1 critical"),
+        "{:?}",
+        answer.warnings
+    );
     assert_eq!(answer.annotations["basis"], "SoftenedToWarning");
     let elsewhere = webhook.review(&review(&scene.pod().namespace("elsewhere"))).await;
     assert_eq!(reason(&elsewhere), "vulnerable");

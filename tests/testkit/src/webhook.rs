@@ -128,7 +128,9 @@ impl Setup {
     /// A namespace in the manifests, with labels by mode: `("enforce", "restricted")`.
     #[must_use]
     pub fn namespace(self, name: &str, modes: &[(&str, &str)]) -> Self {
-        modes.iter().for_each(|(_, policy)| self.needs(policy));
+        for (_, policy) in modes {
+            self.needs(policy);
+        }
         let labels: Vec<(String, &str)> =
             modes.iter().map(|(mode, policy)| (format!("pratique.dev/{mode}"), *policy)).collect();
         let labels: Vec<(&str, &str)> = labels.iter().map(|(key, policy)| (key.as_str(), *policy)).collect();

@@ -34,7 +34,7 @@ async fn deep_json_is_malformed_where_it_is_read_and_truncated_where_it_does_not
 async fn a_report_in_which_a_field_stands_twice_is_malformed() {
     let folder = Directory::new();
     let text = trivy(2, NOON);
-    folder.write("outer.json", &text.replacen("{", "{\"Results\":[],", 1));
+    folder.write("outer.json", &text.replacen('{', "{\"Results\":[],", 1));
     beside(&folder, "malformed").await;
     folder.remove("outer.json");
     folder.write("inner.json", &text.replace("\"Severity\":", "\"Severity\":\"LOW\",\"Severity\":"));
