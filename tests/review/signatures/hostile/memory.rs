@@ -87,6 +87,8 @@ async fn as_much_as_is_read_of_many_images_at_once_takes_bounded_memory() {
     // What all registries may have in flight is 64 MiB by itself; four may have half of that.
     const REGISTRIES: usize = 4;
     const IMAGES: usize = 12;
+    // What waits to be verified is 48 MiB, and what is in flight 32 MiB of what such registries may have.
+    const CROWD: u64 = 96 << 20;
     let world = World::new();
     let registries = join_all((0..REGISTRIES).map(|_| World::registry())).await;
     let all: Vec<&Registry> = registries.iter().collect();
@@ -111,5 +113,5 @@ async fn as_much_as_is_read_of_many_images_at_once_takes_bounded_memory() {
     assert!(answers.iter().all(|answer| !answer.allowed));
     let after = beside.program.memory();
     let grown = after.peak.saturating_sub(before.peak);
-    assert!(grown < MOST, "{} MiB before, {} MiB at most", before.peak >> 20, after.peak >> 20);
+    assert!(grown < CROWD, "{} MiB before, {} MiB at most", before.peak >> 20, after.peak >> 20);
 }
