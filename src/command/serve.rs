@@ -8,8 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
-use prometheus::{IntGauge, Registry};
+use prometheus::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -18,20 +17,18 @@ use crate::config::{Config, LogFormat};
 use crate::evidence::budget::Budget;
 use crate::evidence::cluster::{self, Manifests};
 use crate::evidence::registry::outbound::Surroundings;
-use crate::evidence::scan;
-use crate::evidence::scan::directory::{Directories, Progress};
-use crate::fact::report::Origin;
 use crate::observe::logging;
 use crate::observe::metrics::Metrics;
 use crate::policy::document::Mistake;
 use crate::review::{InForce, Review};
-use crate::server::admin::{self, Part, PartStatus, Refresh};
+use crate::server::admin;
 use crate::server::tls::{self, ClientAuthentication, Identity};
 use crate::server::{self, Bounds, Drain};
 
 use reload::{LOOK_EVERY, Reload, Trouble, Watched};
 
 mod reload;
+mod shown;
 
 /// Everything that `serve` needs, after flags and file were merged.
 #[derive(Debug, Clone)]
@@ -253,11 +250,8 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
         }
         .watch(),
     );
-    let waivers: Refresh = {
-        let (review, metrics) = (Arc::clone(&review), metrics.clone());
-        Box::new(move || metrics.waivers(&review.in_force().policies, Timestamp::now()))
-    };
-    let objects = scan_objects(&config, &registry, &review).map_err(|error| vec![failed("metrics", &error)])?;
+    let waivers = shown::waivers(&metrics, &review);
+    let objects = shown::scan_objects(&config, &registry, &review).map_err(|error| vec![failed("metrics", &error)])?;
     let drain = Drain::default();
     let tls = tls::server_config(Arc::clone(&identity), client.clone()).map_err(|error| vec![failed("tls", &error)])?;
     let router = server::router(review, &bounds, drain.clone(), &registry);
@@ -266,10 +260,10 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
         .await
         .map_err(|error| vec![failed("listen", &error)])?;
     let admin_router = admin::router(
-        parts(&identity, client, troubles, directories),
+        shown::parts(&identity, client, troubles, directories),
         registry.clone(),
         vec![
-            expiry(&registry, &identity).map_err(|error| vec![Mistake::about("metrics", error.to_string())])?,
+            shown::expiry(&registry, &identity).map_err(|error| vec![Mistake::about("metrics", error.to_string())])?,
             waivers,
             objects,
         ],
@@ -345,61 +339,6 @@ fn client(config: &Config) -> Result<Option<Arc<ClientAuthentication>>, Vec<Mist
     let Some(authority) = &config.tls.client_ca else { return Ok(None) };
     let client = ClientAuthentication::from_file(authority, config.tls.client_names.clone());
     Ok(Some(Arc::new(client.map_err(|error| vec![failed("tls.clientCA", &error)])?)))
-}
-
-/// What `/readyz` lists.
-fn parts(
-    identity: &Arc<Identity>,
-    client: Option<Arc<ClientAuthentication>>,
-    watched: [(&'static str, Trouble); 3],
-    scans: Arc<Directories>,
-) -> Vec<Part> {
-    let identity = Arc::clone(identity);
-    let mut parts = Vec::new();
-    for (name, trouble) in watched {
-        parts.push(Part { name, status: Box::new(move || trouble.status()) });
-    }
-    parts.push(Part { name: "certificate", status: Box::new(move || identity.status(Timestamp::now())) });
-    if !scans.is_empty() {
-        parts.push(Part { name: "scans", status: Box::new(move || read_so_far(&scans.progress())) });
-    }
-    if let Some(client) = client {
-        parts.push(Part { name: "clientCA", status: Box::new(move || client.status()) });
-    }
-    parts
-}
-
-/// What is asked of reports before all of them are read waits, and is never answered with "there is none": so the process
-/// is ready without them.
-fn read_so_far(progress: &Progress) -> PartStatus {
-    let Progress { complete, read, seen, trouble } = progress;
-    match (trouble, complete) {
-        (Some(trouble), _) => PartStatus::Degraded(trouble.clone()),
-        (None, false) => PartStatus::Degraded(format!("{read} of {seen} scan reports read so far")),
-        (None, true) => PartStatus::Ready,
-    }
-}
-
-fn expiry(registry: &Registry, identity: &Arc<Identity>) -> Result<Refresh, prometheus::Error> {
-    let help = "When the serving certificate ends, in seconds since 1970";
-    let gauge = IntGauge::new("pratique_certificate_expiry_timestamp_seconds", help)?;
-    registry.register(Box::new(gauge.clone()))?;
-    let identity = Arc::clone(identity);
-    Ok(Box::new(move || gauge.set(identity.expiry().as_second())))
-}
-
-/// Counts the objects in force whenever somebody looks.
-fn scan_objects(config: &Config, registry: &Registry, review: &Arc<Review>) -> Result<Refresh, prometheus::Error> {
-    if config.scans.namespaces.is_empty() {
-        return Ok(Box::new(|| ()));
-    }
-    let (gauge, review) = (scan::reports_gauge(registry, Origin::Object)?, Arc::clone(review));
-    Ok(Box::new(move || {
-        gauge.reset();
-        for (state, count) in review.in_force().scan_objects.states() {
-            gauge.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
-    }))
 }
 
 fn warned(warnings: &[Mistake], what: &str) {

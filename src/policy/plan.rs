@@ -16,6 +16,7 @@ pub use refusal::StaticRefusal;
 
 mod examine;
 mod nodes;
+mod patience;
 mod refusal;
 
 /// One review, planned.
@@ -163,37 +164,6 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
         }
     }
     plan
-}
-
-impl Plan<'_> {
-    /// The same plan for work after the reply, when nobody waits: whatever is looked up may take its time.
-    #[must_use]
-    pub fn patiently(mut self) -> Self {
-        for want in &mut self.wants {
-            if want.resolve > Wait::AtHand {
-                want.resolve = Wait::UntilDeadline;
-            }
-            want.examine_patiently();
-        }
-        self
-    }
-
-    /// The same plan for a report that somebody waits for: what a demand depends on may take its time, whatever the
-    /// mode, and a digest that is only told is waited for briefly.
-    #[must_use]
-    pub fn for_a_report(mut self) -> Self {
-        self.for_report = true;
-        let demanded = |index: usize, reference: &Reference| {
-            self.judgements.iter().any(|its| its.want == Some(index) && its.depends_on_digest(reference))
-        };
-        for (index, want) in self.wants.iter_mut().enumerate() {
-            if want.resolve > Wait::AtHand {
-                want.resolve = if demanded(index, want.reference) { Wait::UntilDeadline } else { Wait::Briefly };
-            }
-            want.examine_patiently();
-        }
-        self
-    }
 }
 
 fn standing<'r>(policies: &Policies, request: &'r Request) -> Standing<'r> {

@@ -1,10 +1,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::SignedDuration;
+use prometheus::Registry;
 
+use super::records::RECORDS_SHARE;
 use super::*;
-
-use crate::fact::Guard;
+use crate::evidence::budget::Budget;
+use crate::fact::{Admitted, Guard, Recorded};
+use crate::image::{Digest, Reference};
 
 fn known(value: &str, at: Timestamp) -> Fact<String> {
     Fact::Known(Seen { value: value.to_owned(), at, source: Source::Current })

@@ -54,6 +54,16 @@ enum Failure {
 /// One large file at a time, in the whole process.
 static LARGE: Mutex<()> = Mutex::new(());
 
+/// Reads a file of a root. One below it must not lead out of it, and where the root cannot be looked at nothing is read.
+/// Blocks.
+pub(super) fn read_of(root: &Path, below: bool, path: &Path) -> Outcome {
+    match below.then(|| fs::canonicalize(root)).transpose() {
+        Ok(canonical) => read(canonical.as_deref(), path),
+        Err(error) if error.kind() == ErrorKind::NotFound => Outcome::Gone,
+        Err(error) => Outcome::Trouble(error.kind()),
+    }
+}
+
 /// Reads a file that must be below `root` (already canonical; none: wherever it is). Blocks.
 pub(super) fn read(root: Option<&Path>, path: &Path) -> Outcome {
     let (stamp, read) = match read_within(root, path, SMALL) {

@@ -294,8 +294,7 @@ impl Directories {
             let Ok(permit) = readers.acquire_owned().await else { return Loaded::Changed };
             let read = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
-                let canonical = std::fs::canonicalize(given).ok().filter(|_| below);
-                file::read(canonical.as_deref(), &full)
+                file::read_of(&given, below, &full)
             });
             match read.await {
                 Ok(file::Outcome::Read { stamp, report }) if expected(&stamp) => match *report {

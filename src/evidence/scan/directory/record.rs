@@ -41,12 +41,11 @@ impl Directories {
         let Changed { path, modified: _, root, link } = changed;
         let full = joined(self.root(root), &path);
         let below = !path.as_os_str().is_empty();
-        let canonical = fs::canonicalize(self.root(root)).ok().filter(|_| below);
         let entry = |path: Box<Path>, stamp: Stamp| {
             let recent = SystemTime::now().duration_since(stamp.modified()).is_ok_and(|age| age < COARSE);
             Entry { root, path: path.into(), stamp, recent, link }
         };
-        match file::read(canonical.as_deref(), &full) {
+        match file::read_of(self.root(root), below, &full) {
             Outcome::Gone if fs::symlink_metadata(&full).is_ok() => {
                 let words = "it is a link that leads nowhere";
                 self.put(entry(path, Stamp::at(&full)), Err(Unusable::new(Defect::Unreadable, words)));
