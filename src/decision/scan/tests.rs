@@ -410,3 +410,21 @@ fn an_unknown_platform_hides_no_certain_refusal_of_another() {
     let clean = seen(Arc::new(Reports { found: vec![scan(Some(ago(DAY)), &[])], unusable: Vec::new() }));
     assert_eq!(denied(&of_index(clean, trouble)).reason, Reason::ReportPending);
 }
+
+#[test]
+fn removing_the_report_never_turns_a_refusal_into_an_admission() {
+    for running in [Response::Deny, Response::Warn, Response::Allow] {
+        for scanners in [Vec::new(), vec![ScannerKind::Trivy]] {
+            for admitted in [None, Some(Vec::new())] {
+                let demand = || ScanDemand { running, scanners: scanners.clone(), stale: Response::Allow, ..demand() };
+                let grave = vec![scan(Some(ago(DAY)), &[finding("CVE-1", Severity::Critical, "xz")])];
+                for found in [grave, Vec::new()] {
+                    let none = found.is_empty();
+                    let verdict = Setting { admitted: admitted.clone(), ..setting(demand(), found) }.decide();
+                    let refused = matches!(verdict.answer, Answer::Deny(_));
+                    assert!(refused || !none, "{running:?} {scanners:?} {admitted:?}");
+                }
+            }
+        }
+    }
+}
