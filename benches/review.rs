@@ -21,10 +21,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::Timestamp;
 use pratique::admission::workload::Workloads;
 use pratique::evidence::budget::Budget;
-use pratique::evidence::cluster::pull_secrets::{PullSecrets, Usage};
+use pratique::evidence::cluster::Cluster;
+use pratique::evidence::cluster::nodes::Nodes;
+use pratique::evidence::cluster::pull_secrets::Usage;
 use pratique::evidence::registry::outbound::Surroundings;
 use pratique::evidence::registry::{self, Registries};
-use pratique::evidence::scan::objects::Objects;
 use pratique::evidence::scope::{Namespaces, policy_labels};
 use pratique::evidence::signature;
 use pratique::evidence::signature::trust::Trust;
@@ -179,7 +180,7 @@ spec:
     // Warm means that nobody is asked.
     let budget = Budget { tag_fresh: Duration::from_hours(1), ..Budget::default() };
     let trust = Arc::new(Trust::built_in().expect("it is part of the program"));
-    let nodes = Arc::from([Platform::default()]);
+    let nodes = Arc::new(Nodes::new(Arc::from([Platform::default()])));
     let paths = if scans { vec![upstream.scans.path().to_owned()] } else { Vec::new() };
     let scans = ScanSources { paths, objects: false };
     let evidence = Evidence::new(budget, Arc::new(registries), trust, Usage::Named, nodes, scans, &registry);
@@ -189,8 +190,8 @@ spec:
     named.insert("shop".to_owned(), labels());
     let namespaces = Namespaces::new(named, Timestamp::now());
     let observe = Observe::new(Metrics::register(&registry).expect("fresh collectors"));
-    let (policies, pull_secrets) = (Policies { by_name, bindings }, PullSecrets::default());
-    let in_force = InForce { policies, namespaces, pull_secrets, scan_objects: Objects::default() };
+    let cluster = Cluster { namespaces: Arc::new(namespaces), ..Cluster::default() };
+    let in_force = InForce { policies: Policies { by_name, bindings }, cluster: Arc::new(cluster) };
     Review::new(Workloads::default(), in_force, evidence, observe).0
 }
 

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use crate::admission::workload::Workloads;
 use crate::args::{Arguments, Command, Sources};
 use crate::config::{self, Cache, Config, PullSecrets, TrustedRoot};
 use crate::evidence::budget::Budget;
+use crate::evidence::cluster::nodes::Nodes;
 use crate::evidence::cluster::pull_secrets::Usage;
-use crate::evidence::cluster::{self, Manifests};
+use crate::evidence::cluster::{self, Cluster, Manifests};
 use crate::evidence::registry::credentials::ProviderPaths;
 use crate::evidence::registry::outbound::Surroundings;
 use crate::evidence::registry::{self, Registries};
@@ -18,6 +21,7 @@ use crate::evidence::signature::trust::{self, Trust};
 use crate::evidence::{Evidence, ScanSources};
 use crate::observe::Observe;
 use crate::observe::metrics::Metrics;
+use crate::observe::notice::Noticeboard;
 use crate::policy::document::Mistake;
 use crate::policy::{Bindings, Policies};
 use crate::review::{InForce, Review, Unfinished};
@@ -118,6 +122,11 @@ fn untrusted_reports(manifests: &Manifests, config: &Config) -> Vec<Mistake> {
     manifests.reports.outside_of(&config.scans.namespaces).into_iter().map(told).collect()
 }
 
+/// What the settings say of nodes.
+fn nodes_of(config: &Config) -> Arc<Nodes> {
+    Arc::new(Nodes::new(config.platforms.as_slice().into()))
+}
+
 /// The kinds that are looked at.
 fn workloads(config: &Config) -> Workloads {
     let added = config.workloads.iter();
@@ -199,13 +208,14 @@ fn both<A, B>(first: Result<A, Vec<Mistake>>, second: Result<B, Vec<Mistake>>) -
 fn review(
     config: &Config,
     budget: &Budget,
-    policies: Policies,
-    manifests: Manifests,
+    in_force: InForce,
+    nodes: Arc<Nodes>,
+    notices: Option<Noticeboard>,
     world: World,
     registry: &prometheus::Registry,
 ) -> Result<(Review, Unfinished, Metrics), prometheus::Error> {
     let metrics = Metrics::register(registry)?;
-    metrics.policies(&policies);
+    metrics.policies(&in_force.policies);
     let Cache { memory, last_known_good, state: _, seal_key: _ } = config.cache;
     let budget = Budget { memory, last_known_good, ..budget.clone() };
     let usage = match config.registries.pull_secrets {
@@ -216,13 +226,22 @@ fn review(
     let World { registries, trust } = world;
     let objects = !config.scans.namespaces.is_empty();
     let scans = ScanSources { paths: config.scans.directories.clone(), objects };
-    let evidence =
-        Evidence::new(budget, registries, trust, usage, config.platforms.as_slice().into(), scans, registry)?;
+    let evidence = Evidence::new(budget, registries, trust, usage, nodes, scans, registry)?;
+    let observe = Observe::new(metrics.clone());
+    let observe = match notices {
+        Some(notices) => observe.telling(notices),
+        None => observe,
+    };
+    let (review, unfinished) = Review::new(workloads(config), in_force, evidence, observe);
+    Ok((review, unfinished, metrics))
+}
+
+/// What manifests say of the cluster that they stand for.
+fn cluster_of(manifests: Manifests, config: &Config) -> Arc<Cluster> {
     let scan_objects = manifests.reports.of(&config.scans.namespaces);
     let Manifests { namespaces, pull_secrets, .. } = manifests;
-    let in_force = InForce { policies, namespaces, pull_secrets, scan_objects };
-    let (review, unfinished) = Review::new(workloads(config), in_force, evidence, Observe::new(metrics.clone()));
-    Ok((review, unfinished, metrics))
+    let scan_objects = Arc::new(ArcSwap::from_pointee(scan_objects));
+    Arc::new(Cluster { namespaces: Arc::new(namespaces), pull_secrets, scan_objects, pods: Arc::default() })
 }
 
 /// Says on standard error what is wrong, one mistake a line.

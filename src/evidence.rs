@@ -8,15 +8,16 @@ use std::sync::Arc;
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 
-use crate::fact::{
-    Admitted, Examined, Fact, Facts, Fault, ImageFacts, Record, Recorded, Resolved, Scope, Seen, Trouble,
-};
-use crate::image::{Platform, Reference};
+use crate::fact::{Examined, Fact, Facts, Fault, ImageFacts, Record, Resolved, Scope, Seen, Trouble};
+use crate::image::Reference;
 use crate::policy::plan::{Nodes, Plan, Wait, Want};
 use crate::request::Request;
 
 use budget::{Budget, Deadline, Patience};
-use cluster::pull_secrets::{PullSecrets, Usage};
+use cluster::Cluster;
+use cluster::nodes::Nodes as ClusterNodes;
+use cluster::pull_secrets::Usage;
+use cluster::secrets::Brought;
 use registry::Registries;
 use registry::credentials::{Asker, Keyring};
 use scan::directory::Directories;
@@ -29,6 +30,7 @@ use store::{FactCache, Life, Store};
 pub mod budget;
 pub mod cluster;
 mod examined;
+mod known;
 pub mod registry;
 pub mod scan;
 mod scanned;
@@ -64,8 +66,8 @@ pub struct Evidence {
     /// There is somewhere that reports could be.
     scans: bool,
     pull_secrets: Usage,
-    /// What nodes run, where there are none to ask.
-    platforms: Arc<[Platform]>,
+    /// What nodes run.
+    nodes: Arc<ClusterNodes>,
 }
 
 impl Evidence {
@@ -75,7 +77,7 @@ impl Evidence {
         registries: Arc<Registries>,
         trust: Arc<Trust>,
         pull_secrets: Usage,
-        platforms: Arc<[Platform]>,
+        nodes: Arc<ClusterNodes>,
         scans: ScanSources,
         metrics: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
@@ -105,51 +107,83 @@ impl Evidence {
             directories,
             scans: scans_kept,
             pull_secrets,
-            platforms,
+            nodes,
         })
     }
 
-    /// What surrounds the object. Without an API server to ask, the manifests are all there is to know.
-    #[expect(clippy::unused_async, reason = "a namespace missing from a watch cache takes a bounded live read")]
-    pub async fn scope(&self, namespaces: &Namespaces, request: &Request, _deadline: Deadline) -> Scope {
-        let labels = namespaces.labels(&request.namespace, Timestamp::now());
-        Scope { labels, platforms: Arc::clone(&self.platforms), scans: self.scans }
+    /// What surrounds the object. A namespace that the watch has not brought is asked for, until the deadline.
+    pub async fn scope(&self, namespaces: &Namespaces, request: &Request, deadline: Deadline) -> Scope {
+        let labels = namespaces.labels(&request.namespace, Timestamp::now(), deadline).await;
+        Scope { labels, platforms: self.nodes.platforms(), scans: self.scans }
     }
 
     /// A fact for each want of the plan, in its order; side by side, and each for as long as its want may be waited for.
-    pub async fn gather(&self, plan: &Plan<'_>, secrets: &PullSecrets, objects: &Objects, deadline: Deadline) -> Facts {
-        let patience = deadline.patience(&self.budget);
-        let in_force = Surrounding { nodes: &plan.nodes, secrets, objects };
-        let facts = plan.wants.iter().map(|want| self.look_up(want, in_force, patience));
+    pub async fn gather(&self, plan: &Plan<'_>, cluster: &Cluster, deadline: Deadline) -> Facts {
+        let Some(wait) = plan.wants.iter().map(|want| want.resolve.max(want.compare)).max() else {
+            return Facts::default();
+        };
+        let (patience, request) = (deadline.patience(&self.budget), plan.request);
+        let brought =
+            cluster.pull_secrets.brought(self.pull_secrets, &request.namespace, &request.pull, wait, patience);
+        let (brought, objects) = (brought.await, cluster.scan_objects.load());
+        let around = Surrounding { plan, cluster, brought: &brought, objects: &objects };
+        let facts = plan.wants.iter().map(|want| self.look_up(want, around, patience));
         Facts { images: join_all(facts).await }
     }
 
     /// One want. Each room that can say something about an image answers here.
-    async fn look_up(&self, want: &Want<'_>, in_force: Surrounding<'_>, patience: Patience) -> ImageFacts {
+    async fn look_up(&self, want: &Want<'_>, around: Surrounding<'_>, patience: Patience) -> ImageFacts {
         let (now, address) = (Timestamp::now(), want.reference.address());
-        let recorded = match address.digest() {
-            None => self.store.recorded(&address, now),
-            Some(_) => Fact::Absent(now),
-        };
+        let recorded = self.recorded(want, &address, around, now);
         let resolve = match &recorded {
             Fact::Known(_) => want.resolve.max(want.compare),
             Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => want.resolve,
         };
-        let keyrings = in_force.secrets.of(self.pull_secrets, want.namespace, want.pull);
-        let asker = self.registries.asker(&address, &keyrings);
-        let who = Who { asker, keyrings };
-        let resolved = self.resolve(want, address, who.asker.clone(), resolve, patience).await;
-        let admitted = self.admitted(want, &resolved, &recorded, now);
-        let looking = Looking { want, nodes: in_force.nodes, who: &who, patience };
+        let (resolved, who) = self.resolve_as_brought(want, &address, around, resolve, patience).await;
+        let recorded = known::as_named(recorded, &resolved);
+        let admitted = self.admitted(want, &address, (&resolved, &recorded), around, now);
+        let looking = Looking { want, nodes: &around.plan.nodes, who: &who, patience };
         let Fact::Known(Seen { value: known, .. }) = &resolved else {
             // Without a digest there is nothing to look at, and the decision goes by that.
             let examined = want.examine.iter().map(|_| Examined::default()).collect();
             return ImageFacts { resolved, recorded, admitted, examined, scanned: None };
         };
         let examined = join_all(want.examine.iter().map(|examine| self.examine(looking, examine, known)));
-        let (scanned, mut examined) = join(self.scan(looking, known, in_force.objects), examined).await;
+        let (scanned, mut examined) = join(self.scan(looking, known, around.objects), examined).await;
         self.look_again(looking, known, scanned.as_ref(), &mut examined).await;
         ImageFacts { resolved, recorded, admitted, examined, scanned }
+    }
+
+    /// With what the pod brings; where the registry refuses that, once more with what it is by now.
+    async fn resolve_as_brought(
+        &self,
+        want: &Want<'_>,
+        address: &Reference,
+        around: Surrounding<'_>,
+        how_long: Wait,
+        patience: Patience,
+    ) -> (Fact<Resolved>, Who) {
+        let (request, brought) = (around.plan.request, around.brought);
+        let who = self.who(address, brought.keyrings.clone());
+        let resolved = self.resolve(want, address.clone(), who.asker.clone(), how_long, patience).await;
+        if !is_refused(&resolved) {
+            return (resolved, who);
+        }
+        let secrets = &around.cluster.pull_secrets;
+        let again = secrets.again(self.pull_secrets, &request.namespace, &request.pull, how_long, patience);
+        let Some(Brought { keyrings, trouble }) = again.await else {
+            return (instead(resolved, brought.trouble.as_ref()), who);
+        };
+        let newer = self.who(address, keyrings);
+        if newer.asker == who.asker {
+            return (instead(resolved, trouble.as_ref()), who);
+        }
+        let resolved = self.resolve(want, address.clone(), newer.asker.clone(), how_long, patience).await;
+        (if is_refused(&resolved) { instead(resolved, trouble.as_ref()) } else { resolved }, newer)
+    }
+
+    fn who(&self, address: &Reference, keyrings: Vec<Arc<Keyring>>) -> Who {
+        Who { asker: self.registries.asker(address, &keyrings), keyrings }
     }
 
     async fn resolve(
@@ -174,24 +208,6 @@ impl Evidence {
         };
         let get = self.resolved.get(key, now, None, look_up);
         patience.within(how_long, get).await.unwrap_or_else(|| late(how_long, want.reference))
-    }
-
-    fn admitted(
-        &self,
-        want: &Want<'_>,
-        resolved: &Fact<Resolved>,
-        recorded: &Fact<Recorded>,
-        now: Timestamp,
-    ) -> Fact<Admitted> {
-        let digest = match (want.reference.digest(), resolved, recorded) {
-            (Some(digest), _, _) => digest,
-            (None, Fact::Known(seen), _) => &seen.value.digest,
-            (None, _, Fact::Known(seen)) => &seen.value.digest,
-            (None, Fact::Absent(at), _) => return Fact::Absent(*at),
-            (None, Fact::Unavailable(trouble), _) => return Fact::Unavailable(trouble.clone()),
-            (None, Fact::Pending, _) => return Fact::Pending,
-        };
-        self.store.admitted(want.namespace, digest, now)
     }
 
     /// Keeps what an admission showed.
@@ -229,11 +245,12 @@ impl Evidence {
     }
 }
 
-/// What a review reads of what is in force.
+/// What surrounds all wants of one review.
 #[derive(Clone, Copy)]
 struct Surrounding<'a> {
-    nodes: &'a Nodes,
-    secrets: &'a PullSecrets,
+    plan: &'a Plan<'a>,
+    cluster: &'a Cluster,
+    brought: &'a Brought,
     objects: &'a Objects,
 }
 
@@ -250,6 +267,15 @@ struct Looking<'a> {
 struct Who {
     asker: Asker,
     keyrings: Vec<Arc<Keyring>>,
+}
+
+fn is_refused<T>(fact: &Fact<T>) -> bool {
+    matches!(fact, Fact::Unavailable(trouble) if trouble.fault == Fault::Refused)
+}
+
+/// The registry refused while a part of the credentials could not be had: it is that which stands in the way.
+fn instead<T>(refused: Fact<T>, trouble: Option<&Trouble>) -> Fact<T> {
+    trouble.map_or(refused, |trouble| Fact::Unavailable(trouble.clone()))
 }
 
 /// What was not there when waiting for it was over.

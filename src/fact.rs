@@ -199,8 +199,18 @@ pub struct Admitted {
     /// Of an index, the manifests that were judged by their scans when it was let in; none: it was let in as a whole,
     /// before scans were asked for.
     pub judged: Option<Arc<[Digest]>>,
+    /// Of an index, the platforms of the nodes on which Pods of the namespace run it, so that theirs were let in too.
+    pub platforms: Arc<[Platform]>,
     /// By which rules scans would have refused it, had it been new, and since when.
     pub softened: Arc<[Softened]>,
+}
+
+impl Admitted {
+    /// Since then, and of an index no image of it.
+    #[must_use]
+    pub fn nothing(first: Timestamp) -> Self {
+        Self { first, judged: Some(Arc::default()), platforms: Arc::default(), softened: Arc::default() }
+    }
 }
 
 /// A rule that would have refused a digest for its scans.

@@ -16,6 +16,7 @@ pub mod admission;
 pub mod args;
 pub mod command;
 pub mod config;
+pub mod controller;
 pub mod decision;
 pub mod evidence;
 pub mod fact;

@@ -6,27 +6,41 @@ use crate::decision::verdict::Verdict;
 use crate::policy::plan::Plan;
 
 use metrics::Metrics;
+use notice::Noticeboard;
 
 mod audit;
 pub mod logging;
 pub mod metrics;
+pub mod notice;
 
 /// Where decisions are told.
 #[derive(Debug)]
 pub struct Observe {
     metrics: Metrics,
+    /// Where there is somebody to tell of refused controllers.
+    notices: Option<Noticeboard>,
 }
 
 impl Observe {
     #[must_use]
     pub fn new(metrics: Metrics) -> Self {
-        Self { metrics }
+        Self { metrics, notices: None }
+    }
+
+    /// Refused controllers are told there too.
+    #[must_use]
+    pub fn telling(mut self, notices: Noticeboard) -> Self {
+        self.notices = Some(notices);
+        self
     }
 
     /// Told once per review, when its verdict stands; `elapsed` since its body was read.
     pub fn record(&self, plan: &Plan<'_>, verdict: &Verdict, elapsed: Duration) {
         self.metrics.decision(plan, verdict, elapsed);
         audit::log(plan, verdict, elapsed);
+        if let Some(notices) = &self.notices {
+            notices.put(plan, verdict);
+        }
     }
 
     /// What a reply left open, told when it is known: for the log alone, as the review is counted already.

@@ -16,6 +16,10 @@ pub struct Request {
     pub operation: Operation,
     /// `request.kind.kind`, for the log and for people.
     pub kind: String,
+    /// Of a controller, `request.kind` as objects write it: `apps/v1`. Empty for a Pod.
+    pub api_version: String,
+    /// Of a controller, `metadata.uid`; empty where there is none, and for a Pod.
+    pub object_uid: String,
     /// `request.namespace`; empty for what has none.
     pub namespace: String,
     /// `request.name`, or the object's `generateName` where there is no name yet; may be empty.
@@ -259,6 +263,8 @@ impl Request {
             uid: "1".to_owned(),
             operation: Operation::Create,
             kind: "Pod".to_owned(),
+            api_version: String::new(),
+            object_uid: String::new(),
             namespace: "shop".to_owned(),
             name: "web".to_owned(),
             dry_run: false,

@@ -19,9 +19,7 @@ use crate::decision;
 use crate::decision::verdict::{Answer, Verdict};
 use crate::evidence::Evidence;
 use crate::evidence::budget::Deadline;
-use crate::evidence::cluster::pull_secrets::PullSecrets;
-use crate::evidence::scan::objects::Objects;
-use crate::evidence::scope::Namespaces;
+use crate::evidence::cluster::Cluster;
 use crate::observe::Observe;
 use crate::policy::Policies;
 use crate::policy::plan;
@@ -38,14 +36,12 @@ const CONTAINER: usize = 512;
 /// not hold up the rest, nor have it dropped.
 const FINISHED_AT_ONCE: usize = 1_024;
 
-/// What reviews are judged by, all of one moment: a label and the policy that it names come and go together.
+/// What reviews are judged by: policies of one moment, and of manifests everything else of the same one, so that a label and
+/// the policy that it names come and go together.
 #[derive(Debug)]
 pub struct InForce {
     pub policies: Policies,
-    pub namespaces: Namespaces,
-    pub pull_secrets: PullSecrets,
-    /// `VulnerabilityReport` objects of the namespaces that are trusted for them.
-    pub scan_objects: Objects,
+    pub cluster: Arc<Cluster>,
 }
 
 /// One process's way of answering.
@@ -99,9 +95,9 @@ impl Review {
     async fn line(&self, body: &[u8], deadline: Deadline) -> Result<Reply, Malformed> {
         let (started, in_force) = (Instant::now(), self.in_force.load_full());
         let request = decode::decode(body, &self.workloads)?;
-        let scope = self.evidence.scope(&in_force.namespaces, &request, deadline).await;
+        let scope = self.evidence.scope(&in_force.cluster.namespaces, &request, deadline).await;
         let plan = plan::plan(&in_force.policies, &scope, &request);
-        let facts = self.evidence.gather(&plan, &in_force.pull_secrets, &in_force.scan_objects, deadline).await;
+        let facts = self.evidence.gather(&plan, &in_force.cluster, deadline).await;
         let verdict = decision::decide(&plan, &facts, Timestamp::now());
         self.evidence.remember(&verdict.records);
         self.observe.record(&plan, &verdict, started.elapsed());
@@ -115,9 +111,9 @@ impl Review {
     /// The same judgement for a request that is no AdmissionReview: `check`. Nothing is remembered or recorded.
     pub async fn judge(&self, request: &Request, deadline: Deadline) -> Verdict {
         let in_force = self.in_force.load_full();
-        let scope = self.evidence.scope(&in_force.namespaces, request, deadline).await;
+        let scope = self.evidence.scope(&in_force.cluster.namespaces, request, deadline).await;
         let plan = plan::plan(&in_force.policies, &scope, request).for_a_report();
-        let facts = self.evidence.gather(&plan, &in_force.pull_secrets, &in_force.scan_objects, deadline).await;
+        let facts = self.evidence.gather(&plan, &in_force.cluster, deadline).await;
         decision::decide(&plan, &facts, Timestamp::now())
     }
 
@@ -164,9 +160,9 @@ impl Review {
 
     async fn finish_one(&self, Open { request, admitted, _room }: &Open) {
         let (in_force, deadline) = (self.in_force.load_full(), self.evidence.background_deadline());
-        let scope = self.evidence.scope(&in_force.namespaces, request, deadline).await;
+        let scope = self.evidence.scope(&in_force.cluster.namespaces, request, deadline).await;
         let plan = plan::plan(&in_force.policies, &scope, request).patiently();
-        let facts = self.evidence.gather(&plan, &in_force.pull_secrets, &in_force.scan_objects, deadline).await;
+        let facts = self.evidence.gather(&plan, &in_force.cluster, deadline).await;
         let verdict = decision::decide(&plan, &facts, Timestamp::now());
         if *admitted {
             self.evidence.remember(&verdict.records);

@@ -18,12 +18,12 @@ const TABLE: &str = "
     policy pure   | image request fact                    | jiff regex serde serde_json serde_saphyr
     decision pure | image request fact policy             | jiff
     evidence      | image request fact policy             | arc_swap aws_lc_rs base64 cvss fastrand futures_util httpdate hyper jiff moka \
-                                                            prometheus psl reqwest ruzstd flate2 notify rustix rustls rustls_native_certs serde serde_json \
+                                                            prometheus k8s_openapi kube psl reqwest rpds ruzstd flate2 notify rustix rustls rustls_native_certs serde serde_json \
                                                             sigstore_crypto sigstore_trust_root sigstore_tuf sigstore_types \
                                                             sigstore_verify x509_parser \
                                                             serde_saphyr thiserror tokio tokio_rustls toml tracing
     admission     | image request decision::verdict       | jiff serde serde_json serde_saphyr thiserror
-    observe       | request policy fact decision::verdict | jiff prometheus tracing tracing_subscriber
+    observe       | request policy fact decision::verdict | jiff prometheus tokio tracing tracing_subscriber
     config        | image policy                          | jiff serde serde_json serde_saphyr
     review        | image request fact policy decision    \
                     evidence admission observe config     | arc_swap futures_util jiff tokio tracing
@@ -32,10 +32,15 @@ const TABLE: &str = "
                     review                                | arc_swap aws_lc_rs axum base64 hyper hyper_util jiff prometheus rcgen \
                                                             rustix rustls thiserror tokio tokio_rustls tower_service \
                                                             tracing x509_parser
+    controller    | image request fact policy observe     \
+                    config evidence::cluster server::tls  \
+                    server::admin                         | arc_swap base64 futures_util jiff k8s_openapi kube \
+                                                            kube_lease_manager prometheus rcgen rustls serde serde_json \
+                                                            tokio tracing x509_parser
     args          | image policy config                   | clap
     command       | image request fact policy decision    \
                     evidence admission observe config     \
-                    review server args                    | arc_swap axum clap futures_util jiff prometheus rustls serde serde_json \
+                    controller review server args         | arc_swap axum clap futures_util jiff prometheus rustls serde serde_json \
                                                             serde_saphyr tokio tracing
     lib           |                                       |
     main          | *                                     | clap rustls tokio tracing

@@ -117,6 +117,8 @@ fn unreadable(uid: String, flaw: Flaw) -> Request {
         uid,
         operation: Operation::Unknown,
         kind: String::new(),
+        api_version: String::new(),
+        object_uid: String::new(),
         namespace: String::new(),
         name: String::new(),
         dry_run: false,
@@ -163,14 +165,22 @@ impl Wire<'_> {
             (None, Operation::Unknown) => Err(Flaw::Operation(sent.chars().take(40).collect())),
         };
         let Asked { subject, pull, placement } = read.unwrap_or_else(|flaw| Asked::only(Subject::Unreadable(flaw)));
+        let role = workload.map_or(Role::Controller, |known| known.role);
+        // Told of controllers alone, and not worth an allocation for every Pod.
+        let (api_version, object_uid) = match role {
+            Role::Pod => (String::new(), String::new()),
+            Role::Controller => (self.api_version(), self.of_object(|object| object.uid())),
+        };
         Request {
             uid,
             operation,
             name: self.name(),
+            api_version,
+            object_uid,
             kind: self.kind.map_or_else(String::new, |Fields(its)| its.kind.0.into_owned()),
             namespace: self.namespace.map_or_else(String::new, |text| text.0.into_owned()),
             dry_run: self.dry_run == Some(true),
-            role: workload.map_or(Role::Controller, |known| known.role),
+            role,
             pull,
             placement,
             subject,
@@ -183,11 +193,22 @@ impl Wire<'_> {
         if let Some(Text(name)) = self.name.as_ref().filter(|name| !name.0.is_empty()) {
             return name.clone().into_owned();
         }
+        self.of_object(|object| object.name())
+    }
+
+    fn of_object(&self, told: impl Fn(&Object<'_>) -> String) -> String {
         match &self.object {
-            Some(Sent::Read(object)) => object.name(),
-            Some(Sent::Raw(raw)) => read(raw, None).map_or_else(|_unreadable| String::new(), |object| object.name()),
+            Some(Sent::Read(object)) => told(object),
+            Some(Sent::Raw(raw)) => read(raw, None).map_or_else(|_unreadable| String::new(), |object| told(&object)),
             None => String::new(),
         }
+    }
+
+    /// As objects write it: `v1`, `apps/v1`.
+    fn api_version(&self) -> String {
+        let Some(Fields(its)) = &self.kind else { return String::new() };
+        let version = its.version.as_ref().map_or("", |text| &text.0);
+        if its.group().is_empty() { version.to_owned() } else { format!("{}/{version}", its.group()) }
     }
 
     fn subject(&self, workload: Option<&Workload>, update: bool) -> Result<Asked, Flaw> {

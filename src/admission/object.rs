@@ -48,6 +48,8 @@ pub(super) struct Metadata<'a> {
     #[serde(borrow, default, rename = "generateName")]
     generate_name: Option<Text<'a>>,
     #[serde(borrow, default)]
+    uid: Option<Text<'a>>,
+    #[serde(borrow, default)]
     pub(super) namespace: Option<Text<'a>>,
 }
 
@@ -188,6 +190,11 @@ impl<'a> Object<'a> {
     /// Reads an object whose pod spec, if it has one, stands at `path`; no path: its name and kind alone.
     pub(super) fn read<D: Deserializer<'a>>(deserializer: D, path: Option<&PodSpecPath>) -> Result<Self, D::Error> {
         ObjectSeed::at(path).deserialize(deserializer)
+    }
+
+    /// `metadata.uid`, else empty.
+    pub(super) fn uid(&self) -> String {
+        self.metadata.uid.as_ref().map_or_else(String::new, |text| text.0.clone().into_owned())
     }
 
     /// `metadata.name`, else `generateName`, else empty.

@@ -46,6 +46,8 @@ pub(super) enum Sent<'a> {
 pub(super) struct GroupVersionKind<'a> {
     #[serde(borrow, default)]
     pub(super) group: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) version: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) kind: Text<'a>,
 }

@@ -20,7 +20,7 @@ use crate::evidence::scope::Namespaces;
 use crate::policy::document::Mistake;
 use crate::policy::{Bindings, Controllers, PolicyName};
 use crate::request::Request;
-use crate::review::Review;
+use crate::review::{InForce, Review};
 
 use super::report::{self, Judged, Lines};
 
@@ -131,7 +131,8 @@ fn engine(check: &Check, config: &Config, mut manifests: Manifests) -> Result<Re
     let (world, warnings) = super::World::of(config, super::surroundings(), &metrics)?;
     super::warn(&warnings);
     let budget = Budget { briefly: BRIEFLY, ..Budget::default() };
-    let wired = super::review(config, &budget, policies, manifests, world, &metrics);
+    let in_force = InForce { policies, cluster: super::cluster_of(manifests, config) };
+    let wired = super::review(config, &budget, in_force, super::nodes_of(config), None, world, &metrics);
     // Nothing is finished after a report: there is no log and no record for it.
     let (review, _unfinished, _metrics) = wired.map_err(|error| vec![Mistake::about("check", error.to_string())])?;
     Ok(review)

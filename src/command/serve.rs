@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::args::Serve;
 use crate::config::{Config, LogFormat};
 use crate::evidence::budget::Budget;
-use crate::evidence::cluster::{self, Manifests};
+use crate::evidence::cluster;
 use crate::evidence::registry::outbound::Surroundings;
 use crate::observe::logging;
 use crate::observe::metrics::Metrics;
@@ -173,7 +173,9 @@ pub async fn start(settings: Settings) -> Result<Running, Vec<Mistake>> {
     let (identity, bundle) = identity(&config)?;
     let client = client(&config)?;
     let policies = super::policies(&manifests, &config, super::bindings(&config), &source)?;
-    let wired = super::review(&config, &budget, policies, manifests, world.clone(), &registry);
+    let in_force = InForce { policies, cluster: super::cluster_of(manifests, &config) };
+    let nodes = super::nodes_of(&config);
+    let wired = super::review(&config, &budget, in_force, nodes, None, world.clone(), &registry);
     let (review, unfinished, metrics) = wired.map_err(|error| vec![Mistake::about("metrics", error.to_string())])?;
     let review = Arc::new(review);
     let mut tasks = JoinSet::new();
@@ -308,14 +310,11 @@ fn manifests_loader(
     move || {
         let manifests = super::manifests(&paths)?;
         let policies = super::policies(&manifests, &config, super::bindings(&config), &source)?;
-        let scan_objects = manifests.reports.of(&config.scans.namespaces);
-        let untrusted = super::untrusted_reports(&manifests, &config);
-        let Manifests { namespaces, pull_secrets, warnings, key_files: read, .. } = manifests;
-        key_files.store(Arc::new(read));
-        warned(&warnings, "the manifests");
-        warned(&untrusted, "the manifests");
+        warned(&manifests.warnings, "the manifests");
+        warned(&super::untrusted_reports(&manifests, &config), "the manifests");
         metrics.policies(&policies);
-        review.put_in_force(InForce { policies, namespaces, pull_secrets, scan_objects });
+        key_files.store(Arc::new(manifests.key_files.clone()));
+        review.put_in_force(InForce { policies, cluster: super::cluster_of(manifests, &config) });
         Ok(())
     }
 }

@@ -247,11 +247,15 @@ impl<'a> Case<'a> {
     }
 
     fn softening(&self, manifest: &ScannedManifest) -> Option<Softening> {
-        let Fact::Known(Seen { value: Admitted { first: _, judged, softened }, .. }) = &self.facts.admitted else {
+        let Fact::Known(Seen { value: Admitted { first: _, judged, platforms, softened }, .. }) = &self.facts.admitted
+        else {
             return None;
         };
         // A pod on one platform of an index lets nobody have the others.
-        let is_other = |judged: &Arc<[Digest]>| manifest.index.is_some() && !judged.contains(&manifest.digest);
+        let runs =
+            || manifest.platform.as_ref().is_some_and(|its| platforms.iter().any(|node| node.could_run(Some(its))));
+        let is_other =
+            |judged: &Arc<[Digest]>| manifest.index.is_some() && !judged.contains(&manifest.digest) && !runs();
         if self.demand.running == Response::Deny || judged.as_ref().is_some_and(is_other) {
             return None;
         }

@@ -420,7 +420,12 @@ fn what_is_still_looked_up_leaves_the_review_unfinished_and_an_admission_has_its
     let admitted = |admitted| decided(ImageFacts { admitted, ..nothing_known() }).images[0].admitted_since;
     let first = Timestamp::from_second(77).unwrap();
     let seen = Seen {
-        value: Admitted { first, judged: None, softened: std::sync::Arc::default() },
+        value: Admitted {
+            first,
+            judged: None,
+            platforms: std::sync::Arc::default(),
+            softened: std::sync::Arc::default(),
+        },
         at: first,
         source: Source::Current,
     };

@@ -1,31 +1,70 @@
 //! What is known of namespaces: the labels that name policies.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use rpds::HashTrieMapSync;
 
 use crate::fact::{Fact, Labels, Seen, Source};
 
-/// The labels of every namespace at one moment.
+use super::budget::Deadline;
+use super::cluster::connection::Connection;
+
+use live::Live;
+
+mod live;
+
+/// The labels of namespaces: of every one at one moment, or as a watch brings them.
 #[derive(Debug, Default)]
 pub struct Namespaces {
-    by_name: HashMap<String, Labels>,
+    by_name: ArcSwap<HashTrieMapSync<Arc<str>, Arc<Labels>>>,
     read: Option<Timestamp>,
+    /// Where one that is not there may be asked for.
+    live: Option<Live>,
 }
 
 impl Namespaces {
     /// From a complete reading at that time.
     #[must_use]
     pub fn new(by_name: HashMap<String, Labels>, read: Timestamp) -> Self {
-        Self { by_name, read: Some(read) }
+        let by_name = by_name.into_iter().map(|(name, labels)| (name.into(), Arc::new(labels))).collect();
+        Self { by_name: ArcSwap::from_pointee(by_name), read: Some(read), live: None }
     }
 
-    /// Absent: there is no such namespace among those read.
-    pub fn labels(&self, namespace: &str, now: Timestamp) -> Fact<Labels> {
+    /// Kept up by a watch; what it has not brought is asked of the API server.
+    #[must_use]
+    pub fn live(connection: Connection) -> Self {
+        Self { live: Some(Live::new(connection)), ..Self::default() }
+    }
+
+    /// All of them, as a watch knows them now.
+    pub(crate) fn replace(&self, by_name: HashTrieMapSync<Arc<str>, Arc<Labels>>) {
+        self.by_name.store(Arc::new(by_name));
+    }
+
+    /// Whether the namespace says itself by which policy it is enforced. Without waiting.
+    #[must_use]
+    pub fn says_enforce(&self, namespace: &str) -> bool {
+        self.by_name.load().get(namespace).is_some_and(|labels| labels.enforce.is_some())
+    }
+
+    /// Without waiting. Absent: there is no such namespace among those read.
+    pub fn known(&self, namespace: &str, now: Timestamp) -> Fact<Labels> {
         let at = self.read.unwrap_or(now);
-        match self.by_name.get(namespace) {
-            Some(labels) => Fact::Known(Seen { value: labels.clone(), at, source: Source::Current }),
+        match self.by_name.load().get(namespace) {
+            Some(labels) => Fact::Known(Seen { value: Labels::clone(labels), at, source: Source::Current }),
             None => Fact::Absent(at),
+        }
+    }
+
+    /// A watch may be behind by a moment, so that a namespace which it has not brought is asked of the API server, and
+    /// waited for until the deadline; what cannot be told then is unavailable. Of manifests: as they are known.
+    pub async fn labels(&self, namespace: &str, now: Timestamp, deadline: Deadline) -> Fact<Labels> {
+        match (self.known(namespace, now), &self.live) {
+            (Fact::Absent(_), Some(live)) => live.labels(namespace, deadline).await,
+            (known, _) => known,
         }
     }
 }
@@ -72,10 +111,10 @@ mod tests {
         let labels = Labels { enforce: Some("acme".to_owned()), ..Labels::default() };
         let namespaces = Namespaces::new(HashMap::from([("shop".to_owned(), labels.clone())]), read);
         let seen = Seen { value: labels, at: read, source: Source::Current };
-        assert_eq!(namespaces.labels("shop", now), Fact::Known(seen));
+        assert_eq!(namespaces.known("shop", now), Fact::Known(seen));
         for other in ["bank", "Shop", "shop ", ""] {
-            assert_eq!(namespaces.labels(other, now), Fact::Absent(read), "{other:?}");
+            assert_eq!(namespaces.known(other, now), Fact::Absent(read), "{other:?}");
         }
-        assert_eq!(Namespaces::default().labels("shop", now), Fact::Absent(now));
+        assert_eq!(Namespaces::default().known("shop", now), Fact::Absent(now));
     }
 }

@@ -35,6 +35,8 @@ pub struct Plan<'r> {
     pub controllers: Controllers,
     /// The namespace could not be looked up, and was judged by the defaults and the floor.
     pub namespace_unknown: bool,
+    /// A default or the floor enforces in every namespace that does not say otherwise.
+    pub enforces_everywhere: bool,
     pub nodes: Nodes,
     /// Somebody wants to read of everything that was found, and not of what counts alone.
     pub for_report: bool,
@@ -138,6 +140,7 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
         dry_run: bindings.dry_run,
         controllers: bindings.controllers,
         namespace_unknown: matches!(scope.labels, Fact::Unavailable(_) | Fact::Pending),
+        enforces_everywhere: bindings.enforce.is_some() || bindings.floor.is_some(),
         nodes: Nodes::of(scope, request),
         for_report: false,
     };

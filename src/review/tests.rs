@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::evidence::ScanSources;
 use crate::evidence::budget::Budget;
+use crate::evidence::cluster::nodes::Nodes;
 use crate::evidence::cluster::pull_secrets::Usage;
 use crate::evidence::registry::outbound::Surroundings;
 use crate::evidence::registry::{self, Registries};
-use crate::evidence::scan::objects::Objects;
-use crate::evidence::scope::policy_labels;
+use crate::evidence::scope::{Namespaces, policy_labels};
 use crate::fact::Fact;
 use crate::image::{Digest, Pattern, Platform};
 use crate::observe::metrics::Metrics;
@@ -49,12 +49,7 @@ fn enforcing() -> Policies {
 }
 
 fn without_labels(policies: Policies) -> InForce {
-    InForce {
-        policies,
-        namespaces: Namespaces::default(),
-        pull_secrets: PullSecrets::default(),
-        scan_objects: Objects::default(),
-    }
+    InForce { policies, cluster: Arc::default() }
 }
 
 /// A review at work, what it left, and what it counted.
@@ -80,7 +75,7 @@ fn bench(policies: Policies) -> Bench {
         Arc::new(registries),
         Arc::new(crate::evidence::signature::trust::Trust::built_in().unwrap()),
         Usage::Named,
-        Arc::from([Platform::default()]),
+        Arc::new(Nodes::new(Arc::from([Platform::default()]))),
         ScanSources::default(),
         &registry,
     )
@@ -383,7 +378,7 @@ async fn a_label_and_the_policy_that_it_names_come_and_go_together() {
         let labels = policy_labels(labelled.then_some(("pratique.dev/enforce", "strict")));
         let namespaces = HashMap::from([("shop".to_owned(), labels)]);
         let namespaces = Namespaces::new(namespaces, Timestamp::UNIX_EPOCH);
-        InForce { policies, namespaces, pull_secrets: PullSecrets::default(), scan_objects: Objects::default() }
+        InForce { policies, cluster: Arc::new(Cluster { namespaces: Arc::new(namespaces), ..Cluster::default() }) }
     };
     let bench = bench(policies(|_| ()));
     bench.review.put_in_force(in_force(true));
@@ -420,6 +415,6 @@ async fn what_an_admission_showed_is_a_fact_of_the_next_review_in_that_namespace
     let policies = enforcing();
     let scope = bench.review.evidence().scope(&Namespaces::default(), &request, deadline).await;
     let plan = plan::plan(&policies, &scope, &request);
-    let facts = bench.review.evidence().gather(&plan, &PullSecrets::default(), &Objects::default(), deadline).await;
+    let facts = bench.review.evidence().gather(&plan, &Cluster::default(), deadline).await;
     assert!(matches!(facts.images[0].admitted, Fact::Absent(_)), "{digest} in {}", request.namespace);
 }

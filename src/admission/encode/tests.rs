@@ -17,6 +17,8 @@ const UID: &str = "f3f36f4d-bc03-47a5-8347-bd0ef68c77d0";
 /// An admitting verdict with nothing else in it.
 fn admitting() -> Verdict {
     let request = Request {
+        api_version: String::new(),
+        object_uid: String::new(),
         placement: crate::request::Placement::default(),
         uid: UID.to_owned(),
         operation: Operation::Delete,
@@ -39,6 +41,7 @@ fn admitting() -> Verdict {
         dry_run: false,
         controllers: Controllers::Warn,
         namespace_unknown: false,
+        enforces_everywhere: false,
     };
     decide(&plan, &Facts::default(), Timestamp::UNIX_EPOCH)
 }

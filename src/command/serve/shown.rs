@@ -70,7 +70,7 @@ pub(super) fn scan_objects(
     let (gauge, review) = (scan::reports_gauge(registry, Origin::Object)?, Arc::clone(review));
     Ok(Box::new(move || {
         gauge.reset();
-        for (state, count) in review.in_force().scan_objects.states() {
+        for (state, count) in review.in_force().cluster.scan_objects.load().states() {
             gauge.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }))

@@ -55,7 +55,7 @@ fn new_image() -> ImageFacts {
 }
 
 fn admitted() -> Fact<Admitted> {
-    Fact::Known(seen(Admitted { first: NOW, judged: None, softened: Arc::default() }))
+    Fact::Known(seen(Admitted { first: NOW, judged: None, platforms: Arc::default(), softened: Arc::default() }))
 }
 
 fn policy(name: &str, repointed: Repointed, tolerance: Tolerance) -> Policy {

@@ -152,7 +152,7 @@ fn decided(
         resolved: seen(Resolved { digest: digest('a'), content }),
         recorded: Fact::Absent(now()),
         admitted: admitted.map_or(Fact::Absent(now()), |softened| {
-            seen(Admitted { first: ago(9 * DAY), judged: None, softened: softened.into() })
+            seen(Admitted { first: ago(9 * DAY), judged: None, platforms: Arc::default(), softened: softened.into() })
         }),
         examined: Vec::new(),
         scanned: Some(scanned),

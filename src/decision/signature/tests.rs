@@ -184,7 +184,7 @@ impl Case {
             resolved: resolved.unwrap_or_else(|| seen(Resolved { digest: digest('a'), content })),
             recorded: Fact::Absent(NOW),
             admitted: if admitted {
-                seen(Admitted { first: NOW, judged: None, softened: Arc::default() })
+                seen(Admitted { first: NOW, judged: None, platforms: Arc::default(), softened: Arc::default() })
             } else {
                 Fact::Absent(NOW)
             },

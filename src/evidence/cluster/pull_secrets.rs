@@ -9,11 +9,14 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::evidence::budget::Patience;
 use crate::evidence::registry::credentials::Keyring;
 use crate::policy::document::wording::quoted;
 use crate::policy::document::{Mistake, Node};
+use crate::policy::plan::Wait;
 use crate::request;
 
+use super::secrets::{Brought, LiveSecrets};
 use super::told;
 
 /// The service account of a pod that names none, and the namespace of an object that names none.
@@ -30,21 +33,56 @@ pub enum Usage {
     All,
 }
 
-/// Pull secrets and service accounts by namespace and name.
+/// Pull secrets and service accounts by namespace and name: all that manifests have, or those that an API server is asked
+/// for.
 #[derive(Debug, Default)]
 pub struct PullSecrets {
-    namespaces: BTreeMap<String, Brought>,
+    namespaces: BTreeMap<String, InNamespace>,
+    live: Option<LiveSecrets>,
 }
 
 /// What one namespace brings.
 #[derive(Debug, Default)]
-struct Brought {
+struct InNamespace {
     secrets: BTreeMap<String, Arc<Keyring>>,
     /// The pull secrets that a service account names, in order.
     accounts: BTreeMap<String, Vec<String>>,
 }
 
 impl PullSecrets {
+    /// Each is asked for when it is referred to.
+    #[must_use]
+    pub fn live(secrets: LiveSecrets) -> Self {
+        Self { live: Some(secrets), ..Self::default() }
+    }
+
+    /// What a pod of this namespace brings; for as long as `wait` says, where an API server has to be asked.
+    pub async fn brought(
+        &self,
+        usage: Usage,
+        namespace: &str,
+        asked: &request::PullSecrets,
+        wait: Wait,
+        patience: Patience,
+    ) -> Brought {
+        match &self.live {
+            Some(live) => live.brought(usage, namespace, asked, wait, patience).await,
+            None => Brought { keyrings: self.of(usage, namespace, asked), trouble: None },
+        }
+    }
+
+    /// A registry refused what they hold. None: there is nothing else that it could be asked with.
+    pub async fn again(
+        &self,
+        usage: Usage,
+        namespace: &str,
+        asked: &request::PullSecrets,
+        wait: Wait,
+        patience: Patience,
+    ) -> Option<Brought> {
+        self.live.as_ref()?.again(usage, namespace, asked, wait, patience).await
+    }
+
     /// The keyrings for a pod of this namespace, in the order in which they are tried: those that it names, those of its
     /// service account, and with [`Usage::All`] the others of the namespace. None twice.
     #[must_use]
@@ -54,7 +92,7 @@ impl PullSecrets {
             Usage::Named => false,
             Usage::All => true,
         };
-        let Some(Brought { secrets, accounts }) = self.namespaces.get(namespace) else { return Vec::new() };
+        let Some(InNamespace { secrets, accounts }) = self.namespaces.get(namespace) else { return Vec::new() };
         let account = if asked.service_account.is_empty() { DEFAULT } else { &asked.service_account };
         let named = asked.named.iter().chain(accounts.get(account).into_iter().flatten());
         let named = named.filter_map(|name| secrets.get(name));

@@ -3,16 +3,17 @@
 //!
 //! All of them are in memory, findings and all: what the API server gave cannot be read again from a disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rpds::HashTrieMapSync;
 
 use super::format;
-use crate::fact::Fact;
 use crate::fact::report::{
     Defect, Format, Origin, Outline, Report, Reports, ScannedManifest, Sourced, Speaks, Unusable,
 };
+use crate::fact::{Fact, Trouble};
 use crate::image::Digest;
 use crate::policy::scan::AHEAD;
 
@@ -22,11 +23,13 @@ mod tests;
 /// The metric label of what can be used.
 const USABLE: &str = "usable";
 
-/// Objects of these, by the digests that they name.
-#[derive(Debug, Default)]
+/// Objects of these, by the digests that they name. A clone shares them, and costs nothing.
+#[derive(Debug, Clone, Default)]
 pub struct Objects {
-    by_digest: HashMap<Digest, Vec<Arc<Object>>>,
-    by_place: HashMap<Arc<str>, Arc<Object>>,
+    by_digest: HashTrieMapSync<Digest, HashTrieMapSync<Arc<str>, Arc<Object>>>,
+    by_place: HashTrieMapSync<Arc<str>, Arc<Object>>,
+    /// Why what is not here may be there all the same: not all of them were read yet.
+    unread: Option<Trouble>,
     /// How many there are, and how many of them cannot be used.
     pub usable: usize,
     pub unusable: usize,
@@ -65,22 +68,44 @@ impl Objects {
             Err(_) => self.unusable += 1,
         }
         for digest in object.digests() {
-            self.by_digest.entry(digest.clone()).or_default().push(Arc::clone(&object));
+            let mut there = self.by_digest.get(digest).cloned().unwrap_or_default();
+            there.insert_mut(Arc::clone(&place), Arc::clone(&object));
+            self.by_digest.insert_mut(digest.clone(), there);
         }
-        self.by_place.insert(place, object);
+        self.by_place.insert_mut(place, object);
+    }
+
+    /// Forgets what it had under this name.
+    pub fn delete(&mut self, namespace: &str, name: &str) {
+        self.remove(&format!("{namespace}/{name}"));
+    }
+
+    /// None at all, and that is all that there are known to be; `why`: not all of them were read yet.
+    #[must_use]
+    pub fn unread(why: Trouble) -> Self {
+        Self { unread: Some(why), ..Self::default() }
+    }
+
+    /// Why reports that are not here may be there all the same.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.unread.as_ref()
     }
 
     fn remove(&mut self, place: &str) {
-        let Some(object) = self.by_place.remove(place) else { return };
+        let Some(object) = self.by_place.get(place).cloned() else { return };
+        self.by_place.remove_mut(place);
         match object.report {
             Ok(_) => self.usable -= 1,
             Err(_) => self.unusable -= 1,
         }
         for digest in object.digests() {
-            let Some(there) = self.by_digest.get_mut(digest) else { continue };
-            there.retain(|other| !Arc::ptr_eq(other, &object));
+            let Some(mut there) = self.by_digest.get(digest).cloned() else { continue };
+            there.remove_mut(place);
             if there.is_empty() {
-                self.by_digest.remove(digest);
+                self.by_digest.remove_mut(digest);
+            } else {
+                self.by_digest.insert_mut(digest.clone(), there);
             }
         }
     }
@@ -134,7 +159,8 @@ impl Objects {
         };
         let index = manifest.index.as_ref().map(|index| &index.digest);
         let digests = [Some(&manifest.digest), config, index].into_iter().flatten();
-        let mut objects: Vec<_> = digests.filter_map(|digest| self.by_digest.get(digest)).flatten().collect();
+        let mut objects: Vec<_> =
+            digests.filter_map(|digest| self.by_digest.get(digest)).flat_map(|there| there.values()).collect();
         objects.sort_by(|one, other| one.place.cmp(&other.place));
         objects.dedup_by(|one, other| Arc::ptr_eq(one, other));
         objects

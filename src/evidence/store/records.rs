@@ -81,11 +81,11 @@ impl Store {
     pub fn record_admitted(&self, namespace: &str, digest: &Digest, judged: Option<&Arc<[Digest]>>, now: Timestamp) {
         let key = (namespace.into(), digest.clone());
         self.admitted.entry(key).and_upsert_with(|known| match known.map(moka::Entry::into_value) {
-            None => Admitted { first: now, judged: judged.cloned(), softened: Arc::default() },
-            Some(Admitted { first, judged: Some(before), softened }) => {
+            None => Admitted { first: now, judged: judged.cloned(), ..Admitted::nothing(now) },
+            Some(Admitted { first, judged: Some(before), platforms, softened }) => {
                 let more = judged.into_iter().flat_map(|judged| judged.iter()).filter(|its| !before.contains(its));
                 let all: Vec<_> = before.iter().chain(more).take(JUDGED).cloned().collect();
-                Admitted { first, judged: Some(all.into()), softened }
+                Admitted { first, judged: Some(all.into()), platforms, softened }
             }
             Some(whole) => whole,
         });
@@ -95,8 +95,9 @@ impl Store {
     pub fn record_softened(&self, namespace: &str, digest: &Digest, by: &Arc<str>, held: bool, now: Timestamp) {
         let key = (namespace.into(), digest.clone());
         self.admitted.entry(key).and_upsert_with(|known| {
-            let new = || Admitted { first: now, judged: None, softened: Arc::default() };
-            let Admitted { first, judged, softened } = known.map_or_else(new, moka::Entry::into_value);
+            // What only Pods tell of was not let in as a whole by this.
+            let new = || Admitted::nothing(now);
+            let Admitted { first, judged, platforms, softened } = known.map_or_else(new, moka::Entry::into_value);
             let known = softened.iter().any(|its| its.by == *by);
             let softened = match (held, known) {
                 (true, false) if softened.len() < SOFTENED => {
@@ -105,7 +106,7 @@ impl Store {
                 (false, true) => softened.iter().filter(|its| its.by != *by).cloned().collect(),
                 (true, _) | (false, false) => softened,
             };
-            Admitted { first, judged, softened }
+            Admitted { first, judged, platforms, softened }
         });
     }
 

@@ -170,7 +170,7 @@ fn an_admission_is_remembered_for_its_namespace_and_digest_alone_with_its_first_
     store.record_admitted("shop", &digest("a"), None, now);
     store.record_admitted("shop", &digest("a"), None, now + SignedDuration::from_hours(1));
     let Fact::Known(seen) = store.admitted("shop", &digest("a"), now) else { panic!("it is known") };
-    assert_eq!(seen.value, Admitted { first: now, judged: None, softened: Arc::default() });
+    assert_eq!(seen.value, Admitted { judged: None, ..Admitted::nothing(now) });
     assert_eq!(store.admitted("shop", &digest("b"), now), Fact::Absent(now));
     assert_eq!(store.admitted("bank", &digest("a"), now), Fact::Absent(now));
 }

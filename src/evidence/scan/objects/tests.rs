@@ -86,9 +86,9 @@ fn an_undated_one_is_older_than_any_other() {
 #[test]
 fn the_last_one_of_a_name_is_the_one_that_there_is() {
     let mut all = objects(&[("one", object('a', 2, "Trivy")), ("one", object('b', 1, "Trivy"))]);
-    assert_eq!((about(&all, &manifest()), all.usable, all.by_digest.len()), (None, 1, 1));
+    assert_eq!((about(&all, &manifest()), all.usable, all.by_digest.size()), (None, 1, 1));
     all.add("trivy", "one", &json!({"apiVersion": "v1", "kind": "Pod"}));
-    assert_eq!((all.usable, all.unusable, all.by_digest.len()), (0, 1, 0));
+    assert_eq!((all.usable, all.unusable, all.by_digest.size()), (0, 1, 0));
     all.add("elsewhere", "one", &object('a', 1, "Trivy"));
     all.add("", "one", &object('a', 1, "Trivy"));
     assert_eq!(about(&all, &manifest()).unwrap().0, ["elsewhere/one", "one"]);

@@ -18,13 +18,10 @@ use crate::policy::compile::KeyAt;
 use crate::policy::document::wording::quoted;
 use crate::policy::document::{Mistake, Node};
 
+use super::super::NAMESPACE_VARIABLE;
 use super::pull_secrets::{name, twice};
 use super::read_bounded;
 
-/// Where our own namespace is told, by the downward API.
-const NAMESPACE_VARIABLE: &str = "POD_NAMESPACE";
-/// Where the manifests that we ship put us.
-const NAMESPACE: &str = "pratique-system";
 /// The longest public key that is read, RSA with 4096 bits, has 800 characters of PEM.
 const KEY_BYTES: u64 = 64 << 10;
 
@@ -120,9 +117,4 @@ impl Keys {
     pub(super) fn finish(self) -> (usize, Vec<PathBuf>) {
         (self.used.into_inner().len(), self.files.into_inner().into_iter().collect())
     }
-}
-
-/// In a cluster the namespace of our own pod.
-pub(super) fn own_namespace() -> String {
-    std::env::var(NAMESPACE_VARIABLE).ok().filter(|name| !name.is_empty()).unwrap_or_else(|| NAMESPACE.to_owned())
 }

@@ -53,11 +53,11 @@ fn policies_and_namespaces_come_from_every_file_and_list() {
     let names: Vec<&str> = manifests.policies.keys().map(PolicyName::as_str).collect();
     assert_eq!(names, ["acme", "baseline", "restricted"]);
     let now = Timestamp::now();
-    let Fact::Known(shop) = manifests.namespaces.labels("shop", now) else { panic!("shop is known") };
+    let Fact::Known(shop) = manifests.namespaces.known("shop", now) else { panic!("shop is known") };
     assert_eq!(shop.value, Labels { enforce: Some("acme".to_owned()), ..Labels::default() });
-    let Fact::Known(bank) = manifests.namespaces.labels("bank", now) else { panic!("bank is known") };
+    let Fact::Known(bank) = manifests.namespaces.known("bank", now) else { panic!("bank is known") };
     assert_eq!(bank.value, Labels::default());
-    assert!(matches!(manifests.namespaces.labels("else", now), Fact::Absent(_)));
+    assert!(matches!(manifests.namespaces.known("else", now), Fact::Absent(_)));
     assert_eq!((manifests.objects, manifests.warnings.len()), (3, 0));
 }
 

@@ -1,7 +1,8 @@
 //! Keys that policies name, read by a reader that takes the frame for the key: what is a key is told elsewhere.
 
-use super::super::keys::{Keys, own_namespace};
+use super::super::keys::Keys;
 use super::*;
+use crate::evidence::cluster::own_namespace;
 use crate::fact::attached::{Fingerprint, PublicKey};
 use crate::policy::Action;
 use crate::policy::trust::Whom;

@@ -1,0 +1,94 @@
+//! What is known of an image from before: what its tag named, and whether its namespace has it. From the memory of this
+//! process, and from the Pods of the cluster, which all replicas see alike.
+
+use jiff::Timestamp;
+
+use crate::fact::{Admitted, Content, Fact, Guard, Recorded, Resolved, Seen, Source};
+use crate::image::Reference;
+use crate::policy::plan::Want;
+
+use super::cluster::pods::{Pulled, Running};
+use super::{Evidence, Surrounding};
+
+impl Evidence {
+    /// The digest that is on record for repository and tag: that of an admission that this process saw, else what Pods were
+    /// given by that name, first those of the namespace itself, else those of namespaces that are enforced.
+    pub(super) fn recorded(
+        &self,
+        want: &Want<'_>,
+        address: &Reference,
+        around: Surrounding<'_>,
+        now: Timestamp,
+    ) -> Fact<Recorded> {
+        if address.digest().is_some() {
+            return Fact::Absent(now);
+        }
+        let recorded = self.store.recorded(address, now);
+        if !matches!(recorded, Fact::Absent(_)) {
+            return recorded;
+        }
+        let (pods, namespaces) = (&around.cluster.pods, &around.cluster.namespaces);
+        let counts = |namespace: &str| around.plan.enforces_everywhere || namespaces.says_enforce(namespace);
+        let pulled = pods.pulled_in(want.namespace, address).or_else(|| pods.pulled(address, counts));
+        pulled.map_or(recorded, |Pulled { digest, at, .. }| {
+            // Nobody knows how strictly it was let in.
+            let value = Recorded { digest, guard: Guard::Nothing };
+            Fact::Known(Seen { value, at, source: Source::Current })
+        })
+    }
+
+    /// Whether this namespace was let have it, or runs it: the digest as written, else as resolved, else what its Pods were
+    /// given by that name, else as recorded.
+    pub(super) fn admitted(
+        &self,
+        want: &Want<'_>,
+        address: &Reference,
+        (resolved, recorded): (&Fact<Resolved>, &Fact<Recorded>),
+        around: Surrounding<'_>,
+        now: Timestamp,
+    ) -> Fact<Admitted> {
+        let pulled = || around.cluster.pods.pulled_in(want.namespace, address).map(|pulled| pulled.digest);
+        let digest = match (want.reference.digest(), resolved, recorded) {
+            (Some(digest), _, _) => digest.clone(),
+            (None, Fact::Known(seen), _) => seen.value.digest.clone(),
+            (None, _, recorded) => match (pulled(), recorded, resolved) {
+                (Some(digest), _, _) => digest,
+                (None, Fact::Known(seen), _) => seen.value.digest.clone(),
+                (None, _, Fact::Absent(at)) => return Fact::Absent(*at),
+                (None, _, Fact::Unavailable(trouble)) => return Fact::Unavailable(trouble.clone()),
+                (None, _, Fact::Pending | Fact::Known(_)) => return Fact::Pending,
+            },
+        };
+        let admitted = self.store.admitted(want.namespace, &digest, now);
+        match around.cluster.pods.running(want.namespace, &digest, &self.nodes) {
+            Some(running) => with_pods(admitted, running, now),
+            None => admitted,
+        }
+    }
+}
+
+/// Of an index the kubelet may report the digest of the image that it took from it. That is what the tag named, too.
+pub(super) fn as_named(recorded: Fact<Recorded>, resolved: &Fact<Resolved>) -> Fact<Recorded> {
+    let (Fact::Known(Seen { value, at, source }), Fact::Known(named)) = (&recorded, resolved) else { return recorded };
+    let in_index = match &named.value.content {
+        Content::Index(manifests) => manifests.iter().any(|manifest| manifest.digest == value.digest),
+        Content::Image { .. } => false,
+    };
+    if !in_index {
+        return recorded;
+    }
+    let value = Recorded { digest: named.value.digest.clone(), guard: value.guard };
+    Fact::Known(Seen { value, at: *at, source: *source })
+}
+
+/// What Pods tell beside what this process saw. Pods alone let a namespace have what they run, and no other image of the
+/// same index.
+fn with_pods(admitted: Fact<Admitted>, running: Running, now: Timestamp) -> Fact<Admitted> {
+    let Running { first, platforms } = running;
+    let known = match admitted {
+        Fact::Known(seen) => seen.value,
+        Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => Admitted::nothing(first),
+    };
+    let value = Admitted { first: known.first.min(first), platforms: platforms.into(), ..known };
+    Fact::Known(Seen { value, at: now, source: Source::Current })
+}
