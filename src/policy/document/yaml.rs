@@ -113,7 +113,7 @@ impl Builder {
                 self.anchors.clear();
                 Ok(())
             }
-            Event::StreamStart | Event::StreamEnd | Event::DocumentStart(..) => Ok(()),
+            Event::StreamStart | Event::StreamEnd | Event::DocumentStart(..) | Event::Comment(..) => Ok(()),
             Event::Anchor(..) | Event::UnresolvedAlias(_) => Err("an alias without its anchor".to_owned()),
             _ => Err("something that this reader does not know".to_owned()),
         }
