@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use crate::fact::{Admitted, Fact, Facts};
+use crate::fact::{Admitted, Fact, Facts, Trouble};
 use crate::image::Digest;
 use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Wait};
 use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, RuleName, Unmatched};
@@ -97,7 +97,7 @@ fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts, now: Timesta
     let asked = plan.wants.iter().map(|want| want.resolve > Wait::AtHand);
     let looked_up = facts.images.iter().map(|image| !matches!(image.resolved, Fact::Pending));
     verdict.unfinished = asked.zip(looked_up).any(|(asked, looked_up)| asked && !looked_up) || plan.leaves_open(facts);
-    let unknown = plan.unknown.iter().map(unknown_policy);
+    let unknown = plan.namespace_unknown.iter().map(unknown_namespace).chain(plan.unknown.iter().map(unknown_policy));
     let softened = record::softened(&outcomes, facts);
     let denials = unknown.chain(outcomes.into_iter().flat_map(|outcome| outcome.denials)).collect();
     sort_into(&mut verdict, denials, plan.dry_run);
@@ -111,7 +111,7 @@ fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts, now: Timesta
 /// demand would have been overlooked.
 fn refuse_unasked(plan: &Plan<'_>, outcomes: &mut [Outcome<'_>], containers: &[Container], facts: &Facts) {
     let refused = |outcome: &Outcome<'_>| outcome.denials.iter().any(|denial| denial.mode == Mode::Enforce);
-    let unknown = plan.unknown.iter().any(|(mode, _)| *mode == Mode::Enforce);
+    let unknown = plan.undetermined_mode() == Some(Mode::Enforce);
     for index in 0..containers.len() {
         let of_image = |outcome: &&mut Outcome<'_>| outcome.judgement.container == index;
         if unknown || outcomes.iter().any(|outcome| outcome.judgement.container == index && refused(outcome)) {
@@ -132,6 +132,11 @@ fn unknown_policy((mode, name): &(Mode, String)) -> Denial {
     let message =
         format!("policy \"{name}\" is named for {} here and does not exist; add it or correct the name", mode.label());
     whole_object(*mode, None, Reason::PolicyUnknown, message)
+}
+
+fn unknown_namespace((mode, trouble): &(Mode, Trouble)) -> Denial {
+    let message = format!("who judges in this namespace is not known, {}", printable(&trouble.words, doubt::MESSAGE));
+    whole_object(*mode, None, Reason::NamespaceUnknown, message)
 }
 
 /// What one judgement came to.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::fact::{Fact, Labels, Scope};
+use crate::fact::{Fact, Fault, Labels, Scope, Trouble};
 use crate::image::Reference;
 use crate::request::{Container, Flaw, NoImages, PullSecrets, Request, Role, Subject};
 
@@ -33,8 +33,9 @@ pub struct Plan<'r> {
     /// Every refusal becomes an audit record.
     pub dry_run: bool,
     pub controllers: Controllers,
-    /// The namespace could not be looked up, and was judged by the defaults and the floor.
-    pub namespace_unknown: bool,
+    /// The namespace could not be looked up, so that nobody knows who judges in it; the mode in which that is held against
+    /// the object.
+    pub namespace_unknown: Option<(Mode, Trouble)>,
     /// A default or the floor enforces in every namespace that does not say otherwise.
     pub enforces_everywhere: bool,
     pub nodes: Nodes,
@@ -139,7 +140,7 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
         wants: Vec::new(),
         dry_run: bindings.dry_run,
         controllers: bindings.controllers,
-        namespace_unknown: matches!(scope.labels, Fact::Unavailable(_) | Fact::Pending),
+        namespace_unknown: None,
         enforces_everywhere: bindings.enforce.is_some() || bindings.floor.is_some(),
         nodes: Nodes::of(scope, request),
         for_report: false,
@@ -147,13 +148,15 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
     if let (Standing::Judged(containers), Subject::Images { old, .. }) = (&plan.standing, &request.subject) {
         let (judges, unknown) = judges(policies, &scope.labels, request.role);
         plan.unknown = unknown;
+        let mode = if is_softened(policies, request.role) { Mode::Warn } else { Mode::Enforce };
+        plan.namespace_unknown = trouble(&scope.labels).map(|trouble| (mode, trouble));
         for (index, container) in containers.iter().enumerate() {
             if is_unchanged(container, containers, old) {
                 continue;
             }
             let first = plan.judgements.len();
             plan.judgements.extend(judges.iter().map(|judge| judge.judge(index, container, scope.scans)));
-            let refused = plan.unknown.iter().any(|(mode, _)| *mode == Mode::Enforce);
+            let refused = plan.undetermined_mode() == Some(Mode::Enforce);
             let of_image = plan.judgements.get_mut(first..).unwrap_or_default();
             if let Some(want) = want(request, container, of_image, refused) {
                 let longest = want.resolve;
@@ -211,8 +214,10 @@ fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec
     let none = Labels::default();
     let labels = match labels {
         Fact::Known(seen) => &seen.value,
-        // Judged by the defaults and the floor, never passed.
-        Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => &none,
+        // Manifests do not name it: judged by the defaults and the floor.
+        Fact::Absent(_) => &none,
+        // By them too, for what they say; it is refused beside that.
+        Fact::Unavailable(_) | Fact::Pending => &none,
     };
     let bindings = &policies.bindings;
     let named = [
@@ -221,7 +226,7 @@ fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec
         (Mode::Warn, labels.warn.as_deref(), &bindings.warn),
         (Mode::Audit, labels.audit.as_deref(), &bindings.audit),
     ];
-    let softened = role == Role::Controller && bindings.controllers == Controllers::Warn;
+    let softened = is_softened(policies, role);
     let (mut judges, mut unknown): (Vec<Judge<'_>>, Vec<(Mode, String)>) = (Vec::new(), Vec::new());
     for (mode, label, default) in named {
         let Some(name) = label.or_else(|| default.as_ref().map(PolicyName::as_str)) else { continue };
@@ -237,6 +242,28 @@ fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec
         }
     }
     (judges, unknown)
+}
+
+fn is_softened(policies: &Policies, role: Role) -> bool {
+    role == Role::Controller && policies.bindings.controllers == Controllers::Warn
+}
+
+/// Why the labels of a namespace are not known.
+fn trouble(labels: &Fact<Labels>) -> Option<Trouble> {
+    match labels {
+        Fact::Known(_) | Fact::Absent(_) => None,
+        Fact::Unavailable(trouble) => Some(trouble.clone()),
+        Fact::Pending => Some(Trouble::new(Fault::Deadline, "the API server has not answered in time")),
+    }
+}
+
+impl Plan<'_> {
+    /// The strictest mode in which it cannot be told who judges.
+    #[must_use]
+    pub fn undetermined_mode(&self) -> Option<Mode> {
+        let namespace = self.namespace_unknown.iter().map(|(mode, _)| *mode);
+        self.unknown.iter().map(|(mode, _)| *mode).chain(namespace).min()
+    }
 }
 
 impl Judge<'_> {

@@ -40,7 +40,7 @@ fn admitting() -> Verdict {
         wants: Vec::new(),
         dry_run: false,
         controllers: Controllers::Warn,
-        namespace_unknown: false,
+        namespace_unknown: None,
         enforces_everywhere: false,
     };
     decide(&plan, &Facts::default(), Timestamp::UNIX_EPOCH)
