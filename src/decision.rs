@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::fact::{Admitted, Fact, Facts, Trouble};
 use crate::image::Digest;
-use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Wait};
+use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Unknown, Wait};
 use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, RuleName, Unmatched};
 use crate::request::{Container, Flaw, Role, printable};
 
@@ -82,7 +82,7 @@ fn settle(denials: Vec<Denial>, dry_run: bool) -> Verdict {
 }
 
 fn whole_object(mode: Mode, policy: Option<PolicyName>, reason: Reason, message: String) -> Denial {
-    Denial { mode, policy, rule: None, subject: None, reason, message }
+    Denial { mode, softened: false, policy, rule: None, subject: None, reason, message }
 }
 
 fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts, now: Timestamp) -> Verdict {
@@ -127,16 +127,17 @@ fn refuse_unasked(plan: &Plan<'_>, outcomes: &mut [Outcome<'_>], containers: &[C
     }
 }
 
-fn unknown_policy((mode, name): &(Mode, String)) -> Denial {
+fn unknown_policy(Unknown { mode, softened, name }: &Unknown) -> Denial {
     let name = printable(name, 63);
     let message =
         format!("policy \"{name}\" is named for {} here and does not exist; add it or correct the name", mode.label());
-    whole_object(*mode, None, Reason::PolicyUnknown, message)
+    Denial { softened: *softened, ..whole_object(*mode, None, Reason::PolicyUnknown, message) }
 }
 
 fn unknown_namespace((mode, trouble): &(Mode, Trouble)) -> Denial {
     let message = format!("who judges in this namespace is not known, {}", printable(&trouble.words, doubt::MESSAGE));
-    whole_object(*mode, None, Reason::NamespaceUnknown, message)
+    // It is held against a controller in this mode only where that is a milder one than its Pods meet.
+    Denial { softened: *mode != Mode::Enforce, ..whole_object(*mode, None, Reason::NamespaceUnknown, message) }
 }
 
 /// What one judgement came to.
@@ -225,8 +226,18 @@ fn judge<'p>(
     facts: &Facts,
     now: Timestamp,
 ) -> Outcome<'p> {
-    let Judgement { mode: _, policy: _, container, want: _, examine: _, ruling, refusals: _, scans: _, tolerance: _ } =
-        judgement;
+    let Judgement {
+        mode: _,
+        softened: _,
+        policy: _,
+        container,
+        want: _,
+        examine: _,
+        ruling,
+        refusals: _,
+        scans: _,
+        tolerance: _,
+    } = judgement;
     let Some(container) = containers.get(*container) else {
         let message = "a container is missing from its own review".to_owned();
         let denial = whole_object(judgement.mode, Some(judgement.policy.clone()), Reason::InternalError, message);
@@ -311,6 +322,7 @@ fn denial(
     let Finding { gravest, reason, message } = finding;
     Denial {
         mode: judgement.mode.max(gravest),
+        softened: judgement.softened && gravest == Mode::Enforce,
         policy: Some(judgement.policy.clone()),
         rule,
         subject: Some(DeniedImage {

@@ -176,6 +176,7 @@ mod tests {
         let message = "m".repeat(400);
         let denial = Denial {
             mode: Mode::Enforce,
+            softened: false,
             policy: Some("acme".into()),
             rule: None,
             subject: None,

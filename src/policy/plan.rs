@@ -26,8 +26,8 @@ pub struct Plan<'r> {
     pub standing: Standing<'r>,
     /// In the order of the containers, and for each in the order enforce, warn, audit.
     pub judgements: Vec<Judgement>,
-    /// A mode is to be judged by a policy that does not exist; the name as written.
-    pub unknown: Vec<(Mode, String)>,
+    /// A mode is to be judged by a policy that does not exist.
+    pub unknown: Vec<Unknown>,
     /// One for each distinct image of which something must be known.
     pub wants: Vec<Want<'r>>,
     /// Every refusal becomes an audit record.
@@ -41,6 +41,16 @@ pub struct Plan<'r> {
     pub nodes: Nodes,
     /// Somebody wants to read of everything that was found, and not of what counts alone.
     pub for_report: bool,
+}
+
+/// A policy that is named and does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    pub mode: Mode,
+    /// As [`Judgement::softened`].
+    pub softened: bool,
+    /// As written.
+    pub name: String,
 }
 
 /// What kind of answer the review gets.
@@ -63,6 +73,8 @@ pub enum Standing<'r> {
 #[derive(Debug)]
 pub struct Judgement {
     pub mode: Mode,
+    /// The policy enforces, and a controller is only warned of it, by the settings: its Pods are refused.
+    pub softened: bool,
     pub policy: PolicyName,
     /// Index in the request's containers.
     pub container: usize,
@@ -205,12 +217,13 @@ fn is_unchanged(container: &Container, containers: &[Container], old: &[Containe
 /// A policy that judges in a mode.
 struct Judge<'p> {
     mode: Mode,
+    softened: bool,
     policy: &'p Arc<Policy>,
 }
 
 /// Per mode the label's policy if there is one, else the default; the floor on top. A label that names no policy
 /// there is, or a default that does, is returned as unknown.
-fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec<Judge<'p>>, Vec<(Mode, String)>) {
+fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec<Judge<'p>>, Vec<Unknown>) {
     let none = Labels::default();
     let labels = match labels {
         Fact::Known(seen) => &seen.value,
@@ -226,19 +239,20 @@ fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec
         (Mode::Warn, labels.warn.as_deref(), &bindings.warn),
         (Mode::Audit, labels.audit.as_deref(), &bindings.audit),
     ];
-    let softened = is_softened(policies, role);
-    let (mut judges, mut unknown): (Vec<Judge<'_>>, Vec<(Mode, String)>) = (Vec::new(), Vec::new());
+    let soft = is_softened(policies, role);
+    let (mut judges, mut unknown): (Vec<Judge<'_>>, Vec<Unknown>) = (Vec::new(), Vec::new());
     for (mode, label, default) in named {
         let Some(name) = label.or_else(|| default.as_ref().map(PolicyName::as_str)) else { continue };
-        let mode = if softened && mode == Mode::Enforce { Mode::Warn } else { mode };
+        let softened = soft && mode == Mode::Enforce;
+        let mode = if softened { Mode::Warn } else { mode };
         match policies.by_name.get(name) {
             Some(policy) => {
-                // The same policy twice in one mode would say everything twice.
+                // The same policy twice in one mode would say everything twice. Those that enforce come first.
                 if !judges.iter().any(|other| other.mode == mode && Arc::ptr_eq(other.policy, policy)) {
-                    judges.push(Judge { mode, policy });
+                    judges.push(Judge { mode, softened, policy });
                 }
             }
-            None => unknown.push((mode, name.to_owned())),
+            None => unknown.push(Unknown { mode, softened, name: name.to_owned() }),
         }
     }
     (judges, unknown)
@@ -262,7 +276,7 @@ impl Plan<'_> {
     #[must_use]
     pub fn undetermined_mode(&self) -> Option<Mode> {
         let namespace = self.namespace_unknown.iter().map(|(mode, _)| *mode);
-        self.unknown.iter().map(|(mode, _)| *mode).chain(namespace).min()
+        self.unknown.iter().map(|unknown| unknown.mode).chain(namespace).min()
     }
 }
 
@@ -278,8 +292,10 @@ impl Judge<'_> {
         };
         let scans =
             ruling.demands().and_then(|demands| demands.scan.as_ref()).is_some_and(|its| kept || its.needs_a_report());
-        let (mode, policy, tolerance) = (self.mode, self.policy.name.clone(), self.policy.tolerance);
-        Judgement { mode, policy, container: index, want: None, examine: None, ruling, refusals, scans, tolerance }
+        let (mode, softened) = (self.mode, self.softened);
+        let (policy, tolerance) = (self.policy.name.clone(), self.policy.tolerance);
+        let (container, want, examine) = (index, None, None);
+        Judgement { mode, softened, policy, container, want, examine, ruling, refusals, scans, tolerance }
     }
 }
 

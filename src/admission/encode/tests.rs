@@ -62,7 +62,7 @@ fn image(container: usize, kind: ContainerKind, name: &str, written: &str) -> De
 
 fn denial(subject: Option<DeniedImage>, policy: Option<&str>, reason: Reason, message: &str) -> Denial {
     let policy = policy.map(PolicyName::from);
-    Denial { mode: Mode::Enforce, policy, rule: None, subject, reason, message: message.to_owned() }
+    Denial { mode: Mode::Enforce, softened: false, policy, rule: None, subject, reason, message: message.to_owned() }
 }
 
 fn web() -> Denial {

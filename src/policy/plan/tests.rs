@@ -78,7 +78,7 @@ fn judged_by(policies: &Policies, scope: &Scope, request: &Request) -> (Vec<Stri
     let judges = plan.judgements.iter().filter(|judgement| judgement.container == 0);
     (
         judges.map(|judgement| format!("{} {}", judgement.mode.label(), judgement.policy)).collect(),
-        plan.unknown.iter().map(|(mode, name)| format!("{} {name}", mode.label())).collect(),
+        plan.unknown.iter().map(|Unknown { mode, name, .. }| format!("{} {name}", mode.label())).collect(),
     )
 }
 
