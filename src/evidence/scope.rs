@@ -41,7 +41,10 @@ impl Namespaces {
 
     /// All of them, as a watch knows them now.
     pub(crate) fn replace(&self, by_name: HashTrieMapSync<Arc<str>, Arc<Labels>>) {
-        self.by_name.store(Arc::new(by_name));
+        let before = self.by_name.swap(Arc::new(by_name.clone()));
+        if let Some(live) = &self.live {
+            live.forget(|name| by_name.contains_key(name) || before.contains_key(name));
+        }
     }
 
     /// Whether the namespace says itself by which policy it is enforced. Without waiting.
