@@ -41,9 +41,10 @@ impl Namespaces {
 
     /// All of them, as a watch knows them now.
     pub(crate) fn replace(&self, by_name: HashTrieMapSync<Arc<str>, Arc<Labels>>) {
-        let before = self.by_name.swap(Arc::new(by_name.clone()));
+        let before = self.by_name.swap(Arc::new(by_name));
         if let Some(live) = &self.live {
-            live.forget(|name| by_name.contains_key(name) || before.contains_key(name));
+            let now = self.by_name.load();
+            live.forget(|name| now.contains_key(name) || before.contains_key(name));
         }
     }
 

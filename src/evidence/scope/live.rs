@@ -34,13 +34,14 @@ const ASKED: Asked<'static> = Asked { verb: "get", group: "", resource: "namespa
 type Outcome = Result<Labels, Trouble>;
 
 /// Reads namespaces one by one; what was read is kept for a moment, and asked once at a time.
+#[derive(Debug)]
 pub(super) struct Live {
-    api: Api<Namespace>,
+    connection: Connection,
     reads: Arc<Mutex<HashMap<Arc<str>, Read>>>,
 }
 
 /// One that is under way, or was good a moment ago.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Read {
     outcome: watch::Receiver<Option<Outcome>>,
     begun: Instant,
@@ -48,7 +49,7 @@ struct Read {
 
 impl Live {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { api: Api::all(connection.client()), reads: Arc::default() }
+        Self { connection, reads: Arc::default() }
     }
 
     /// Known, or unavailable: the API server has just said that it is about to create something in this namespace, so that
@@ -103,7 +104,7 @@ impl Live {
         reads.insert(Arc::clone(&name), read.clone());
         drop(reads);
         // Not the work of the review that asks first: others wait for it too, and it may be over before.
-        let (api, all) = (self.api.clone(), Arc::clone(&self.reads));
+        let (api, all) = (Api::all(self.connection.client()), Arc::clone(&self.reads));
         tokio::spawn(async move {
             let outcome = ask(&api, &name).await;
             if outcome.is_err() {
@@ -151,11 +152,4 @@ fn away(name: &str) -> Trouble {
 fn is_name(text: &str) -> bool {
     let of_names = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(of_names)
-}
-
-/// Without the client, which holds a token.
-impl std::fmt::Debug for Live {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Live").finish_non_exhaustive()
-    }
 }

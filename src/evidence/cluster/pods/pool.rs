@@ -15,7 +15,6 @@ const SWEEP_AT_LEAST: usize = 1024;
 pub(super) struct Pool {
     /// Namespaces and nodes.
     names: HashSet<Arc<str>>,
-    /// By what is written in Pods; two may be written differently and be the same.
     addresses: HashSet<Arc<Reference>>,
     digests: HashSet<Arc<Digest>>,
     sweep_at: usize,
@@ -27,12 +26,9 @@ impl Pool {
         pooled(&mut self.names, name, |name| Arc::from(name))
     }
 
-    pub(super) fn address(&mut self, address: Reference) -> Arc<Reference> {
+    pub(super) fn address(&mut self, address: &Reference) -> Arc<Reference> {
         self.sweep_where_due();
-        match self.addresses.get(&address) {
-            Some(there) => Arc::clone(there),
-            None => pooled(&mut self.addresses, &address, |address| Arc::new(address.clone())),
-        }
+        pooled(&mut self.addresses, address, |address| Arc::new(address.clone()))
     }
 
     pub(super) fn digest(&mut self, digest: &Digest) -> Arc<Digest> {
@@ -59,7 +55,7 @@ impl Pool {
     }
 }
 
-fn pooled<T, Q>(pool: &mut HashSet<Arc<T>>, wanted: &Q, make: impl FnOnce(&Q) -> Arc<T>) -> Arc<T>
+fn pooled<T, Q>(pool: &mut HashSet<Arc<T>>, wanted: &Q, new: impl FnOnce(&Q) -> Arc<T>) -> Arc<T>
 where
     T: Eq + Hash + ?Sized,
     Q: Eq + Hash + ?Sized,
@@ -68,7 +64,7 @@ where
     if let Some(there) = pool.get(wanted) {
         return Arc::clone(there);
     }
-    let made = make(wanted);
-    pool.insert(Arc::clone(&made));
-    made
+    let first = new(wanted);
+    pool.insert(Arc::clone(&first));
+    first
 }

@@ -68,7 +68,7 @@ fn images(pod: &Pod, pool: &mut Pool) -> Vec<Image> {
     ];
     let mut found = Vec::new();
     let mut add = |address: Option<Reference>, digest: Digest| {
-        let image = Image { address: address.map(|address| pool.address(address)), digest: pool.digest(&digest) };
+        let image = Image { address: address.map(|address| pool.address(&address)), digest: pool.digest(&digest) };
         if found.len() < MOST_IMAGES && !found.contains(&image) {
             found.push(image);
         }

@@ -226,7 +226,7 @@ where
         self.health.fails(why, Timestamp::now());
         sleep(pause(self.failures)).await;
         self.failures = self.failures.saturating_add(1);
-        if list_anew || missing || self.failures % ATTEMPTS_TO_GO_ON == 0 { Next::List } else { next }
+        if list_anew || missing || self.failures.is_multiple_of(ATTEMPTS_TO_GO_ON) { Next::List } else { next }
     }
 
     /// What is not a kind of the cluster has no objects.

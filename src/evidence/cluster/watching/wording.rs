@@ -31,21 +31,23 @@ impl fmt::Display for Asked<'_> {
 
 /// Why it failed.
 pub(in crate::evidence) fn why(asked: Asked<'_>, error: &Error) -> String {
-    match error {
-        Error::Api(status) => refusal(asked, status),
-        Error::SerdeError(_) | Error::FromUtf8(_) => {
-            format!("the API server answered {asked} with something that cannot be read as that")
-        }
-        Error::ReadEvents(_) | Error::LinesCodecMaxLineLengthExceeded => {
-            format!("the connection to the API server broke off during {asked}")
-        }
-        Error::Auth(_) => format!(
+    if let Error::Api(status) = error {
+        return refusal(asked, status);
+    }
+    if matches!(error, Error::SerdeError(_) | Error::FromUtf8(_)) {
+        return format!("the API server answered {asked} with something that cannot be read as that");
+    }
+    if matches!(error, Error::ReadEvents(_) | Error::LinesCodecMaxLineLengthExceeded) {
+        return format!("the connection to the API server broke off during {asked}");
+    }
+    if matches!(error, Error::Auth(_)) {
+        return format!(
             "there is no token to {asked} with: look at the volume with the token of the service account, or at the \
              user of the kubeconfig"
-        ),
-        other if is_about_ourselves(other) => format!("no request could be made to {asked}"),
-        _ => format!("the API server cannot be reached to {asked}"),
+        );
     }
+    // What is left is the connection; how to make one was settled before anything was asked.
+    format!("the API server cannot be reached to {asked}")
 }
 
 /// It has said so itself.
@@ -64,8 +66,4 @@ pub(in crate::evidence) fn refusal(asked: Asked<'_>, status: &Status) -> String 
         410 => format!("what we knew is too old to {asked} from there on, and is listed anew (410 Gone)"),
         code => format!("the API server answered {code} to {asked}"),
     }
-}
-
-fn is_about_ourselves(error: &Error) -> bool {
-    matches!(error, Error::BuildRequest(_) | Error::HttpError(_) | Error::TlsRequired)
 }
