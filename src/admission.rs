@@ -1,4 +1,5 @@
-//! The wire format: `admission.k8s.io/v1` AdmissionReview in and out, and the objects that `check` reads.
+//! The wire format: `admission.k8s.io/v1` AdmissionReview in and out, the objects that `check` reads, and the
+//! review of a policy itself.
 
 pub mod decode;
 pub mod encode;
@@ -6,6 +7,7 @@ mod field;
 pub mod manifest;
 mod object;
 mod placement;
+pub mod policy_review;
 mod shape;
 mod wire;
 pub mod workload;

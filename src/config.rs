@@ -42,6 +42,7 @@ pub struct Config {
     pub trust_refresh: bool,
     pub scans: Scans,
     pub cache: Cache,
+    pub cluster: Cluster,
     pub log: Log,
 }
 
@@ -144,6 +145,24 @@ pub struct Cache {
     pub seal_key: Option<PathBuf>,
 }
 
+/// The cluster that we run in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Whether Pods are watched, as the record of what runs that all replicas share.
+    pub pods: bool,
+    /// The Service by which the API server calls us.
+    pub service: String,
+    /// Our ValidatingWebhookConfiguration.
+    pub webhook_configuration: String,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        let ours = || "pratique".to_owned();
+        Self { pods: true, service: ours(), webhook_configuration: ours() }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Log {
     pub level: LogLevel,
@@ -205,6 +224,7 @@ impl Default for Config {
             trust_refresh: true,
             scans: Scans::default(),
             cache: Cache::default(),
+            cluster: Cluster::default(),
             log: Log { level: LogLevel::Info, format: LogFormat::Json },
         }
     }

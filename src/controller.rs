@@ -6,6 +6,7 @@
 
 pub mod certificate;
 pub mod events;
+mod failure;
 pub mod lease;
 pub mod registration;
 pub mod status;

@@ -4,9 +4,9 @@
 
 use jiff::Timestamp;
 
-use crate::fact::{Admitted, Fact, Facts};
+use crate::fact::{Admitted, Fact, Facts, Trouble};
 use crate::image::Digest;
-use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Wait};
+use crate::policy::plan::{Judgement, Plan, Ruling, Standing, Unknown, Wait};
 use crate::policy::{Action, Controllers, Demands, Mode, PolicyName, RuleName, Unmatched};
 use crate::request::{Container, Flaw, Role, printable};
 
@@ -82,7 +82,7 @@ fn settle(denials: Vec<Denial>, dry_run: bool) -> Verdict {
 }
 
 fn whole_object(mode: Mode, policy: Option<PolicyName>, reason: Reason, message: String) -> Denial {
-    Denial { mode, policy, rule: None, subject: None, reason, message }
+    Denial { mode, softened: false, policy, rule: None, subject: None, reason, message }
 }
 
 fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts, now: Timestamp) -> Verdict {
@@ -97,7 +97,7 @@ fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts, now: Timesta
     let asked = plan.wants.iter().map(|want| want.resolve > Wait::AtHand);
     let looked_up = facts.images.iter().map(|image| !matches!(image.resolved, Fact::Pending));
     verdict.unfinished = asked.zip(looked_up).any(|(asked, looked_up)| asked && !looked_up) || plan.leaves_open(facts);
-    let unknown = plan.unknown.iter().map(unknown_policy);
+    let unknown = plan.namespace_unknown.iter().map(unknown_namespace).chain(plan.unknown.iter().map(unknown_policy));
     let softened = record::softened(&outcomes, facts);
     let denials = unknown.chain(outcomes.into_iter().flat_map(|outcome| outcome.denials)).collect();
     sort_into(&mut verdict, denials, plan.dry_run);
@@ -111,7 +111,7 @@ fn judged(plan: &Plan<'_>, containers: &[Container], facts: &Facts, now: Timesta
 /// demand would have been overlooked.
 fn refuse_unasked(plan: &Plan<'_>, outcomes: &mut [Outcome<'_>], containers: &[Container], facts: &Facts) {
     let refused = |outcome: &Outcome<'_>| outcome.denials.iter().any(|denial| denial.mode == Mode::Enforce);
-    let unknown = plan.unknown.iter().any(|(mode, _)| *mode == Mode::Enforce);
+    let unknown = plan.undetermined_mode() == Some(Mode::Enforce);
     for index in 0..containers.len() {
         let of_image = |outcome: &&mut Outcome<'_>| outcome.judgement.container == index;
         if unknown || outcomes.iter().any(|outcome| outcome.judgement.container == index && refused(outcome)) {
@@ -127,11 +127,17 @@ fn refuse_unasked(plan: &Plan<'_>, outcomes: &mut [Outcome<'_>], containers: &[C
     }
 }
 
-fn unknown_policy((mode, name): &(Mode, String)) -> Denial {
+fn unknown_policy(Unknown { mode, softened, name }: &Unknown) -> Denial {
     let name = printable(name, 63);
     let message =
         format!("policy \"{name}\" is named for {} here and does not exist; add it or correct the name", mode.label());
-    whole_object(*mode, None, Reason::PolicyUnknown, message)
+    Denial { softened: *softened, ..whole_object(*mode, None, Reason::PolicyUnknown, message) }
+}
+
+fn unknown_namespace((mode, trouble): &(Mode, Trouble)) -> Denial {
+    let message = format!("who judges in this namespace is not known, {}", printable(&trouble.words, doubt::MESSAGE));
+    // It is held against a controller in this mode only where that is a milder one than its Pods meet.
+    Denial { softened: *mode != Mode::Enforce, ..whole_object(*mode, None, Reason::NamespaceUnknown, message) }
 }
 
 /// What one judgement came to.
@@ -220,8 +226,18 @@ fn judge<'p>(
     facts: &Facts,
     now: Timestamp,
 ) -> Outcome<'p> {
-    let Judgement { mode: _, policy: _, container, want: _, examine: _, ruling, refusals: _, scans: _, tolerance: _ } =
-        judgement;
+    let Judgement {
+        mode: _,
+        softened: _,
+        policy: _,
+        container,
+        want: _,
+        examine: _,
+        ruling,
+        refusals: _,
+        scans: _,
+        tolerance: _,
+    } = judgement;
     let Some(container) = containers.get(*container) else {
         let message = "a container is missing from its own review".to_owned();
         let denial = whole_object(judgement.mode, Some(judgement.policy.clone()), Reason::InternalError, message);
@@ -306,6 +322,7 @@ fn denial(
     let Finding { gravest, reason, message } = finding;
     Denial {
         mode: judgement.mode.max(gravest),
+        softened: judgement.softened && gravest == Mode::Enforce,
         policy: Some(judgement.policy.clone()),
         rule,
         subject: Some(DeniedImage {

@@ -17,6 +17,7 @@ pub mod document;
 pub mod file;
 pub mod plan;
 pub mod scan;
+pub mod schema;
 pub mod signed;
 pub mod trust;
 

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use listener::{ListenError, Running, listen};
-pub use validate::router;
+pub use validate::{Lint, Linting, router, router_with};
 
 /// Every limit of the HTTP side.
 #[derive(Debug, Clone)]

@@ -117,7 +117,9 @@ pub fn message(denials: &[Denial]) -> String {
     text
 }
 
-fn first_line(denials: &[Denial]) -> String {
+/// Image, reason and policy of the worst, and how many more images there are.
+#[must_use]
+pub fn first_line(denials: &[Denial]) -> String {
     let Some(worst) = denials.first() else { return String::new() };
     let mut line = String::new();
     if let Some(subject) = &worst.subject {

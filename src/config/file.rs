@@ -36,6 +36,7 @@ schema! {
         optional trust_refresh "trustRefresh": bool,
         optional scans "scans": Scans,
         optional cache "cache": Cache,
+        optional cluster "cluster": Cluster,
         optional log "log": Log,
     }
 }
@@ -50,6 +51,18 @@ schema! {
         optional client_ca "clientCA": Option<Text>,
         /// And only those of these names.
         optional client_names "clientNames": Placed<Vec<Text>>,
+    }
+}
+
+schema! {
+    /// `cluster`: of the cluster that we run in.
+    Cluster {
+        /// Whether Pods are watched, as the record of what runs.
+        optional pods "pods": bool,
+        /// The Service by which the API server calls us.
+        optional service "service": Text,
+        /// Our ValidatingWebhookConfiguration.
+        optional webhook_configuration "webhookConfiguration": Text,
     }
 }
 

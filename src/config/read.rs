@@ -65,6 +65,7 @@ fn read(node: &Node, mistakes: &mut Mistakes) -> Option<(Config, Vec<Place>)> {
         trust_refresh,
         scans,
         cache,
+        cluster,
         log,
     } = settings;
     let default = Config::default();
@@ -91,6 +92,7 @@ fn read(node: &Node, mistakes: &mut Mistakes) -> Option<(Config, Vec<Place>)> {
         trust_refresh: trust_refresh.or(default.trust_refresh),
         scans: scans.given().map_or(default.scans, |scans| sources::read_scans(scans, mistakes)),
         cache: cache.given().map_or(default.cache, |cache| sources::read_cache(cache, mistakes)),
+        cluster: cluster.given().map_or(default.cluster, |cluster| sources::read_cluster(cluster, mistakes)),
         log: log.given().map_or(default.log, |written| Log {
             level: written.level.given().copied().unwrap_or(default.log.level),
             format: written.format.given().copied().unwrap_or(default.log.format),

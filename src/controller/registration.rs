@@ -1,46 +1,123 @@
 //! Whether the API server asks us everything that it must ask: our live ValidatingWebhookConfiguration, compared with what
 //! the program expects. What an administrator has weakened is said in the log, in `/readyz` and in a metric; nothing is put
 //! right by us, and a replica does not become unready for it.
+//!
+//! What is expected is the file that we ship, under the names that this installation has. Other webhook configurations are
+//! not looked at: they may ask us more, and take nothing away.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use kube::Api;
+use prometheus::{IntGaugeVec, Opts, Registry};
 
 use crate::evidence::cluster::connection::Connection;
 use crate::server::admin::PartStatus;
 
 use super::Names;
+use super::failure::described;
 
-/// Something that the live configuration lets through, or makes fail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Weakness {
-    /// The metric label: a few fixed words such as `resources` or `failure-policy`.
-    pub what: &'static str,
-    /// What it is and what to do, for a person.
-    pub words: String,
-}
+pub use compare::{Weakness, weaknesses};
+
+mod compare;
+mod expected;
+mod rules;
+mod selectors;
+
+/// Somebody who weakens it by mistake reads of it while still at work.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Less than until the next look.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The metric label of a configuration that could not be read.
+const UNREADABLE: &str = "unreadable";
 
 /// What the last look found.
 #[derive(Debug)]
 pub struct Registration {
     found: ArcSwap<Result<Vec<Weakness>, String>>,
+    weakened: IntGaugeVec,
 }
 
 impl Registration {
     /// Registers `pratique_webhook_configuration_weakened{what}`.
-    pub fn new(_registry: &prometheus::Registry) -> Result<Self, prometheus::Error> {
-        todo!("registration")
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let help = "1 where our ValidatingWebhookConfiguration lets something through, or makes something fail";
+        let weakened = IntGaugeVec::new(Opts::new("pratique_webhook_configuration_weakened", help), &["what"])?;
+        registry.register(Box::new(weakened.clone()))?;
+        for what in compare::LABELS.into_iter().chain([UNREADABLE]) {
+            weakened.with_label_values(&[what]).set(0);
+        }
+        let found = ArcSwap::from_pointee(Err("it was not looked at yet".to_owned()));
+        Ok(Self { found, weakened })
     }
 
     /// Looks again and again, until the process ends.
-    pub async fn watch(self: Arc<Self>, _connection: Connection, _names: Names) {
-        todo!("registration")
+    pub async fn watch(self: Arc<Self>, connection: Connection, names: Names) {
+        let api = Api::<ValidatingWebhookConfiguration>::all(connection.client());
+        let expected = expected::for_names(&names);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let live = match tokio::time::timeout(PATIENCE, api.get_opt(&names.webhook_configuration)).await {
+                Ok(Ok(live)) => Ok(live),
+                Ok(Err(error)) => {
+                    let resource = "validatingwebhookconfigurations";
+                    Err(described(&error, "get", resource, "admissionregistration.k8s.io").1)
+                }
+                Err(_) => Err(format!("the API server took longer than {PATIENCE:?}")),
+            };
+            self.look(live.map(|live| weaknesses(&expected, live.as_ref(), &names)));
+        }
+    }
+
+    /// Takes over what a look found, and tells what is new of it.
+    fn look(&self, found: Result<Vec<Weakness>, String>) {
+        let before = self.found.swap(Arc::new(found));
+        let found = self.found.load();
+        let gauge = |what: &str, holds: bool| self.weakened.with_label_values(&[what]).set(i64::from(holds));
+        gauge(UNREADABLE, found.is_err());
+        if let Ok(weaknesses) = &**found {
+            for what in compare::LABELS {
+                gauge(what, weaknesses.iter().any(|weakness| weakness.what == what));
+            }
+        }
+        tell(&before, &found);
     }
 
     /// For `/readyz`: never unready.
     #[must_use]
     pub fn status(&self) -> PartStatus {
-        let _ = &self.found;
-        todo!("registration")
+        match &**self.found.load() {
+            Ok(weaknesses) if weaknesses.is_empty() => PartStatus::Ready,
+            Ok(weaknesses) => {
+                let words: Vec<&str> = weaknesses.iter().map(|weakness| weakness.words.as_str()).collect();
+                PartStatus::Degraded(words.join("; "))
+            }
+            Err(why) => PartStatus::Degraded(format!("the webhook configuration cannot be read: {why}")),
+        }
     }
 }
+
+/// Says each change once.
+fn tell(before: &Result<Vec<Weakness>, String>, found: &Result<Vec<Weakness>, String>) {
+    match (before, found) {
+        (Err(before), Err(why)) if before == why => {}
+        (_, Err(why)) => tracing::warn!(why, "the webhook configuration cannot be read, and is looked at again"),
+        (before, Ok(found)) => {
+            let before: &[Weakness] = before.as_ref().map_or(&[], Vec::as_slice);
+            for Weakness { what, words } in found.iter().filter(|weakness| !before.contains(weakness)) {
+                tracing::warn!(what, "the webhook configuration is weakened: {words}");
+            }
+            let mended = before.iter().filter(|was| !found.iter().any(|weakness| weakness.what == was.what));
+            for Weakness { what, words } in mended {
+                tracing::info!(what, "the webhook configuration is mended: no longer {words}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ fn image_verdict(
     facts: &Facts,
     now: Timestamp,
 ) -> ImageVerdict {
-    let unknown = plan.unknown.iter().map(|(mode, _)| *mode).min();
+    let unknown = plan.undetermined_mode();
     let mode = outcomes.iter().map(|outcome| outcome.judgement.mode).chain(unknown).min();
     let speaking = || outcomes.iter().filter(|outcome| Some(outcome.judgement.mode) == mode);
     let telling = speaking().find(|outcome| !outcome.met()).or_else(|| speaking().next());

@@ -234,6 +234,8 @@ pub struct SignatureVerdict {
 #[derive(Debug, Clone)]
 pub struct Denial {
     pub mode: Mode,
+    /// The settings make a warning of it where it is about a controller, whose Pods are refused for it.
+    pub softened: bool,
     /// None: the review itself, whatever the policies.
     pub policy: Option<PolicyName>,
     pub rule: Option<RuleName>,

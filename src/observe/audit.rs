@@ -34,7 +34,7 @@ pub(super) fn log(plan: &Plan<'_>, verdict: &Verdict, elapsed: Duration) {
         audited = denial_list(&verdict.audit),
         pending = verdict.pending,
         dry_run = request.dry_run || plan.dry_run,
-        namespace_unknown = plan.namespace_unknown,
+        namespace_unknown = plan.namespace_unknown.is_some(),
         micros,
         "decided"
     );
@@ -176,6 +176,7 @@ mod tests {
         let message = "m".repeat(400);
         let denial = Denial {
             mode: Mode::Enforce,
+            softened: false,
             policy: Some("acme".into()),
             rule: None,
             subject: None,

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 
 use crate::fact::report::{ScannerKind, Severity};
 
-use super::document::reader::{Field, Ignored, NonEmpty, Placed, Table, Text, schema, words};
+use super::document::reader::{Field, Ignored, NonEmpty, Placed, Table, Text, described, schema, words};
 use super::scan::Response;
 use super::{Inaccessible, Repointed, Unavailable, Unmatched};
 
@@ -53,8 +53,8 @@ schema! {
     }
 }
 
-schema! {
-    /// `spec`.
+described! {
+    /// What is demanded of images, and whom that trusts.
     Spec {
         /// An image that no rule matches. Default: deny.
         optional unmatched "unmatched": Unmatched,
@@ -69,8 +69,8 @@ schema! {
     }
 }
 
-schema! {
-    /// `spec.rules[]`: demands, or `admit: true`, or `refuse: "why"`.
+described! {
+    /// Demands, or `admit: true`, or `refuse: "why"`.
     Rule {
         /// Unique within the policy; a DNS label.
         required name "name": Text,
@@ -88,8 +88,8 @@ schema! {
     }
 }
 
-schema! {
-    /// `tags`: of images that are not named by digest.
+described! {
+    /// Demands on tags: of images that are not named by digest.
     Tags {
         /// Patterns of tags that are refused; no tag counts as `latest`. Default: none.
         optional deny "deny": NonEmpty<Vec<Text>>,
@@ -102,8 +102,8 @@ schema! {
     }
 }
 
-schema! {
-    /// `vulnerabilities`: what the scan reports of an image must say.
+described! {
+    /// What the scan reports of an image must say.
     Vulnerabilities {
         /// Findings of this severity or above are refused.
         required threshold "threshold": Placed<Severity>,
@@ -148,8 +148,8 @@ pub enum Counted {
     Count,
 }
 
-schema! {
-    /// `vulnerabilities.allow`: findings tolerated, by severity.
+described! {
+    /// Findings tolerated, by severity.
     Tolerated {
         optional negligible "negligible": Placed<u32>,
         optional low "low": Placed<u32>,
@@ -159,8 +159,8 @@ schema! {
     }
 }
 
-schema! {
-    /// `vulnerabilities.ignore[]`: an exception that somebody answers for and that ends.
+described! {
+    /// An exception that somebody answers for and that ends.
     Waiver {
         /// The finding, such as CVE-2025-1234 or GHSA-xxxx-xxxx-xxxx.
         required id "id": Text,
@@ -177,8 +177,8 @@ schema! {
     }
 }
 
-schema! {
-    /// `signatures`: who must have signed an image.
+described! {
+    /// Who must have signed an image.
     Signatures {
         /// Names from `spec.authorities`.
         required authorities "authorities": NonEmpty<Vec<Text>>,
@@ -211,8 +211,8 @@ pub enum Identity {
     Required,
 }
 
-schema! {
-    /// `attestations[]`: a signed statement that must be there.
+described! {
+    /// A signed statement that must be there.
     Attestation {
         /// Exact: `https://slsa.dev/provenance/v1`.
         required predicate_type "predicateType": Text,
@@ -223,20 +223,22 @@ schema! {
     }
 }
 
-schema! {
-    /// `where[]`: a field of the predicate, and exactly one of the three.
+described! {
+    /// A field of the predicate, and exactly one of `equals`, `matches` and `in`.
     Condition {
         /// With dots: `runDetails.builder.id`.
         required path "path": Text,
+        /// The whole value.
         optional equals "equals": Text,
         /// A regular expression for the whole value.
         optional matches "matches": Text,
+        /// One of these, as a whole.
         optional one_of "in": NonEmpty<Vec<Text>>,
     }
 }
 
-schema! {
-    /// `spec.authorities[]`: somebody to trust; exactly one of `keyless` and `keys`.
+described! {
+    /// Somebody to trust, by exactly one of `keyless` and `keys`.
     Authority {
         /// Unique within the policy; a DNS label.
         required name "name": Text,
@@ -258,8 +260,8 @@ pub enum Log {
     Optional,
 }
 
-schema! {
-    /// `keyless`: one of the two for the issuer and one of the two for the subject.
+described! {
+    /// One of `issuer` and `issuerRegExp`, and one of `subject` and `subjectRegExp`.
     Keyless {
         /// `*` does not cross "/", `**` does.
         optional issuer "issuer": Text,
@@ -274,8 +276,8 @@ schema! {
     }
 }
 
-schema! {
-    /// `keyless.extensions`, by Fulcio's names.
+described! {
+    /// Further fields of the certificate, by Fulcio's names.
     Extensions {
         optional github_workflow_trigger "githubWorkflowTrigger": Text,
         optional github_workflow_sha "githubWorkflowSHA": Text,
@@ -347,8 +349,8 @@ impl Extensions {
     }
 }
 
-schema! {
-    /// `keys[]`: exactly one of `pem`, `secretRef` and `file`.
+described! {
+    /// A public key: exactly one of `pem`, `secretRef` and `file`.
     Key {
         /// The public key itself.
         optional pem "pem": Text,
@@ -363,8 +365,8 @@ schema! {
     }
 }
 
-schema! {
-    /// `secretRef`.
+described! {
+    /// A key of a Secret in Pratique's own namespace.
     SecretKey {
         required name "name": Text,
         required key "key": Text,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::fact::{Fact, Labels, Scope};
+use crate::fact::{Fact, Fault, Labels, Scope, Trouble};
 use crate::image::Reference;
 use crate::request::{Container, Flaw, NoImages, PullSecrets, Request, Role, Subject};
 
@@ -26,20 +26,31 @@ pub struct Plan<'r> {
     pub standing: Standing<'r>,
     /// In the order of the containers, and for each in the order enforce, warn, audit.
     pub judgements: Vec<Judgement>,
-    /// A mode is to be judged by a policy that does not exist; the name as written.
-    pub unknown: Vec<(Mode, String)>,
+    /// A mode is to be judged by a policy that does not exist.
+    pub unknown: Vec<Unknown>,
     /// One for each distinct image of which something must be known.
     pub wants: Vec<Want<'r>>,
     /// Every refusal becomes an audit record.
     pub dry_run: bool,
     pub controllers: Controllers,
-    /// The namespace could not be looked up, and was judged by the defaults and the floor.
-    pub namespace_unknown: bool,
+    /// The namespace could not be looked up, so that nobody knows who judges in it; the mode in which that is held against
+    /// the object.
+    pub namespace_unknown: Option<(Mode, Trouble)>,
     /// A default or the floor enforces in every namespace that does not say otherwise.
     pub enforces_everywhere: bool,
     pub nodes: Nodes,
     /// Somebody wants to read of everything that was found, and not of what counts alone.
     pub for_report: bool,
+}
+
+/// A policy that is named and does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    pub mode: Mode,
+    /// As [`Judgement::softened`].
+    pub softened: bool,
+    /// As written.
+    pub name: String,
 }
 
 /// What kind of answer the review gets.
@@ -62,6 +73,8 @@ pub enum Standing<'r> {
 #[derive(Debug)]
 pub struct Judgement {
     pub mode: Mode,
+    /// The policy enforces, and a controller is only warned of it, by the settings: its Pods are refused.
+    pub softened: bool,
     pub policy: PolicyName,
     /// Index in the request's containers.
     pub container: usize,
@@ -139,7 +152,7 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
         wants: Vec::new(),
         dry_run: bindings.dry_run,
         controllers: bindings.controllers,
-        namespace_unknown: matches!(scope.labels, Fact::Unavailable(_) | Fact::Pending),
+        namespace_unknown: None,
         enforces_everywhere: bindings.enforce.is_some() || bindings.floor.is_some(),
         nodes: Nodes::of(scope, request),
         for_report: false,
@@ -147,13 +160,15 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
     if let (Standing::Judged(containers), Subject::Images { old, .. }) = (&plan.standing, &request.subject) {
         let (judges, unknown) = judges(policies, &scope.labels, request.role);
         plan.unknown = unknown;
+        let mode = if is_softened(policies, request.role) { Mode::Warn } else { Mode::Enforce };
+        plan.namespace_unknown = trouble(&scope.labels).map(|trouble| (mode, trouble));
         for (index, container) in containers.iter().enumerate() {
             if is_unchanged(container, containers, old) {
                 continue;
             }
             let first = plan.judgements.len();
             plan.judgements.extend(judges.iter().map(|judge| judge.judge(index, container, scope.scans)));
-            let refused = plan.unknown.iter().any(|(mode, _)| *mode == Mode::Enforce);
+            let refused = plan.undetermined_mode() == Some(Mode::Enforce);
             let of_image = plan.judgements.get_mut(first..).unwrap_or_default();
             if let Some(want) = want(request, container, of_image, refused) {
                 let longest = want.resolve;
@@ -202,17 +217,20 @@ fn is_unchanged(container: &Container, containers: &[Container], old: &[Containe
 /// A policy that judges in a mode.
 struct Judge<'p> {
     mode: Mode,
+    softened: bool,
     policy: &'p Arc<Policy>,
 }
 
 /// Per mode the label's policy if there is one, else the default; the floor on top. A label that names no policy
 /// there is, or a default that does, is returned as unknown.
-fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec<Judge<'p>>, Vec<(Mode, String)>) {
+fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec<Judge<'p>>, Vec<Unknown>) {
     let none = Labels::default();
     let labels = match labels {
         Fact::Known(seen) => &seen.value,
-        // Judged by the defaults and the floor, never passed.
-        Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => &none,
+        // Manifests do not name it: judged by the defaults and the floor.
+        Fact::Absent(_) => &none,
+        // By them too, for what they say; it is refused beside that.
+        Fact::Unavailable(_) | Fact::Pending => &none,
     };
     let bindings = &policies.bindings;
     let named = [
@@ -221,22 +239,45 @@ fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec
         (Mode::Warn, labels.warn.as_deref(), &bindings.warn),
         (Mode::Audit, labels.audit.as_deref(), &bindings.audit),
     ];
-    let softened = role == Role::Controller && bindings.controllers == Controllers::Warn;
-    let (mut judges, mut unknown): (Vec<Judge<'_>>, Vec<(Mode, String)>) = (Vec::new(), Vec::new());
+    let soft = is_softened(policies, role);
+    let (mut judges, mut unknown): (Vec<Judge<'_>>, Vec<Unknown>) = (Vec::new(), Vec::new());
     for (mode, label, default) in named {
         let Some(name) = label.or_else(|| default.as_ref().map(PolicyName::as_str)) else { continue };
-        let mode = if softened && mode == Mode::Enforce { Mode::Warn } else { mode };
+        let softened = soft && mode == Mode::Enforce;
+        let mode = if softened { Mode::Warn } else { mode };
         match policies.by_name.get(name) {
             Some(policy) => {
-                // The same policy twice in one mode would say everything twice.
+                // The same policy twice in one mode would say everything twice. Those that enforce come first.
                 if !judges.iter().any(|other| other.mode == mode && Arc::ptr_eq(other.policy, policy)) {
-                    judges.push(Judge { mode, policy });
+                    judges.push(Judge { mode, softened, policy });
                 }
             }
-            None => unknown.push((mode, name.to_owned())),
+            None => unknown.push(Unknown { mode, softened, name: name.to_owned() }),
         }
     }
     (judges, unknown)
+}
+
+fn is_softened(policies: &Policies, role: Role) -> bool {
+    role == Role::Controller && policies.bindings.controllers == Controllers::Warn
+}
+
+/// Why the labels of a namespace are not known.
+fn trouble(labels: &Fact<Labels>) -> Option<Trouble> {
+    match labels {
+        Fact::Known(_) | Fact::Absent(_) => None,
+        Fact::Unavailable(trouble) => Some(trouble.clone()),
+        Fact::Pending => Some(Trouble::new(Fault::Deadline, "the API server has not answered in time")),
+    }
+}
+
+impl Plan<'_> {
+    /// The strictest mode in which it cannot be told who judges.
+    #[must_use]
+    pub fn undetermined_mode(&self) -> Option<Mode> {
+        let namespace = self.namespace_unknown.iter().map(|(mode, _)| *mode);
+        self.unknown.iter().map(|unknown| unknown.mode).chain(namespace).min()
+    }
 }
 
 impl Judge<'_> {
@@ -251,8 +292,10 @@ impl Judge<'_> {
         };
         let scans =
             ruling.demands().and_then(|demands| demands.scan.as_ref()).is_some_and(|its| kept || its.needs_a_report());
-        let (mode, policy, tolerance) = (self.mode, self.policy.name.clone(), self.policy.tolerance);
-        Judgement { mode, policy, container: index, want: None, examine: None, ruling, refusals, scans, tolerance }
+        let (mode, softened) = (self.mode, self.softened);
+        let (policy, tolerance) = (self.policy.name.clone(), self.policy.tolerance);
+        let (container, want, examine) = (index, None, None);
+        Judgement { mode, softened, policy, container, want, examine, ruling, refusals, scans, tolerance }
     }
 }
 

@@ -29,7 +29,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::admission::{Malformed, Reply};
 use crate::server::tls::{ClientAuthentication, Identity, TlsError, server_config};
-use crate::server::validate::routes;
+use crate::server::validate::{desk, routes};
 use crate::server::{Bounds, Drain, Running, listen};
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
@@ -89,7 +89,7 @@ impl Served {
                 Ok(Reply { body: body.len().to_string().into_bytes() })
             }
         };
-        let router = routes(answer, bounds, drain.clone());
+        let router = routes(desk(answer, bounds), None, drain.clone());
         let tls = server_config(identity, client).unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let running = listen(address, router, Some(tls), bounds, drain.clone()).await.unwrap();

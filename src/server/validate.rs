@@ -1,4 +1,4 @@
-//! `POST /validate`: from HTTP to bytes with a deadline, and back.
+//! `POST /validate`: from HTTP to bytes with a deadline, and back. In a cluster `POST /validate/imagepolicies` beside it.
 //!
 //! Refuses by status: 404, 405, 415, 413, 408, 400, and 503 with `Retry-After`, which API servers try again, when there is
 //! no room. 500 stands for a bug of ours. Only a whole body in time becomes a review.
@@ -13,7 +13,7 @@ use axum::extract::Request;
 use axum::http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{MethodRouter, any};
 use prometheus::{IntCounterVec, Opts, Registry};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
@@ -22,6 +22,10 @@ use crate::review::Review;
 use crate::server::capacity::Seat;
 use crate::server::guard::{guard, text};
 use crate::server::{Bounds, Drain};
+
+pub use policies::{Lint, Linting};
+
+mod policies;
 
 /// Statuses that stand for a refusal, so that each is there to be alerted on before its first.
 const REFUSALS: [StatusCode; 8] = [
@@ -42,6 +46,17 @@ pub fn router(
     drain: Drain,
     registry: &Registry,
 ) -> Result<Router, prometheus::Error> {
+    router_with(review, None, bounds, drain, registry)
+}
+
+/// The same, and where there is a linter it is asked at `/validate/imagepolicies`.
+pub fn router_with(
+    review: Arc<Review>,
+    lint: Option<Lint>,
+    bounds: &Bounds,
+    drain: Drain,
+    registry: &Registry,
+) -> Result<Router, prometheus::Error> {
     let help = "Requests that were answered without a review, by HTTP status";
     let refusals = IntCounterVec::new(Opts::new("pratique_http_refusals_total", help), &["status"])?;
     registry.register(Box::new(refusals.clone()))?;
@@ -58,11 +73,24 @@ pub fn router(
         let review = Arc::clone(&review);
         async move { review.answer(&body, deadline).await }
     };
-    Ok(routes(answer, bounds, drain).layer(axum::middleware::map_response(count)))
+    let policies = lint.map(|lint| policies::desk(lint, bounds));
+    Ok(routes(desk(answer, bounds), policies, drain).layer(axum::middleware::map_response(count)))
 }
 
-/// The same around any function from body and deadline to an answer.
-pub(super) fn routes<A, F>(answer: A, bounds: &Bounds, drain: Drain) -> Router
+/// What is answered where, and what everything else gets.
+pub(super) fn routes(validate: MethodRouter, policies: Option<MethodRouter>, drain: Drain) -> Router {
+    let router = Router::new().route("/validate", validate);
+    let router = match policies {
+        Some(policies) => router.route(policies::PATH, policies),
+        None => router,
+    };
+    router
+        .fallback(|request: Request| async move { Refusal::Path(request.uri().path().to_owned()) })
+        .layer(axum::middleware::from_fn_with_state(drain, guard))
+}
+
+/// Around any function from body and deadline to an answer.
+pub(super) fn desk<A, F>(answer: A, bounds: &Bounds) -> MethodRouter
 where
     A: Fn(Vec<u8>, Instant) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Reply, Malformed>> + Send + 'static,
@@ -74,14 +102,10 @@ where
         crowded: Notify::new(),
         pool: Semaphore::new(bounds.body_pool),
     });
-    let validate = move |request: Request| {
+    any(move |request: Request| {
         let desk = Arc::clone(&desk);
         async move { desk.take(request).await }
-    };
-    Router::new()
-        .route("/validate", any(validate))
-        .fallback(|request: Request| async move { Refusal::Path(request.uri().path().to_owned()) })
-        .layer(axum::middleware::from_fn_with_state(drain, guard))
+    })
 }
 
 /// How long a request waits for the place of one that was told to leave: some turns of the scheduler.

@@ -40,7 +40,7 @@ fn admitting() -> Verdict {
         wants: Vec::new(),
         dry_run: false,
         controllers: Controllers::Warn,
-        namespace_unknown: false,
+        namespace_unknown: None,
         enforces_everywhere: false,
     };
     decide(&plan, &Facts::default(), Timestamp::UNIX_EPOCH)
@@ -62,7 +62,7 @@ fn image(container: usize, kind: ContainerKind, name: &str, written: &str) -> De
 
 fn denial(subject: Option<DeniedImage>, policy: Option<&str>, reason: Reason, message: &str) -> Denial {
     let policy = policy.map(PolicyName::from);
-    Denial { mode: Mode::Enforce, policy, rule: None, subject, reason, message: message.to_owned() }
+    Denial { mode: Mode::Enforce, softened: false, policy, rule: None, subject, reason, message: message.to_owned() }
 }
 
 fn web() -> Denial {

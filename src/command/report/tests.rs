@@ -56,6 +56,7 @@ pub(super) fn denial(mode: Mode, reason: Reason, message: &str, whole: bool) -> 
     };
     Denial {
         mode,
+        softened: false,
         policy: Some(PolicyName::from("acme")),
         rule: None,
         subject: (!whole).then_some(subject),

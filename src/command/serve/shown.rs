@@ -1,47 +1,23 @@
 //! What the admin listener shows: the parts that readiness depends on, and metrics that are only worth computing when
 //! somebody looks.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use prometheus::{IntGauge, Registry};
 
 use crate::config::Config;
 use crate::evidence::scan;
-use crate::evidence::scan::directory::{Directories, Progress};
+use crate::evidence::scan::directory::Progress;
 use crate::fact::report::Origin;
 use crate::observe::metrics::Metrics;
 use crate::review::Review;
-use crate::server::admin::{Part, PartStatus, Refresh};
-use crate::server::tls::{ClientAuthentication, Identity};
-
-use super::reload::Trouble;
-
-/// What `/readyz` lists.
-pub(super) fn parts(
-    identity: &Arc<Identity>,
-    client: Option<Arc<ClientAuthentication>>,
-    watched: [(&'static str, Trouble); 3],
-    scans: Arc<Directories>,
-) -> Vec<Part> {
-    let identity = Arc::clone(identity);
-    let mut parts = Vec::new();
-    for (name, trouble) in watched {
-        parts.push(Part { name, status: Box::new(move || trouble.status()) });
-    }
-    parts.push(Part { name: "certificate", status: Box::new(move || identity.status(Timestamp::now())) });
-    if !scans.is_empty() {
-        parts.push(Part { name: "scans", status: Box::new(move || read_so_far(&scans.progress())) });
-    }
-    if let Some(client) = client {
-        parts.push(Part { name: "clientCA", status: Box::new(move || client.status()) });
-    }
-    parts
-}
+use crate::server::admin::{PartStatus, Refresh};
+use crate::server::tls::Identity;
 
 /// What is asked of reports before all of them are read waits, and is never answered with "there is none": so the process
 /// is ready without them.
-fn read_so_far(progress: &Progress) -> PartStatus {
+pub(super) fn read_so_far(progress: &Progress) -> PartStatus {
     let Progress { complete, read, seen, trouble } = progress;
     match (trouble, complete) {
         (Some(trouble), _) => PartStatus::Degraded(trouble.clone()),
@@ -50,12 +26,19 @@ fn read_so_far(progress: &Progress) -> PartStatus {
     }
 }
 
-pub(super) fn expiry(registry: &Registry, identity: &Arc<Identity>) -> Result<Refresh, prometheus::Error> {
+pub(super) fn expiry(
+    registry: &Registry,
+    identity: &Arc<OnceLock<Arc<Identity>>>,
+) -> Result<Refresh, prometheus::Error> {
     let help = "When the serving certificate ends, in seconds since 1970";
     let gauge = IntGauge::new("pratique_certificate_expiry_timestamp_seconds", help)?;
     registry.register(Box::new(gauge.clone()))?;
     let identity = Arc::clone(identity);
-    Ok(Box::new(move || gauge.set(identity.expiry().as_second())))
+    Ok(Box::new(move || {
+        if let Some(identity) = identity.get() {
+            gauge.set(identity.expiry().as_second());
+        }
+    }))
 }
 
 /// Counts the objects in force whenever somebody looks.

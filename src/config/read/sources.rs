@@ -8,7 +8,7 @@ use crate::policy::document::scalar::is_dns_name;
 use crate::policy::document::wording::quoted;
 
 use super::super::file::{self, Settings};
-use super::super::{Cache, CredentialProviders, Registries, Scans, TrustedRoot, TufRepository};
+use super::super::{Cache, Cluster, CredentialProviders, Registries, Scans, TrustedRoot, TufRepository};
 use super::{check_label, namespaces};
 
 /// Below this nothing worth its eviction fits.
@@ -115,6 +115,23 @@ pub(super) fn read_scans(scans: &file::Scans, mistakes: &mut Mistakes) -> Scans 
     Scans {
         directories: directories.iter().map(|directory| PathBuf::from(&directory.value)).collect(),
         namespaces: watched.given().map_or(Vec::new(), |names| namespaces(&names.value, mistakes)),
+    }
+}
+
+pub(super) fn read_cluster(written: &file::Cluster, mistakes: &mut Mistakes) -> Cluster {
+    let file::Cluster { pods, service, webhook_configuration } = written;
+    let default = Cluster::default();
+    if let Some(name) = service.given() {
+        check_label(name, "a Service's name", mistakes);
+    }
+    if let Some(name) = webhook_configuration.given().filter(|name| !is_dns_name(&name.value)) {
+        mistakes.add(&name.place, format!("{} is no name of a ValidatingWebhookConfiguration", quoted(&name.value)));
+    }
+    let name = |field: &Field<Text>, default: String| field.given().map_or(default, |name| name.value.clone());
+    Cluster {
+        pods: pods.given().copied().unwrap_or(default.pods),
+        service: name(service, default.service),
+        webhook_configuration: name(webhook_configuration, default.webhook_configuration),
     }
 }
 

@@ -6,6 +6,7 @@ pub enum Reason {
     InternalError,
     ReviewUnreadable,
     PodSpecMissing,
+    NamespaceUnknown,
     PolicyUnknown,
     RefusedByRule,
     ImageInvalid,
@@ -42,10 +43,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, worst first: the order of the enum, and the one in which refusals are told.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::InternalError,
         Self::ReviewUnreadable,
         Self::PodSpecMissing,
+        Self::NamespaceUnknown,
         Self::PolicyUnknown,
         Self::RefusedByRule,
         Self::ImageInvalid,
@@ -114,6 +116,7 @@ impl Reason {
             Self::ImageInvalid => "image-invalid",
             Self::ImageUnmatched => "image-unmatched",
             Self::RefusedByRule => "refused-by-rule",
+            Self::NamespaceUnknown => "namespace-unknown",
             Self::PolicyUnknown => "policy-unknown",
             Self::PodSpecMissing => "pod-spec-missing",
             Self::ReviewUnreadable => "review-unreadable",
@@ -152,6 +155,7 @@ impl Reason {
             | Self::RegistryBroken => "registry",
             Self::ImageInvalid => "image",
             Self::ImageUnmatched | Self::RefusedByRule => "rule",
+            Self::NamespaceUnknown => "namespace",
             Self::PolicyUnknown => "policy",
             Self::PodSpecMissing | Self::ReviewUnreadable | Self::InternalError => "review",
         }
@@ -161,7 +165,7 @@ impl Reason {
     #[must_use]
     pub fn retriable(self) -> bool {
         match self {
-            Self::RegistryUnavailable | Self::ReportPending => true,
+            Self::NamespaceUnknown | Self::RegistryUnavailable | Self::ReportPending => true,
             Self::InternalError
             | Self::TagMutable
             | Self::TagNotAllowed
@@ -203,6 +207,7 @@ impl Reason {
     pub fn undetermined(self) -> bool {
         match self {
             Self::InternalError
+            | Self::NamespaceUnknown
             | Self::PodSpecMissing
             | Self::ReviewUnreadable
             | Self::ImageInaccessible
@@ -273,6 +278,9 @@ impl Reason {
                 "no rule of the policy matches the image, and the policy denies those: add a rule or use an image that one matches"
             }
             Self::RefusedByRule => "a rule refuses the image outright; the message is the operator's",
+            Self::NamespaceUnknown => {
+                "the namespace is new, and the API server did not tell its labels in time: try again; nothing is let in by chance"
+            }
             Self::PolicyUnknown => {
                 "a namespace label or a default names a policy that does not exist or is invalid: correct the label or add the policy"
             }

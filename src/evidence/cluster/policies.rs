@@ -18,6 +18,8 @@ use super::watching::Health;
 /// What is in force, and how each object of the cluster fares.
 #[derive(Debug, Default)]
 pub struct PolicySet {
+    /// The cluster's own are all among them: they were listed.
+    pub listed: bool,
     /// With the built-in ones, unless the cluster has a valid one of the same name.
     pub by_name: BTreeMap<PolicyName, Arc<Policy>>,
     /// One for each object, in the order of their names.

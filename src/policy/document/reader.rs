@@ -213,9 +213,37 @@ macro_rules! schema {
 }
 pub(crate) use schema;
 
-/// How an enum is read from its words.
+/// The same for a struct of which others must be told too: what its comments, fields and types say is its OpenAPI schema.
+macro_rules! described {
+    (
+        $(#[doc = $outer:literal])*
+        $name:ident { $($(#[doc = $inner:literal])* $presence:ident $field:ident $key:literal: $type:ty,)* }
+    ) => {
+        $crate::policy::document::reader::schema! {
+            $(#[doc = $outer])*
+            $name { $($(#[doc = $inner])* $presence $field $key: $type,)* }
+        }
+
+        impl $crate::policy::schema::Described for $name {
+            fn schema() -> serde_json::Value {
+                let object = $crate::policy::schema::Object::new(&[$($outer),*]);
+                $(let object = object.$presence::<$type>($key, &[$($inner),*]);)*
+                object.schema()
+            }
+        }
+    };
+}
+pub(crate) use described;
+
+/// How an enum is read from its words, and what the schema says of them.
 macro_rules! words {
     ($type:ty { $($word:literal => $value:expr,)* }) => {
+        impl $crate::policy::schema::Described for $type {
+            fn schema() -> serde_json::Value {
+                $crate::policy::schema::one_of(&[$($word),*])
+            }
+        }
+
         impl $crate::policy::document::reader::Read for $type {
             fn read(
                 node: &$crate::policy::document::Node,

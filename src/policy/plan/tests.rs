@@ -78,7 +78,7 @@ fn judged_by(policies: &Policies, scope: &Scope, request: &Request) -> (Vec<Stri
     let judges = plan.judgements.iter().filter(|judgement| judgement.container == 0);
     (
         judges.map(|judgement| format!("{} {}", judgement.mode.label(), judgement.policy)).collect(),
-        plan.unknown.iter().map(|(mode, name)| format!("{} {name}", mode.label())).collect(),
+        plan.unknown.iter().map(|Unknown { mode, name, .. }| format!("{} {name}", mode.label())).collect(),
     )
 }
 
@@ -124,7 +124,7 @@ fn a_name_without_a_policy_is_unknown_in_its_mode_and_never_nothing() {
 }
 
 #[test]
-fn a_namespace_that_cannot_be_told_is_judged_by_defaults_and_floor() {
+fn a_namespace_that_cannot_be_told_is_refused_beside_what_defaults_and_floor_say() {
     let policies = with(|its| (its.floor, its.enforce) = (Some("a".into()), Some("b".into())));
     let pod = create(vec![regular("web", "nginx")]);
     for (labels, unknown) in [
@@ -137,9 +137,11 @@ fn a_namespace_that_cannot_be_told_is_judged_by_defaults_and_floor() {
     ] {
         let scope = Scope::of(labels);
         assert_eq!(judged_by(&policies, &scope, &pod).0, ["enforce a", "enforce b"]);
-        assert_eq!(plan(&policies, &scope, &pod).namespace_unknown, unknown);
+        let mode = |request: &Request| plan(&policies, &scope, request).undetermined_mode();
+        assert_eq!(mode(&pod), unknown.then_some(Mode::Enforce));
+        assert_eq!(mode(&controller(create(vec![regular("web", "nginx")]))), unknown.then_some(Mode::Warn));
     }
-    assert!(!plan(&policies, &unlabelled(), &pod).namespace_unknown);
+    assert_eq!(plan(&policies, &unlabelled(), &pod).undetermined_mode(), None);
 }
 
 #[test]

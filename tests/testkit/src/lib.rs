@@ -7,6 +7,7 @@
 mod answer;
 mod client;
 mod directory;
+mod leash;
 pub mod measure;
 mod object;
 mod program;
@@ -27,7 +28,7 @@ pub use object::{
     Object, cron_job, custom, daemon_set, deployment, job, pod, pod_template, replica_set, replication_controller,
     stateful_set,
 };
-pub use program::{Memory, Outcome, Program, first_line_of, run, run_with_input};
+pub use program::{Memory, Outcome, Process, Program, first_line_of, run, run_with_input};
 pub use registry::{
     BUNDLE_V0_3, Behaviour, DSSE_ENVELOPE, Image, Layer, Place, Registry, RegistrySetup, Route, SIMPLE_SIGNING, Seen,
     digest,

@@ -1,18 +1,19 @@
 //! The real program, as its users run it: exit codes, signals, output, memory.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::{Deref, DerefMut};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::client::{Client, Protocol};
 use crate::directory::Directory;
+
+mod process;
+
+pub use process::{Memory, Process};
 
 /// What a command left.
 #[derive(Debug)]
@@ -75,21 +76,11 @@ fn command(binary: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Bytes that a process holds in memory: now, and at most so far.
-#[derive(Debug, Clone, Copy)]
-pub struct Memory {
-    pub resident: u64,
-    pub peak: u64,
-}
-
 /// `pratique serve`, running; killed when the test is over.
 #[derive(Debug)]
 pub struct Program {
-    child: Child,
+    process: Process,
     client: Client,
-    log: Arc<Mutex<String>>,
-    /// Whether nobody reads what it prints any more.
-    deaf: Arc<AtomicBool>,
     _files: Directory,
 }
 
@@ -114,15 +105,9 @@ impl Program {
         all.extend(["--tls-cert".to_owned(), files.file("tls.crt"), "--tls-key".to_owned(), files.file("tls.key")]);
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let mut command = command(binary, &all);
-        command.envs(environment.iter().copied()).stdin(Stdio::null());
-        let mut child = command.spawn().expect("the program starts");
-        let log = Arc::new(Mutex::new(String::new()));
-        let deaf = Arc::new(AtomicBool::new(false));
-        collect(child.stderr.take().expect("standard error is piped"), &log, &deaf);
-        collect(child.stdout.take().expect("standard output is piped"), &log, &deaf);
+        let process = Process::start(binary, &all, environment);
         let client = Client::new(webhook, admin, &authority, Protocol::Http1);
-        let mut program = Self { child, client, log, deaf, _files: files };
+        let mut program = Self { process, client, _files: files };
         program.wait_until_ready().await;
         program
     }
@@ -130,8 +115,7 @@ impl Program {
     async fn wait_until_ready(&mut self) {
         let started = Instant::now();
         while !self.client.admin_get("/readyz").await.is_ok_and(|raw| raw.status == 200) {
-            let exited = self.child.try_wait().expect("the program can be looked at");
-            assert_eq!(exited, None, "it ended before it was ready:\n{}", self.log());
+            assert_eq!(self.exited(), None, "it ended before it was ready:\n{}", self.log());
             assert!(started.elapsed() < crate::PATIENCE, "it is still not ready:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -141,74 +125,19 @@ impl Program {
     pub fn client(&self) -> &Client {
         &self.client
     }
+}
 
-    /// Everything that it has printed.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Reads one line more of what it prints, and closes the pipes.
-    pub fn stop_reading(&self) {
-        self.deaf.store(true, Ordering::Relaxed);
-    }
-
-    /// SIGTERM.
-    pub fn terminate(&self) {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a running process has an id");
-        kill_process(id, Signal::TERM).expect("our own child can be told to end");
-    }
-
-    /// Whether it runs.
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("the program can be looked at").is_none()
-    }
-
-    /// Waits for its end; none: it runs on.
-    pub async fn exited_within(&mut self, patience: Duration) -> Option<ExitStatus> {
-        let started = Instant::now();
-        loop {
-            let status = self.child.try_wait().expect("the program can be looked at");
-            if status.is_some() || started.elapsed() > patience {
-                return status;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// As the kernel counts it.
-    #[must_use]
-    pub fn memory(&self) -> Memory {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux tells of processes");
-        let bytes = |field: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("the field is there");
-            let number = line.trim_start_matches(':').trim().trim_end_matches("kB").trim();
-            number.parse::<u64>().expect("it is a number of kilobytes") << 10
-        };
-        Memory { resident: bytes("VmRSS"), peak: bytes("VmHWM") }
+impl Deref for Program {
+    type Target = Process;
+    fn deref(&self) -> &Process {
+        &self.process
     }
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
+impl DerefMut for Program {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
     }
-}
-
-fn collect(stream: impl std::io::Read + Send + 'static, log: &Arc<Mutex<String>>, deaf: &Arc<AtomicBool>) {
-    let (log, deaf) = (Arc::clone(log), Arc::clone(deaf));
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-            log.push_str(&line);
-            log.push('\n');
-            if deaf.load(Ordering::Relaxed) {
-                break;
-            }
-        }
-    });
 }
 
 /// A port that was free a moment ago.

@@ -1,13 +1,17 @@
-//! Real programs for tests that run them: registries and their clients, as `tests/real-parts/build.sh` provides them,
-//! and the images that they push.
+//! Real programs for tests that run them, as `tests/real-parts/build.sh` provides them: registries and their clients with
+//! the images that they push, and a Kubernetes cluster with what stands for a Service in it.
 
 mod authority;
+mod cluster;
+mod forwarder;
 mod image;
 mod parts;
 mod running;
 mod server;
 
 pub use authority::Authority;
+pub use cluster::Cluster;
+pub use forwarder::{Forwarder, Probe, get};
 pub use image::{Format, Layout};
 pub use parts::{Client, built, run_in};
 pub use running::{Running, free_port};

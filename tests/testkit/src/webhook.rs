@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 
-use pratique::command::serve::{self, Running, Settings};
+use pratique::command::serve::{self, Origin, Running, Settings};
 use pratique::config::{Config, LogLevel, Workload};
 use pratique::evidence::budget::Budget;
 use pratique::evidence::registry::outbound::Surroundings;
@@ -251,8 +251,8 @@ impl Setup {
     /// Starts it, or hands back why not.
     pub async fn try_start(self) -> Result<Webhook, Vec<String>> {
         let Self { config, bounds, budget, surroundings, manifests, hosts } = self;
-        let (source, paths) = ("settings".to_owned(), vec![manifests.path().to_owned()]);
-        let settings = Settings { config, bounds, budget, surroundings, source, manifests: paths };
+        let (source, origin) = ("settings".to_owned(), Origin::Manifests(vec![manifests.path().to_owned()]));
+        let settings = Settings { config, bounds, budget, surroundings, source, origin };
         let started = serve::start(settings).await;
         let running = started.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let authority = running.authority.clone().expect("without certificate files the webhook makes its own");

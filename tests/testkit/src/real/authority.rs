@@ -31,7 +31,11 @@ impl Authority {
 
     /// A certificate for 127.0.0.1, and its key.
     pub fn issue(&self) -> (Certificate, KeyPair) {
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address is a name");
+        self.sign(&CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address is a name"))
+    }
+
+    /// A certificate of any kind, and its key.
+    pub fn sign(&self, params: &CertificateParams) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key can be made");
         (params.signed_by(&key, &self.issuer).expect("a certificate can be issued"), key)
     }

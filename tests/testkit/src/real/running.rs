@@ -1,13 +1,14 @@
-//! A program that runs in the background until it is dropped, and what it prints.
+//! A program that runs in the background until it is dropped or this process is gone, and what it prints.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::PATIENCE;
+use crate::leash::Leash;
 
 /// How often something that happens by itself is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -18,18 +19,20 @@ pub struct Running {
     child: Child,
     log: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
+    leash: Option<Leash>,
 }
 
 impl Running {
     pub fn start(command: &mut Command) -> Self {
         let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = started.unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        let leash = Some(Leash::on_process(child.id()));
         let log = Arc::new(Mutex::new(String::new()));
         let readers = vec![
             collect(child.stdout.take().expect("standard output is piped"), &log),
             collect(child.stderr.take().expect("standard error is piped"), &log),
         ];
-        Self { child, log, readers }
+        Self { child, log, readers, leash }
     }
 
     /// Waits until the log tells where it listens: the port after `words`.
@@ -54,10 +57,20 @@ impl Running {
             if let Some(found) = answer(&log) {
                 return found;
             }
-            let exited = self.child.try_wait().expect("our own child can be looked at");
+            let exited = self.exited();
             assert!(exited.is_none() && started.elapsed() < PATIENCE, "it is not ready ({exited:?}):\n{log}");
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// How it ended by itself; none: it runs.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        let status = self.child.try_wait().expect("our own child can be looked at");
+        if status.is_some() {
+            // Its number may be another's from now on.
+            self.leash = None;
+        }
+        status
     }
 
     /// Everything that it has printed.
@@ -79,6 +92,7 @@ impl Running {
         // It may have ended by itself.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
+        self.leash = None;
     }
 }
 
