@@ -96,7 +96,7 @@ impl Evidence {
                 looking.patience.within(scan.wait, about).await.unwrap_or_else(|| self.unread(scan.wait))
             }
         };
-        with_objects(of_directories, objects.about(manifest))
+        with_objects(of_directories, objects.about(manifest), objects.trouble())
     }
 
     /// The reports were not read in time.
@@ -134,9 +134,19 @@ fn in_index(digest: &Digest, manifest: &PlatformManifest, listed: &[PlatformMani
     InIndex { digest: digest.clone(), sole_of_architecture: !others.clone().any(same), sole: others.next().is_none() }
 }
 
-/// Those of directories count before those of objects; where a directory cannot be told, neither can which counts.
-fn with_objects(of_directories: Fact<Arc<Reports>>, of_objects: Option<Reports>) -> Fact<Arc<Reports>> {
-    let Some(of_objects) = of_objects else { return of_directories };
+/// Those of directories count before those of objects; where a directory cannot be told, neither can which counts. What is
+/// found counts; what is not may be among the objects that were not read.
+fn with_objects(
+    of_directories: Fact<Arc<Reports>>,
+    of_objects: Option<Reports>,
+    unread: Option<&Trouble>,
+) -> Fact<Arc<Reports>> {
+    let Some(of_objects) = of_objects else {
+        return match (of_directories, unread) {
+            (Fact::Absent(_), Some(trouble)) => Fact::Unavailable(trouble.clone()),
+            (told, _) => told,
+        };
+    };
     debug_assert!(of_objects.found.iter().all(|its| its.origin == Origin::Object), "objects of a cluster");
     match of_directories {
         Fact::Known(Seen { value, at, source }) => {
@@ -148,5 +158,33 @@ fn with_objects(of_directories: Fact<Arc<Reports>>, of_objects: Option<Reports>)
         Fact::Absent(at) => Fact::Known(Seen { value: Arc::new(of_objects), at, source: Source::Current }),
         Fact::Unavailable(trouble) => Fact::Unavailable(trouble),
         Fact::Pending => Fact::Pending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none() -> Fact<Arc<Reports>> {
+        Fact::Absent(Timestamp::UNIX_EPOCH)
+    }
+
+    fn trouble() -> Trouble {
+        Trouble::new(Fault::Outage, "not read yet")
+    }
+
+    #[test]
+    fn what_is_not_found_while_objects_are_unread_is_never_missing() {
+        assert_eq!(with_objects(none(), None, Some(&trouble())), Fact::Unavailable(trouble()));
+        assert_eq!(with_objects(none(), None, None), none());
+    }
+
+    #[test]
+    fn what_is_found_counts_while_objects_are_unread() {
+        let found = Reports { found: Vec::new(), unusable: Vec::new() };
+        let of_objects = with_objects(none(), Some(found.clone()), Some(&trouble()));
+        assert!(matches!(of_objects, Fact::Known(_)), "{of_objects:?}");
+        let seen = Seen { value: Arc::new(found), at: Timestamp::UNIX_EPOCH, source: Source::Current };
+        assert_eq!(with_objects(Fact::Known(seen.clone()), None, Some(&trouble())), Fact::Known(seen));
     }
 }

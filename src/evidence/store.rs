@@ -44,6 +44,12 @@ impl Lookups {
         Self { hits: counter("hit"), misses: counter("miss") }
     }
 
+    /// Of look-ups that no metric shows.
+    pub(super) fn unseen() -> Self {
+        let counter = || prometheus::core::GenericCounter::new("unseen", "counted for nobody").expect("a valid name");
+        Self { hits: counter(), misses: counter() }
+    }
+
     pub(super) fn count(&self, hit: bool) {
         if hit { self.hits.inc() } else { self.misses.inc() }
     }

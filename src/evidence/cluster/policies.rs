@@ -7,13 +7,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join;
+use kube::Api;
 use tokio::sync::watch;
 
 use crate::policy::document::Mistake;
 use crate::policy::{Policy, PolicyName};
 
 use super::connection::Connection;
-use super::watching::Health;
+use super::watching::{self, Health, Presence};
+
+use arriving::{Arriving, Inbox};
+use keeping::Keeper;
+
+mod arriving;
+mod keeping;
+mod keys;
+mod ledger;
+mod lint;
+mod object;
 
 /// What is in force, and how each object of the cluster fares.
 #[derive(Debug, Default)]
@@ -60,22 +72,48 @@ pub struct Surroundings {
     pub roots: Arc<[String]>,
 }
 
-/// Keeps them up with the cluster, until the process ends; every change is a new set.
+impl PolicySet {
+    /// The built-in policies alone: what is in force before anything of the cluster is known.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self { by_name: ledger::built_in(), objects: Vec::new() }
+    }
+
+    fn is_the_same_as(&self, other: &Self) -> bool {
+        let policies = self.by_name.len() == other.by_name.len()
+            && self.by_name.values().zip(other.by_name.values()).all(|(one, other)| Arc::ptr_eq(one, other));
+        policies && self.objects == other.objects
+    }
+}
+
+/// Keeps them up with the cluster, until the process ends; every change is a new set. The first one that is told has
+/// everything that was listed, and the keys that it names, as far as they could be read within seconds; before it there are
+/// the built-in policies, put there without telling.
 pub async fn follow(
-    _connection: Connection,
-    _health: Health,
-    _surroundings: Surroundings,
-    _sets: watch::Sender<Arc<PolicySet>>,
+    connection: Connection,
+    health: Health,
+    surroundings: Surroundings,
+    sets: watch::Sender<Arc<PolicySet>>,
 ) {
-    todo!("policies")
+    sets.send_if_modified(|set| {
+        if set.by_name.is_empty() {
+            *set = Arc::new(PolicySet::built_in());
+        }
+        false
+    });
+    let inbox = Arc::new(Inbox::default());
+    let watch =
+        watching::follow(Api::all(connection.client()), Presence::Expected, health, Arriving::new(Arc::clone(&inbox)));
+    let keeper = Keeper::new(connection, surroundings, sets);
+    join(watch, keeper.run(&inbox)).await;
 }
 
 /// What is wrong with an ImagePolicy that somebody is about to write, and what to warn of. `object`: JSON as the API server
-/// sends it. Secrets that it names are read; one that is not there (yet) is a warning here.
+/// sends it. Secrets that it names are read; one that is not there (yet), or cannot be read, is a warning here.
 pub async fn lint(
-    _connection: &Connection,
-    _surroundings: &Surroundings,
-    _object: &str,
+    connection: &Connection,
+    surroundings: &Surroundings,
+    object: &str,
 ) -> Result<Vec<Mistake>, Vec<Mistake>> {
-    todo!("policies")
+    lint::lint(connection, surroundings, object).await
 }

@@ -20,7 +20,7 @@ use super::secrets::{Brought, LiveSecrets};
 use super::told;
 
 /// The service account of a pod that names none, and the namespace of an object that names none.
-const DEFAULT: &str = "default";
+pub(super) const DEFAULT: &str = "default";
 
 /// Which pull secrets are used: the setting `registries.pullSecrets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,24 +125,40 @@ struct Named {
 }
 
 /// How a type of Secret holds a docker config.
-struct Form {
-    key: &'static str,
-    read: fn(&str, &str) -> Result<(Keyring, Vec<Mistake>), Mistake>,
+pub(super) struct Form {
+    pub(super) key: &'static str,
+    pub(super) read: fn(&str, &str) -> Result<(Keyring, Vec<Mistake>), Mistake>,
 }
+
+const DOCKER_CONFIG_TYPE: &str = "kubernetes.io/dockerconfigjson";
+const LEGACY_TYPE: &str = "kubernetes.io/dockercfg";
 
 const DOCKER_CONFIG: Form = Form { key: ".dockerconfigjson", read: Keyring::of_secret };
 const LEGACY: Form = Form { key: ".dockercfg", read: Keyring::of_legacy_secret };
+
+impl Form {
+    /// The types that hold one.
+    pub(super) const TYPES: [&str; 2] = [DOCKER_CONFIG_TYPE, LEGACY_TYPE];
+
+    /// None: a Secret of this type holds none.
+    pub(super) fn of(kind: &str) -> Option<Self> {
+        match kind {
+            DOCKER_CONFIG_TYPE => Some(DOCKER_CONFIG),
+            LEGACY_TYPE => Some(LEGACY),
+            _other => None,
+        }
+    }
+}
 
 impl Found {
     /// Takes a `v1 Secret`, with warnings.
     pub(super) fn secret(&mut self, document: &Node, source: &str) -> Result<Vec<Mistake>, Mistake> {
         let form = match document.field("type").filter(|its| !its.is_null()).map(|its| (its, its.text())) {
-            Some((_, Some("kubernetes.io/dockerconfigjson"))) => DOCKER_CONFIG,
-            Some((_, Some("kubernetes.io/dockercfg"))) => LEGACY,
-            Some((_, Some(_other))) => return Ok(Vec::new()),
+            Some((_, Some(kind))) => Form::of(kind),
             Some((node, None)) => return Err(told(node, source, "type", "must be text".to_owned())),
-            None => return Ok(Vec::new()),
+            None => None,
         };
+        let Some(form) = form else { return Ok(Vec::new()) };
         let name = name(document, source, "Secret")?;
         let (keyring, warnings) = form.keyring(document, source)?;
         if let Some((_, first)) = self.secrets.get(&name) {

@@ -43,6 +43,18 @@ struct Object {
     report: Result<Arc<Report>, Unusable>,
 }
 
+/// What one object says, without the object: what it takes to have it among [`Objects`].
+#[derive(Debug, Clone)]
+pub struct Parsed(Result<Arc<Report>, Unusable>);
+
+impl Parsed {
+    /// Of JSON as the API server has it.
+    #[must_use]
+    pub fn of(json: &serde_json::Value) -> Self {
+        Self(read(json).map(Arc::new))
+    }
+}
+
 impl Object {
     fn outline(&self) -> Option<&Outline> {
         match &self.report {
@@ -60,9 +72,14 @@ impl Objects {
     /// Takes one object, JSON as the API server has it, instead of what it had under this name. Who calls has checked the
     /// namespace; that of the cluster's own is empty.
     pub fn add(&mut self, namespace: &str, name: &str, json: &serde_json::Value) {
+        self.put(namespace, name, Parsed::of(json));
+    }
+
+    /// The same of what was read already.
+    pub fn put(&mut self, namespace: &str, name: &str, parsed: Parsed) {
         let place: Arc<str> = if namespace.is_empty() { name.into() } else { format!("{namespace}/{name}").into() };
         self.remove(&place);
-        let object = Arc::new(Object { place: Arc::clone(&place), report: read(json).map(Arc::new) });
+        let object = Arc::new(Object { place: Arc::clone(&place), report: parsed.0 });
         match object.report {
             Ok(_) => self.usable += 1,
             Err(_) => self.unusable += 1,
@@ -84,6 +101,11 @@ impl Objects {
     #[must_use]
     pub fn unread(why: Trouble) -> Self {
         Self { unread: Some(why), ..Self::default() }
+    }
+
+    /// From now on; none: all were read.
+    pub fn set_unread(&mut self, why: Option<Trouble>) {
+        self.unread = why;
     }
 
     /// Why reports that are not here may be there all the same.
