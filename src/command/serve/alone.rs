@@ -34,8 +34,10 @@ pub(super) async fn start(settings: Settings, paths: Vec<PathBuf>) -> Result<Run
     let (identity, bundle) = identity(&config)?;
     let policies = command::policies(&manifests, &config, command::bindings(&config), &source)?;
     let in_force = InForce { policies, cluster: command::cluster_of(manifests, &config) };
-    let (review, metrics) = starting.review(in_force, command::nodes_of(&config), None)?;
     let trouble = Trouble::default();
+    let shown = trouble.clone();
+    starting.part("manifests", move || shown.status());
+    let (review, metrics) = starting.review(in_force, command::nodes_of(&config), None)?;
     starting.reload(Reload {
         what: "manifests",
         files: Watched::since(seen),
@@ -45,9 +47,8 @@ pub(super) async fn start(settings: Settings, paths: Vec<PathBuf>) -> Result<Run
         }),
         load: Box::new(loader(paths, key_files, config, source, review, metrics.clone())),
         stale: Box::new(move |stale| metrics.manifests_stale(stale)),
-        trouble: trouble.clone(),
+        trouble,
     });
-    starting.part("manifests", move || trouble.status());
     starting.certificate(Arc::new(Arc::clone(&identity).into()))?;
     starting.listen_to_operators().await?;
     let mut running = starting.listen(identity, None).await?;
