@@ -130,20 +130,22 @@ async fn pass(
     let due = due(set, written, Timestamp::now());
     let begin = Instant::now();
     let mut failed = HashMap::new();
+    // Owned, since the compiler cannot tell that a stream of futures over references may change threads.
+    let due: Vec<(PolicyObject, Value)> = due.into_iter().map(|(object, status)| (object.clone(), status)).collect();
     let paced = futures_util::stream::iter(due.into_iter().zip(0_u32..)).map(|((object, status), index)| async move {
         tokio::time::sleep_until(begin + PACE * index).await;
         // What is written of an older set would be written anew at once.
         if sets.has_changed().unwrap_or(false) || !leadership.held() {
             return None;
         }
-        let outcome = apply(api, object, &status).await;
+        let outcome = apply(api, &object, &status).await;
         Some((object, status, outcome))
     });
     let mut paced = paced.buffer_unordered(AT_ONCE);
     while let Some(done) = paced.next().await {
         match done {
             None => {}
-            Some((object, status, Ok(()))) => written.enter(object, status),
+            Some((object, status, Ok(()))) => written.enter(&object, status),
             Some((_, _, Err((kind, words)))) => {
                 failed.entry(kind).or_insert(words);
             }

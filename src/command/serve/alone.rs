@@ -50,7 +50,7 @@ pub(super) async fn start(settings: Settings, paths: Vec<PathBuf>) -> Result<Run
     starting.part("manifests", move || trouble.status());
     starting.certificate(Arc::new(Arc::clone(&identity).into()))?;
     starting.listen_to_operators().await?;
-    let mut running = starting.listen(identity).await?;
+    let mut running = starting.listen(identity, None).await?;
     running.authority = bundle.as_ref().map(|bundle| bundle.pem().to_owned());
     running.ca_bundle = bundle.as_ref().map(CaBundle::base64);
     Ok(running)

@@ -32,6 +32,7 @@ use crate::observe::notice::noticeboard;
 use crate::policy::Policies;
 use crate::policy::document::Mistake;
 use crate::review::{InForce, Review};
+use crate::server::Lint;
 use crate::server::admin::PartStatus;
 use crate::server::tls::Identity;
 
@@ -58,7 +59,7 @@ pub(super) async fn start(settings: Settings, kubeconfig: Option<PathBuf>) -> Re
     starting.listen_to_operators().await?;
     let identity = identity.obtain().await;
     joined.listed(in_force).await;
-    starting.listen(identity).await
+    starting.listen(identity, Some(joined.linter(&config))).await
 }
 
 async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, Vec<Mistake>> {
@@ -131,7 +132,8 @@ impl Joined {
     /// The review, and who tells the cluster of refused controllers.
     fn review(&self, starting: &mut Starting, config: &Config) -> Result<(Arc<Review>, Metrics), Vec<Mistake>> {
         let (board, notices) = noticeboard();
-        starting.spawn(events::tell(self.connection.clone(), self.names.clone(), notices));
+        let untold = events::Untold::new(starting.registry()).map_err(|error| vec![failed("metrics", &error)])?;
+        starting.spawn(events::tell(self.connection.clone(), self.names.clone(), notices, untold));
         let built_in = command::manifests(&[])?.policies;
         let policies = Policies { by_name: built_in, bindings: command::bindings(config) };
         starting.review(InForce { policies, cluster: self.cluster() }, Arc::clone(&self.nodes), Some(board))
@@ -227,6 +229,15 @@ impl Joined {
         starting.part("caBundle", move || of_keeper.status());
         starting.spawn(Arc::clone(&keeper).keep(leadership));
         Ok(Certificate { shown, source: Source::Secret(keeper) })
+    }
+
+    /// What looks at policies on their way in.
+    fn linter(&self, config: &Config) -> Lint {
+        let (connection, surroundings) = (self.connection.clone(), surroundings(config));
+        Arc::new(move |object: String| {
+            let (connection, surroundings) = (connection.clone(), surroundings.clone());
+            Box::pin(async move { policies::lint(&connection, &surroundings, &object).await })
+        })
     }
 
     /// Returns when reviews can be judged.

@@ -19,7 +19,7 @@ use crate::policy::document::Mistake;
 use crate::review::{InForce, Review};
 use crate::server::admin::{self, Part, PartStatus, Refresh};
 use crate::server::tls::{self, ClientAuthentication, Identity};
-use crate::server::{self, Bounds, Drain};
+use crate::server::{self, Bounds, Drain, Lint};
 
 use super::reload::{LOOK_EVERY, Reload, Trouble, Watched};
 use super::{Running, Settings, shown};
@@ -188,13 +188,13 @@ impl Starting {
         Ok(())
     }
 
-    /// Answers reviews from now on.
-    pub(super) async fn listen(self, identity: Arc<Identity>) -> Result<Running, Vec<Mistake>> {
+    /// Answers reviews from now on, and those of policies where there is somebody to look at them.
+    pub(super) async fn listen(self, identity: Arc<Identity>, lint: Option<Lint>) -> Result<Running, Vec<Mistake>> {
         let Self { config, bounds, registry, client, review, mut tasks, drain, admin, .. } = self;
         let (review, admin) = (review.expect("made before"), admin.expect("listening before"));
         tasks.spawn(Arc::clone(&identity).watch(LOOK_EVERY));
         let tls = tls::server_config(identity, client).map_err(|error| vec![failed("tls", &error)])?;
-        let router = server::router(review, &bounds, drain.clone(), &registry);
+        let router = server::router_with(review, lint, &bounds, drain.clone(), &registry);
         let router = router.map_err(|error| vec![failed("metrics", &error)])?;
         let listener = server::listen(config.listen, router, Some(tls), &bounds, drain)
             .await

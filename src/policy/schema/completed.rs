@@ -19,7 +19,9 @@ pub(super) fn complete(spec: &mut Value) {
         let rule = json!({"rule": rule, "message": message});
         match rules {
             Value::Array(rules) => rules.push(rule),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => *rules = json!([rule]),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+                *rules = json!([rule])
+            }
         }
     }
 }
@@ -115,7 +117,11 @@ const RULES: &[(&str, &str, &str)] = &[
         "a rule says one thing: write demands (tags, vulnerabilities, signatures, attestations; is one misspelt?), or \
          `admit: true`, or `refuse: \"why\"`",
     ),
-    ("rules[].admit", "self", "`admit: false` says nothing: remove it, and write what is demanded or `refuse: \"why\"`"),
+    (
+        "rules[].admit",
+        "self",
+        "`admit: false` says nothing: remove it, and write what is demanded or `refuse: \"why\"`",
+    ),
     (
         "rules[].tags",
         "has(self.deny) || has(self.allow) || (has(self.requireDigest) && self.requireDigest) || \
@@ -152,7 +158,11 @@ const RULES: &[(&str, &str, &str)] = &[
         "!has(self.file)",
         "a policy in a cluster has no files beside it: write the key as pem, or put it into a Secret and name it by secretRef",
     ),
-    ("authorities[].keys[]", "has(self.file) || has(self.pem) != has(self.secretRef)", "needs exactly one of pem and secretRef"),
+    (
+        "authorities[].keys[]",
+        "has(self.file) || has(self.pem) != has(self.secretRef)",
+        "needs exactly one of pem and secretRef",
+    ),
     (
         "authorities[].keys[]",
         "!has(self.notBefore) || !has(self.notAfter) || self.notBefore < self.notAfter",

@@ -181,6 +181,9 @@ impl Cluster {
             accounts.create(&PostParams::default(), &account).await.expect("a service account can be made");
         }
         eventually("the namespace has a service account", async || {
+            if let Some(controllers) = held(&self.controllers).as_mut() {
+                assert!(controllers.exited().is_none(), "the controllers have ended:\n{}", controllers.log());
+            }
             accounts.get_opt("default").await.is_ok_and(|found| found.is_some())
         })
         .await;

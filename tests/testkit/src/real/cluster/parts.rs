@@ -156,7 +156,6 @@ pub(super) fn controllers(files: &Files, kubeconfig: &Path) -> Running {
             // Thousands of namespaces get their service accounts in seconds, not in minutes.
             ("kube-api-qps", "500".to_owned()),
             ("kube-api-burst", "1000".to_owned()),
-            ("concurrent-service-account-token-syncs", "10".to_owned()),
         ],
     )
 }
