@@ -117,3 +117,6 @@ pub async fn lint(
 ) -> Result<Vec<Mistake>, Vec<Mistake>> {
     lint::lint(connection, surroundings, object).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,11 @@ use reading::is_name;
 
 mod asking;
 mod held;
+#[cfg(test)]
+pub(super) mod played;
 pub(super) mod reading;
+#[cfg(test)]
+mod tests;
 
 /// A Secret that was changed is used after this at the latest, and at once where a registry refuses the old one.
 const FRESH: Duration = Duration::from_secs(60);
@@ -138,7 +142,7 @@ impl LiveSecrets {
     }
 
     /// A registry refused what they hold: reads again those that were read more than a moment ago. None: they are what they
-    /// were, or were read a moment ago.
+    /// were all along. Some where they may be others than they were when this review began, as far as can be told.
     pub async fn again(
         &self,
         usage: Usage,
@@ -150,12 +154,15 @@ impl LiveSecrets {
         if wait == Wait::AtHand {
             return None;
         }
-        let now = Timestamp::now();
-        let at_hand = Reading { namespace, wait: Wait::AtHand, patience, oldest: None, now };
-        let before = self.collect(usage, asked, at_hand).await;
-        let after = self.collect(usage, asked, Reading { wait, oldest: Some(LATELY), ..at_hand }).await;
+        let reading = Reading { namespace, wait, patience, oldest: None, now: Timestamp::now() };
+        self.read_again(usage, asked, reading).await
+    }
+
+    async fn read_again(&self, usage: Usage, asked: &request::PullSecrets, reading: Reading<'_>) -> Option<Brought> {
+        let before = self.collect(usage, asked, Reading { wait: Wait::AtHand, ..reading }).await;
+        let after = self.collect(usage, asked, Reading { oldest: Some(LATELY), ..reading }).await;
         let after = after.or_else_of(&before);
-        let same = after.is_the_same_as(&before) && !after.changed_since(now) && after.trouble.is_none();
+        let same = after.is_the_same_as(&before) && !after.changed_since(reading.now) && after.trouble.is_none();
         (!same).then(|| after.brought())
     }
 
