@@ -15,29 +15,26 @@ use jiff::Timestamp;
 use crate::evidence::cluster::connection::Connection;
 use crate::request::printable;
 use crate::server::admin::PartStatus;
-use crate::server::tls::issue::{Authority, Leaf};
-use crate::server::tls::{Identity, TlsError};
+use crate::server::tls::Identity;
+use crate::server::tls::issue::Authority;
 
 use super::Names;
 use super::lease::Leadership;
 
 use bundle::{Live, Present};
-use rotation::{MOST_AUTHORITIES, Seen, State, Subject, takes_over};
+use replica::{Found, Replica};
+use rotation::{State, Subject};
 use secret::{Place, Stored};
 use trouble::{Told, Trouble};
 
 mod bundle;
+mod replica;
 mod rotation;
 mod secret;
 pub(in crate::controller) mod trouble;
 
 /// Between two looks at the Secret and the configuration: two small reads of each replica.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Looks for which a replica that starts leaves it to the others to bring back a Secret that is gone or spoilt, where there
-/// may be others: the one with the lease still knows what it was, and needs one look.
-const LEFT_TO_OTHERS: u32 = 4;
-/// CAs of a bundle that stay trusted beside the first that we make: those of whoever answers there now.
-const MOST_ADOPTED: usize = MOST_AUTHORITIES / 2;
 /// Bytes of what is wrong with a Secret, in a message.
 const EXCERPT: usize = 300;
 
@@ -46,7 +43,6 @@ pub struct Keeper {
     connection: Connection,
     configuration: String,
     place: Place,
-    subject: Subject,
     memory: Mutex<Memory>,
     troubles: Troubles,
 }
@@ -61,49 +57,38 @@ struct Troubles {
     writing_bundle: Told,
 }
 
-#[derive(Default)]
+/// What it knows, and the identity in which it is shown.
 struct Memory {
-    /// What the Secret was when it was whole.
-    known: State,
-    seen: Seen,
-    shown: Option<(Arc<Identity>, Leaf)>,
-    /// API servers were able to believe what is shown, once at least since the start.
-    believed: bool,
+    replica: Replica,
+    identity: Option<Arc<Identity>>,
 }
 
 impl Keeper {
     #[must_use]
     pub fn new(connection: Connection, names: Names) -> Self {
-        let place = Place { name: names.secret(), namespace: names.namespace.clone() };
-        let subject = Subject::new(names.host());
+        let place = Place { name: names.secret(), namespace: names.namespace.clone(), host: names.host() };
+        let replica = Replica::new(Subject::new(names.host()));
         Self {
             connection,
             configuration: names.webhook_configuration,
             place,
-            subject,
-            memory: Mutex::default(),
+            memory: Mutex::new(Memory { replica, identity: None }),
             troubles: Troubles::default(),
         }
     }
 
     /// The certificate of the Secret, which is made where there is none. Waits for the API server, and says so in the log.
     pub async fn obtain(&self) -> Arc<Identity> {
-        let mut looks = 0;
         loop {
             self.look_at_the_bundle().await;
-            if let Some(stored) = self.look_at_the_secret().await {
-                if let Some((identity, _)) = &self.memory().shown {
-                    return Arc::clone(identity);
-                }
-                // Where API servers trust nobody yet, nobody is there to be waited for.
-                if looks >= LEFT_TO_OTHERS || self.memory().seen.is_empty() {
-                    let written = self.write_the_secret(stored).await;
-                    if written.is_some() {
-                        looks = 0;
-                        continue;
-                    }
-                }
-                looks += 1;
+            let stored = self.look_at_the_secret().await;
+            if let Some(stored) = stored
+                && self.memory().replica.starts_anew()
+            {
+                self.write_the_secret(stored).await;
+            }
+            if let Some(identity) = &self.memory().identity {
+                return Arc::clone(identity);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -126,13 +111,7 @@ impl Keeper {
         let Troubles { reading, contents, writing, bundle, writing_bundle } = &self.troubles;
         let told = [reading, contents, writing, bundle, writing_bundle];
         let words: Vec<_> = told.iter().filter_map(|told| told.trouble()).map(|trouble| trouble.words).collect();
-        let memory = self.memory();
-        if let Some((_, leaf)) = &memory.shown
-            && !memory.believed
-            && !memory.seen.is_empty()
-            && !memory.seen.is_settled(leaf, &self.subject.host, Timestamp::now())
-        {
-            // The others are believed, so long as they are there: this one must not take their place.
+        if self.memory().replica.is_not_believed_yet() {
             let also = words.iter().map(|words| format!("; {words}")).collect::<String>();
             return PartStatus::NotReady(format!("no API server trusts our certificate yet{also}"));
         }
@@ -166,9 +145,7 @@ impl Keeper {
             Live::Present(present) => (present.trusted(), present.injected.then(|| injected(&self.configuration))),
         };
         self.troubles.bundle.tell("the bundle of CAs", trouble.map_or(Ok(()), Err));
-        let mut memory = self.memory();
-        memory.seen.look(Timestamp::now(), &trusted);
-        self.note_belief(&mut memory);
+        self.memory().replica.look(Timestamp::now(), &trusted);
         Some(live)
     }
 
@@ -177,7 +154,7 @@ impl Keeper {
         let read = self.place.read(self.connection.client()).await;
         let mut stored = self.troubles.reading.tell("the Secret with our certificates", read)?;
         let now = Timestamp::now();
-        let flaws = stored.as_mut().map(|stored| stored.examine(&self.subject.host, now).to_vec()).unwrap_or_default();
+        let flaws = stored.as_mut().map(|stored| stored.examine(&self.place.host, now).to_vec()).unwrap_or_default();
         let trouble = match &stored {
             None => Some(format!("the Secret {} is gone; the replica with the lease makes it anew", self.place.name)),
             Some(_) if flaws.is_empty() => None,
@@ -189,44 +166,18 @@ impl Keeper {
         };
         let mut memory = self.memory();
         // At the first start there is none, and that is nothing to tell.
-        let told = trouble.filter(|_| stored.is_some() || memory.shown.is_some());
+        let told = trouble.filter(|_| stored.is_some() || memory.identity.is_some());
         self.troubles
             .contents
             .tell("the Secret with our certificates", told.map_or(Ok(()), |words| Err(Trouble::unusable(words))));
-        if let Some(stored) = &stored {
-            if flaws.is_empty() && stored.state.leaf.is_some() {
-                memory.known = stored.state.clone();
-            }
-            self.show(&mut memory, &stored.state, now);
-        }
+        memory.take(now, stored.as_ref().map(Stored::found));
         Some(stored)
-    }
-
-    fn show(&self, memory: &mut Memory, state: &State, now: Timestamp) {
-        let Some(leaf) = &state.leaf else { return };
-        let identity = match &memory.shown {
-            Some((_, shown)) if !takes_over(now, &self.subject.host, shown, state, &memory.seen) => return,
-            Some((identity, _)) => {
-                identity.replace(Arc::clone(leaf.pair()));
-                Arc::clone(identity)
-            }
-            None => Arc::new(Identity::shared(Arc::clone(leaf.pair()))),
-        };
-        tracing::info!(expires = %leaf.until(), "certificate of the cluster's Secret in use");
-        memory.shown = Some((identity, leaf.clone()));
-        self.note_belief(memory);
-    }
-
-    fn note_belief(&self, memory: &mut Memory) {
-        if let Some((_, leaf)) = &memory.shown {
-            memory.believed |= memory.seen.is_settled(leaf, &self.subject.host, Timestamp::now());
-        }
     }
 
     /// What is in the Secret after all that is due was written; None where it could not be.
     async fn write_the_secret(&self, stored: Option<Stored>) -> Option<State> {
         let what = "writing the Secret with our certificates";
-        let due = self.due(stored.as_ref(), Timestamp::now());
+        let due = self.memory().replica.due(Timestamp::now(), stored.as_ref().map(Stored::found));
         let due = due.map_err(|error| Trouble::unusable(crate::server::tls::chain_of_causes(&error)));
         let state = self.troubles.writing.tell(what, due)?;
         if stored.as_ref().is_some_and(|stored| stored.state == state && stored.flaws.is_empty()) {
@@ -243,22 +194,8 @@ impl Keeper {
         }
         let expires = state.leaf.as_ref().map(|leaf| leaf.until().to_string());
         tracing::info!(authorities = state.authorities.len(), expires, "wrote the Secret with our certificates");
-        let mut memory = self.memory();
-        memory.known = state.clone();
-        self.show(&mut memory, &state, Timestamp::now());
+        self.memory().take(Timestamp::now(), Some(Found { state: &state, whole: true }));
         Some(state)
-    }
-
-    fn due(&self, stored: Option<&Stored>, now: Timestamp) -> Result<State, TlsError> {
-        let memory = self.memory();
-        let state = match stored {
-            Some(stored) if stored.flaws.is_empty() => stored.state.clone(),
-            Some(stored) => stored.state.clone().mended(&memory.known),
-            None if memory.known.leaf.is_some() => State::default().mended(&memory.known),
-            // Whoever answers there now is believed until its time is over.
-            None => State { authorities: memory.seen.trusted(MOST_ADOPTED), leaf: None },
-        };
-        state.advanced(now, &self.subject, &memory.seen)
     }
 
     async fn write_the_bundle(&self, present: &Present, authorities: &[Authority]) {
@@ -274,6 +211,18 @@ impl Keeper {
     }
 }
 
+impl Memory {
+    fn take(&mut self, now: Timestamp, found: Option<Found<'_>>) {
+        let Some(leaf) = self.replica.take(now, found) else { return };
+        let pair = Arc::clone(leaf.pair());
+        match &self.identity {
+            Some(identity) => identity.replace(pair),
+            None => self.identity = Some(Arc::new(Identity::shared(pair))),
+        }
+        tracing::info!(expires = %leaf.until(), "certificate of the cluster's Secret in use");
+    }
+}
+
 fn injected(configuration: &str) -> Trouble {
     Trouble::unusable(format!(
         "cert-manager is told by an annotation of the ValidatingWebhookConfiguration {configuration} to fill in its caBundle, so \
@@ -284,6 +233,6 @@ fn injected(configuration: &str) -> Trouble {
 /// Without client and certificates.
 impl std::fmt::Debug for Keeper {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keeper").field("place", &self.place).field("subject", &self.subject).finish_non_exhaustive()
+        f.debug_struct("Keeper").field("place", &self.place).finish_non_exhaustive()
     }
 }

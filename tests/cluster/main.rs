@@ -7,4 +7,5 @@
 #![expect(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod basics;
+mod certificates;
 mod installed;

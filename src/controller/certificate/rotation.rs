@@ -233,3 +233,6 @@ pub(super) fn takes_over(now: Timestamp, host: &str, shown: &Leaf, state: &State
         // Nobody can tell us what API servers trust; what ends is surely of no use.
         || seen.is_empty() && shown.until() <= now + URGENT
 }
+
+#[cfg(test)]
+mod tests;

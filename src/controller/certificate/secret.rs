@@ -17,6 +17,7 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 use crate::server::tls::issue::{Authority, Leaf};
 
+use super::replica::Found;
 use super::rotation::{MOST_AUTHORITIES, State};
 use super::trouble::{Asked, Trouble, ask};
 
@@ -32,6 +33,8 @@ const LARGEST: usize = 64 << 10;
 pub(super) struct Place {
     pub(super) name: String,
     pub(super) namespace: String,
+    /// Whom its certificate must be for.
+    pub(super) host: String,
 }
 
 /// What was read.
@@ -86,6 +89,10 @@ impl Place {
 }
 
 impl Stored {
+    pub(super) fn found(&self) -> Found<'_> {
+        Found { state: &self.state, whole: self.flaws.is_empty() }
+    }
+
     /// What is wrong with it. A leaf that its own CAs do not vouch for is none.
     pub(super) fn examine(&mut self, host: &str, now: Timestamp) -> &[String] {
         if let Some(leaf) = self.state.leaf.take_if(|leaf| !leaf.is_believed(&self.state.authorities, host, now)) {
@@ -170,4 +177,65 @@ fn put(state: &State, secret: &mut Secret) {
 /// As `caBundle` holds them.
 pub(super) fn pem(authorities: &[Authority]) -> String {
     authorities.iter().map(Authority::pem).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rotation::{Seen, Subject};
+    use super::*;
+
+    const HOST: &str = "pratique.pratique-system.svc";
+
+    fn whole(now: Timestamp) -> Secret {
+        let state = State::default().advanced(now, &Subject::new(HOST.to_owned()), &Seen::default()).unwrap();
+        let mut secret = Secret::default();
+        put(&state, &mut secret);
+        secret
+    }
+
+    fn flaws(secret: Secret, now: Timestamp) -> Vec<String> {
+        Stored::of(secret).examine(HOST, now).to_vec()
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_each_value_that_somebody_spoils_is_named_and_not_quoted() {
+        let now = Timestamp::now();
+        let secret = whole(now);
+        assert_eq!(flaws(secret.clone(), now), [""; 0]);
+        let other = whole(now).data.unwrap();
+        let unusable = |why| vec![format!("tls.crt and tls.key cannot be used ({why})")];
+        let of = |words: &str| vec![words.to_owned()];
+        let cases = [
+            ("tls.key", Some(&b"-----BEGIN hidden"[..]), unusable("there is no key in PEM")),
+            ("tls.key", None, of("tls.key is missing")),
+            ("tls.key", Some(&other["tls.key"].0), unusable("the key is not that of the certificate")),
+            ("tls.crt", Some(b"hidden"), unusable("there is no certificate")),
+            ("tls.crt", Some(&[0xff]), unusable("it is no text")),
+            ("ca.key", Some(b"hidden"), of("ca.key holds no key of a CA in ca.crt")),
+            ("ca.key", Some(&other["ca.key"].0), of("ca.key holds no key of a CA in ca.crt")),
+            ("ca.key", Some(&[b'x'; LARGEST + 1]), of("ca.key is larger than 65536 bytes")),
+        ];
+        for (key, value, expected) in cases {
+            let mut spoilt = secret.clone();
+            let data = spoilt.data.as_mut().unwrap();
+            data.remove(key);
+            data.extend(value.map(|value| (key.to_owned(), ByteString(value.to_vec()))));
+            assert_eq!(flaws(spoilt, now), expected, "{key}");
+        }
+        let mut spoilt = secret.clone();
+        spoilt.data.as_mut().unwrap().insert("ca.crt".to_owned(), other["ca.crt"].clone());
+        let expected = ["ca.key holds no key of a CA in ca.crt", "tls.crt is not for our name, or by no CA of ca.crt"];
+        assert_eq!(flaws(spoilt, now), expected);
+        assert_eq!(Stored::of(secret).examine("pratique.other.svc", now), [expected[1]]);
+    }
+
+    #[test]
+    fn no_key_is_printed_for_debugging() {
+        let stored = Stored::of(whole(Timestamp::now()));
+        let printed = format!("{:?}", stored.state);
+        assert!(printed.starts_with("State { authorities: [Authority { name: \"Pratique CA "), "{printed}");
+        for secret in [stored.state.leaf.as_ref().unwrap().key_pem(), &stored.state.authorities[0].key_pem().unwrap()] {
+            assert!(secret.lines().all(|line| !printed.contains(line)), "{printed}");
+        }
+    }
 }

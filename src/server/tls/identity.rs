@@ -169,3 +169,31 @@ impl fmt::Debug for Identity {
         f.debug_struct("Identity").field("expiry", &self.expiry()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::tls::issue::{Authority, Leaf};
+
+    fn leaf(now: Timestamp) -> Leaf {
+        let authority = Authority::make(now, SignedDuration::from_hours(365 * 24)).unwrap();
+        authority.issue(&["pratique.test".to_owned()], now, now + SignedDuration::from_hours(90 * 24)).unwrap()
+    }
+
+    #[test]
+    fn a_shared_pair_is_replaced_by_the_next_and_says_who_renews_it() {
+        let now = Timestamp::now();
+        let (first, second) = (leaf(now), leaf(now + SignedDuration::from_hours(60 * 24)));
+        let identity = Identity::shared(Arc::clone(first.pair()));
+        let words = "the replica that holds the lease renews it in time: look what its /readyz and its log say of the certificate";
+        let day_before = first.until() - SignedDuration::from_hours(24);
+        assert_eq!(identity.status(now), PartStatus::Ready);
+        let expires = format!("expires at {}; {words}", first.until());
+        assert_eq!(identity.status(day_before), PartStatus::Degraded(expires));
+        let expired = format!("expired at {}; {words}", first.until());
+        assert_eq!(identity.status(first.until()), PartStatus::NotReady(expired));
+        identity.replace(Arc::clone(second.pair()));
+        assert_eq!(identity.status(first.until()), PartStatus::Ready);
+        assert_eq!(identity.expiry(), second.until());
+    }
+}
