@@ -10,7 +10,7 @@
 #
 #   tls.crt tls.key      what Pratique serves with
 #   ca.crt ca.key        who signed it; keep ca.key out of the cluster, it is for -r alone
-#   kustomization.yaml   an overlay on manifests/base with the Secret and the caBundle: kubectl apply -k certs/issued
+#   kustomization.yaml   an overlay on manifests/base with the Secret and the caBundles: kubectl apply -k certs/issued
 #
 # It prints the caBundle. Without -r it never overwrites: to begin anew, move certs/issued/ away. Needs openssl 1.1.1.
 set -euo pipefail
@@ -103,6 +103,9 @@ apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
 - ../../manifests/base
+components:
+# Pratique takes the certificate of the Secret in place of making one.
+- ../../manifests/components/tls-files
 secretGenerator:
 - name: pratique-tls
   namespace: $namespace
@@ -119,6 +122,9 @@ patches:
   patch: |-
     - op: add
       path: /webhooks/0/clientConfig/caBundle
+      value: $bundle
+    - op: add
+      path: /webhooks/1/clientConfig/caBundle
       value: $bundle
 KUSTOMIZATION
 

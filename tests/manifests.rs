@@ -5,36 +5,74 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "clippy frees tests of these, but not what they call")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhook, ValidatingWebhookConfiguration,
+};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Container, Namespace, PodSpec, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use pratique::config::{Config, Defaults};
+use pratique::controller::Names;
 use pratique::evidence::cluster;
+use pratique::policy::schema::custom_resource_definition;
 use pratique::server::Bounds;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 const SETTINGS: &str = "manifests/base/settings/pratique.yaml";
-const OBJECTS: &str = "manifests/base/objects";
+const OBJECTS: &str = "examples/objects";
+const DEFINITION: &str = "manifests/base/customresourcedefinition.yaml";
+const CERTIFICATES: &str = "manifests/components/cert-manager/certificate.yaml";
+/// Set to 1, the test of the definition writes it.
+const WRITE: &str = "PRATIQUE_WRITE";
+
+#[test]
+fn the_definition_of_image_policies_is_what_our_types_say() {
+    let made = custom_resource_definition();
+    let yaml = serde_saphyr::to_string(&made).unwrap();
+    let written = format!(
+        "# Written from src/policy/file.rs and src/policy/schema.rs, not by hand: {WRITE}=1 cargo test --test manifests\n{yaml}"
+    );
+    if std::env::var(WRITE).is_ok_and(|value| value == "1") {
+        fs::write(package().join(DEFINITION), &written).unwrap();
+    }
+    assert_eq!(
+        documents(DEFINITION),
+        [made],
+        "{DEFINITION} is not of this code: run {WRITE}=1 cargo test --test manifests"
+    );
+    assert!(read(DEFINITION) == written, "{DEFINITION} was written by hand: run {WRITE}=1 cargo test --test manifests");
+}
 
 #[test]
 fn every_object_is_understood_whole_by_its_type() {
-    for (file, object) in base() {
+    for (file, object) in shipped() {
         let read_again = match object["kind"].as_str() {
+            Some("ClusterRole") => round_trip::<ClusterRole>(&object),
+            Some("ClusterRoleBinding") => round_trip::<ClusterRoleBinding>(&object),
+            Some("CustomResourceDefinition") => round_trip::<CustomResourceDefinition>(&object),
+            // A patch, which lacks what the type must have.
+            Some("Deployment") if file.starts_with("manifests/components/") => continue,
             Some("Deployment") => round_trip::<Deployment>(&object),
             Some("Namespace") => round_trip::<Namespace>(&object),
             Some("PodDisruptionBudget") => round_trip::<PodDisruptionBudget>(&object),
+            Some("Role") => round_trip::<Role>(&object),
+            Some("RoleBinding") => round_trip::<RoleBinding>(&object),
             Some("Service") => round_trip::<Service>(&object),
             Some("ServiceAccount") => round_trip::<ServiceAccount>(&object),
+            Some("ValidatingAdmissionPolicy") => round_trip::<ValidatingAdmissionPolicy>(&object),
+            Some("ValidatingAdmissionPolicyBinding") => round_trip::<ValidatingAdmissionPolicyBinding>(&object),
             Some("ValidatingWebhookConfiguration") => round_trip::<ValidatingWebhookConfiguration>(&object),
+            Some("Certificate" | "Issuer") if file == CERTIFICATES => continue,
             other => panic!("{file}: kind {other:?} has no type in this test; add it"),
         };
         assert_eq!(read_again, object, "{file}: a field is misspelt, or stands in the wrong place");
@@ -42,31 +80,158 @@ fn every_object_is_understood_whole_by_its_type() {
 }
 
 #[test]
-fn kustomization_lists_every_file_and_only_files_that_exist() {
-    let kustomization = documents("manifests/base/kustomization.yaml").remove(0);
-    let mut listed = strings(&kustomization["resources"]);
-    for generator in kustomization["configMapGenerator"].as_array().unwrap() {
-        listed.extend(strings(&generator["files"]));
+fn kustomizations_list_every_file_and_only_files_that_exist() {
+    let folders = ["base", "components/cert-manager", "components/latest-floor", "components/pull-secrets-all"];
+    let folders = folders.into_iter().chain(["components/tls-files", "components/vulnerability-reports"]);
+    for folder in folders.map(|folder| format!("manifests/{folder}/")) {
+        let kustomization = documents(&format!("{folder}kustomization.yaml")).remove(0);
+        let mut listed = BTreeSet::new();
+        for resources in [&kustomization["resources"]].into_iter().filter(|resources| !resources.is_null()) {
+            listed.extend(strings(resources));
+        }
+        for generator in kustomization["configMapGenerator"].as_array().into_iter().flatten() {
+            listed.extend(strings(&generator["files"]));
+        }
+        let patches = kustomization["patches"].as_array().into_iter().flatten();
+        listed.extend(patches.map(|patch| patch["path"].as_str().unwrap().to_owned()));
+        let found = files(&package().join(&folder)).into_iter();
+        let found = found.map(|file| relative(&file).trim_start_matches(&folder).to_owned());
+        assert_eq!(listed, found.filter(|file| file != "kustomization.yaml").collect(), "{folder}");
     }
-    let found = files(&package().join("manifests/base")).into_iter();
-    let found = found.map(|file| relative(&file).trim_start_matches("manifests/base/").to_owned());
-    assert_eq!(listed, found.filter(|file| file != "kustomization.yaml").collect());
 }
 
 #[test]
 fn everything_of_ours_is_in_our_namespace() {
-    for (file, object) in base() {
+    for (file, object) in shipped() {
         let namespace = object["metadata"]["namespace"].as_str();
         match object["kind"].as_str().unwrap() {
-            "Namespace" | "ValidatingWebhookConfiguration" => assert_eq!(namespace, None, "{file}"),
+            "Namespace"
+            | "ClusterRole"
+            | "ClusterRoleBinding"
+            | "CustomResourceDefinition"
+            | "ValidatingAdmissionPolicy"
+            | "ValidatingAdmissionPolicyBinding"
+            | "ValidatingWebhookConfiguration" => {
+                assert_eq!(namespace, None, "{file}");
+            }
             _ => assert_eq!(namespace, Some("pratique-system"), "{file}"),
         }
     }
 }
 
+/// What each is for stands beside it in the files.
+#[test]
+fn the_program_may_do_this_and_nothing_else() {
+    let of = |rules: &[PolicyRule]| -> Vec<String> { rules.iter().map(told).collect() };
+    let everywhere = object::<ClusterRole>("clusterrole.yaml");
+    assert_eq!(
+        of(&everywhere.rules.unwrap()),
+        [
+            "pratique.dev/imagepolicies: list watch",
+            "pratique.dev/imagepolicies/status: patch",
+            "/namespaces: get list watch",
+            "/pods: list watch",
+            "/nodes: list watch",
+            "/secrets: get",
+            "/serviceaccounts: get",
+            "admissionregistration.k8s.io/validatingwebhookconfigurations [pratique]: get patch",
+            "events.k8s.io/events: create patch",
+        ]
+    );
+    let at_home = object::<Role>("role.yaml");
+    assert_eq!(
+        of(&at_home.rules.unwrap()),
+        [
+            "/secrets [pratique-certificates]: get update",
+            "/secrets: create",
+            "coordination.k8s.io/leases [pratique]: get update patch",
+            "coordination.k8s.io/leases: create",
+        ]
+    );
+    for (component, rules) in [
+        ("vulnerability-reports", "aquasecurity.github.io/vulnerabilityreports: list watch"),
+        ("pull-secrets-all", "/secrets: list"),
+    ] {
+        let role = documents(&format!("manifests/components/{component}/clusterrole.yaml")).remove(0);
+        let role: ClusterRole = serde_json::from_value(role).unwrap();
+        assert_eq!(of(&role.rules.unwrap()), [rules], "{component}");
+    }
+}
+
+/// A comment above every rule says what breaks without it.
+#[test]
+fn every_right_is_accounted_for() {
+    for file in [
+        "base/clusterrole.yaml",
+        "base/role.yaml",
+        "components/vulnerability-reports/clusterrole.yaml",
+        "components/pull-secrets-all/clusterrole.yaml",
+    ] {
+        let text = read(&format!("manifests/{file}"));
+        let lines: Vec<&str> = text.lines().collect();
+        let rules = lines.windows(2).filter(|pair| pair[1].starts_with("- apiGroups:"));
+        let undocumented: Vec<&str> = rules.filter(|pair| !pair[0].starts_with('#')).map(|pair| pair[1]).collect();
+        let allowed: &[&str] = if file == "base/role.yaml" { &["- apiGroups: [coordination.k8s.io]"] } else { &[] };
+        assert_eq!(undocumented, allowed, "{file}");
+    }
+}
+
+#[test]
+fn the_rights_are_those_of_the_account_that_the_program_runs_as() {
+    for (file, object) in shipped() {
+        let kind = object["kind"].as_str().unwrap();
+        if !["ClusterRoleBinding", "RoleBinding"].contains(&kind) || file.contains("cert-manager") {
+            continue;
+        }
+        let binding: ClusterRoleBinding = serde_json::from_value({
+            let mut object = object.clone();
+            object["kind"] = "ClusterRoleBinding".into();
+            object["apiVersion"] = "rbac.authorization.k8s.io/v1".into();
+            object
+        })
+        .unwrap();
+        assert_eq!(Some(&binding.role_ref.name), binding.metadata.name.as_ref(), "{file}");
+        assert_eq!(format!("{}Binding", binding.role_ref.kind), kind, "{file}");
+        let subjects = binding.subjects.unwrap();
+        let [subject] = subjects.as_slice() else { panic!("{file}: {subjects:?}") };
+        let subject = (subject.kind.as_str(), subject.name.as_str(), subject.namespace.as_deref());
+        assert_eq!(subject, ("ServiceAccount", "pratique", Some("pratique-system")), "{file}");
+    }
+}
+
+/// The program finds its objects under the names that the settings and the downward API tell.
+#[test]
+fn our_objects_have_the_names_that_the_program_looks_for() {
+    let service = object::<Service>("service.yaml").metadata;
+    let configuration = object::<ValidatingWebhookConfiguration>("validatingwebhookconfiguration.yaml").metadata;
+    let names = Names {
+        namespace: service.namespace.unwrap(),
+        service: service.name.unwrap(),
+        webhook_configuration: configuration.name.unwrap(),
+        replica: "any".to_owned(),
+    };
+    assert_eq!((names.service.as_str(), names.webhook_configuration.as_str()), ("pratique", "pratique"));
+    let home = documents("manifests/base/role.yaml").remove(0);
+    assert_eq!(home["rules"][0]["resourceNames"][0], names.secret().as_str());
+    assert_eq!(home["rules"][2]["resourceNames"][0], names.lease().as_str());
+    let guard = read("manifests/base/guard.yaml");
+    for told in [
+        format!("request.name == '{}'", names.secret()),
+        format!("request.name == '{}'", names.lease()),
+        format!("system:serviceaccount:{}:pratique", names.namespace),
+    ] {
+        assert!(guard.contains(&told), "the guard does not let the program do what it must: {told}");
+    }
+    let variables = only_container(&pod()).env.unwrap().into_iter();
+    let variables: BTreeMap<_, _> =
+        variables.map(|variable| (variable.name, variable.value_from.unwrap().field_ref.unwrap().field_path)).collect();
+    let of = |name: &str| variables[name].as_str();
+    assert_eq!((of("POD_NAMESPACE"), of("POD_NAME")), ("metadata.namespace", "metadata.name"));
+}
+
 #[test]
 fn the_webhook_is_asked_about_pods_and_their_makers_and_nothing_else() {
-    let rules = webhook().rules.unwrap();
+    let rules = webhooks().remove(0).rules.unwrap();
     let rules: Vec<_> = rules
         .iter()
         .flat_map(|rule| {
@@ -108,7 +273,16 @@ fn the_webhook_fails_closed_and_cannot_lock_the_cluster() {
     assert!(Duration::from_secs(timeout.try_into().unwrap()) <= cap, "we answer within {cap:?} at most");
     assert!((3..=10).contains(&timeout), "{timeout} s: below 3 nothing is found out, above 10 users give up");
     assert_eq!(webhook.object_selector, None, "users label objects, and would opt out by it");
-    assert_eq!(webhook.match_conditions, None);
+    let conditions: Vec<_> =
+        webhook.match_conditions.unwrap().into_iter().map(|condition| condition.expression).collect();
+    assert_eq!(conditions.len(), 4);
+    for condition in conditions {
+        assert!(
+            condition.starts_with("request.operation != 'UPDATE' || "),
+            "what is new is always asked about: {condition}"
+        );
+        assert!(!condition.contains("namespaceObject"), "it may not be there: {condition}");
+    }
 
     let selector = webhook.namespace_selector.unwrap();
     assert_eq!(selector.match_labels, None);
@@ -121,6 +295,25 @@ fn the_webhook_fails_closed_and_cannot_lock_the_cluster() {
     assert_eq!(exempt, strings(&settings["exemptNamespaces"]), "who is not asked about is exempt, and the reverse");
 }
 
+/// So that one can be mended while we are away.
+#[test]
+fn policies_are_looked_at_on_their_way_in_and_never_held_up() {
+    let [_, webhook] = webhooks().try_into().unwrap();
+    assert_eq!(webhook.name, "policies.pratique.dev");
+    assert_eq!(webhook.failure_policy.as_deref(), Some("Ignore"));
+    assert_eq!(webhook.side_effects, "None");
+    let target = webhook.client_config.service.unwrap();
+    assert_eq!((target.name.as_str(), target.path.as_deref()), ("pratique", Some("/validate/imagepolicies")));
+    let rules = webhook.rules.unwrap();
+    let [rule] = rules.as_slice() else { panic!("{rules:?}") };
+    let definition = custom_resource_definition();
+    let of = |list: &Option<Vec<String>>| list.clone().unwrap().join(" ");
+    assert_eq!(of(&rule.api_groups), definition["spec"]["group"].as_str().unwrap());
+    assert_eq!(of(&rule.api_versions), definition["spec"]["versions"][0]["name"].as_str().unwrap());
+    assert_eq!(of(&rule.resources), definition["spec"]["names"]["plural"].as_str().unwrap());
+    assert_eq!((of(&rule.operations).as_str(), rule.scope.as_deref()), ("CREATE UPDATE", Some("Cluster")));
+}
+
 #[test]
 fn the_api_server_reaches_the_pods() {
     let (service, pod) = (object::<Service>("service.yaml"), pod());
@@ -129,10 +322,10 @@ fn the_api_server_reaches_the_pods() {
     assert_eq!(Some(&target.name), service.metadata.name.as_ref());
     assert_eq!(Some(&target.namespace), service.metadata.namespace.as_ref());
     assert_eq!(target.path.as_deref(), Some("/validate"));
-    assert_eq!(
-        client.ca_bundle, None,
-        "it comes from the overlay or from cert-manager, and applying this must not undo that"
-    );
+    for webhook in webhooks() {
+        assert_eq!(webhook.client_config.ca_bundle, None, "others write it, and applying this must not undo that");
+        assert_eq!(webhook.timeout_seconds, Some(5));
+    }
 
     let service = service.spec.unwrap();
     let ports = service.ports.unwrap();
@@ -203,37 +396,63 @@ fn every_file_that_the_program_reads_is_mounted() {
     let arguments = container.args.unwrap();
     assert_eq!(arguments[0], "serve");
     let settings = documents(SETTINGS).remove(0);
-    let certificate = ["certificate", "key"].map(|key| settings["tls"][key].as_str().unwrap());
-    let paths = arguments[1..].iter().map(|argument| argument.split_once('=').unwrap().1);
-    for path in paths.chain(certificate) {
-        let held = mounts.iter().any(|mount| Path::new(path).starts_with(&mount.mount_path));
-        assert!(held, "{path} is in no volume");
-    }
-    let tls = mounts.iter().find(|mount| mount.name == "tls").unwrap();
-    assert_eq!(tls.sub_path, None, "a subPath never sees a renewed certificate");
+    assert_eq!(settings["tls"], Value::Null, "the program makes its certificates itself");
+    assert_eq!(arguments[1..], ["--config=/etc/pratique/pratique.yaml"], "with --manifests it would be alone");
+    let settings = mounts.iter().find(|mount| mount.name == "settings").unwrap();
+    assert_eq!(settings.mount_path, "/etc/pratique/pratique.yaml");
+}
+
+/// Where kube's client looks for it.
+#[test]
+fn the_token_lives_for_an_hour() {
+    let mounts = only_container(&pod()).volume_mounts.unwrap();
+    let mount = mounts.iter().find(|mount| mount.name == "api-access").unwrap();
+    assert_eq!(mount.mount_path, "/var/run/secrets/kubernetes.io/serviceaccount");
+    let volume = pod().volumes.unwrap().into_iter().find(|volume| volume.name == "api-access").unwrap();
+    let projected = volume.projected.unwrap();
+    assert_eq!(projected.default_mode, Some(0o440), "our group may read, nobody else");
+    let sources = projected.sources.unwrap();
+    let token = sources.iter().find_map(|source| source.service_account_token.clone()).unwrap();
+    assert_eq!((token.path.as_str(), token.expiration_seconds, token.audience), ("token", Some(3600), None));
+    let authority = sources.iter().find_map(|source| source.config_map.clone()).unwrap();
+    assert_eq!((authority.name.as_str(), authority.items.unwrap()[0].path.as_str()), ("kube-root-ca.crt", "ca.crt"));
+    let namespace = sources.iter().find_map(|source| source.downward_api.clone()).unwrap();
+    assert_eq!(namespace.items.unwrap()[0].path, "namespace");
 }
 
 #[test]
-fn pull_secrets_come_beside_the_manifests_and_the_docker_config_from_secrets_that_need_not_be_there() {
-    let volumes = pod().volumes.unwrap();
-    let of = |name: &str| volumes.iter().find(|volume| volume.name == name).unwrap();
-    let sources = of("manifests").projected.clone().unwrap().sources.unwrap();
-    let secret = sources.iter().find_map(|source| source.secret.clone()).unwrap();
-    assert_eq!((secret.name.as_str(), secret.optional), ("pratique-pull-secrets", Some(true)));
-    let docker = of("docker-config").secret.clone().unwrap();
-    assert_eq!((docker.secret_name.as_deref(), docker.optional), (Some("pratique-docker-config"), Some(true)));
+fn certificates_of_others_reach_the_program_as_files_that_may_change() {
+    let patch = documents("manifests/components/tls-files/deployment.yaml").remove(0);
+    let pod = &patch["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    assert_eq!(container["name"].as_str(), Some(only_container(&self::pod()).name.as_str()));
+    let mount = &container["volumeMounts"][0];
+    assert_eq!(
+        (&mount["name"], mount.get("subPath")),
+        (&pod["volumes"][0]["name"], None),
+        "a subPath is never renewed"
+    );
+    assert_eq!(pod["volumes"][0]["secret"]["defaultMode"], 0o440);
+    let variables = container["env"].as_array().unwrap().iter();
+    let variables: Vec<_> =
+        variables.map(|its| (its["name"].as_str().unwrap(), its["value"].as_str().unwrap())).collect();
+    assert_eq!(variables, [("PRATIQUE_TLS_CERT", "/certs/tls.crt"), ("PRATIQUE_TLS_KEY", "/certs/tls.key")]);
+    let arguments = read("src/args.rs");
+    assert!(variables.iter().all(|(name, _)| arguments.contains(&format!("env = \"{name}\""))));
+}
 
+#[test]
+fn the_docker_config_comes_from_a_secret_that_need_not_be_there() {
+    let volumes = pod().volumes.unwrap();
+    let docker = volumes.iter().find(|volume| volume.name == "docker-config").unwrap().secret.clone().unwrap();
+    assert_eq!((docker.secret_name.as_deref(), docker.optional), (Some("pratique-docker-config"), Some(true)));
+    assert_eq!(docker.default_mode, Some(0o440), "our group may read, nobody else");
     let readme = read("README.md");
-    for name in [secret.name, docker.secret_name.unwrap()] {
-        assert!(readme.contains(&name), "README.md does not say how to make {name}");
-    }
+    assert!(readme.contains("pratique-docker-config"), "README.md does not say how to make it");
     let mounts = only_container(&pod()).volume_mounts.unwrap();
     let path = &mounts.iter().find(|mount| mount.name == "docker-config").unwrap().mount_path;
     let setting = format!("dockerConfig: {path}/.dockerconfigjson");
     assert!(read(SETTINGS).contains(&setting) && readme.contains(&setting), "{setting}");
-    for mode in [of("manifests").projected.clone().unwrap().default_mode, docker.default_mode] {
-        assert_eq!(mode, Some(0o440), "our group may read, nobody else");
-    }
 }
 
 #[test]
@@ -257,11 +476,12 @@ fn the_settings_and_the_objects_are_in_force_together() {
     let (config, _) = Config::parse(&read(SETTINGS), SETTINGS).unwrap();
     let manifests = cluster::read(&[package().join(OBJECTS)]).expect("the shipped objects are valid");
     assert!(manifests.warnings.is_empty(), "{:?}", manifests.warnings);
-    assert_eq!(manifests.objects, base().iter().filter(|(file, _)| file.starts_with(OBJECTS)).count());
+    let objects: Vec<_> = files(&package().join(OBJECTS)).iter().flat_map(|file| documents(&relative(file))).collect();
+    assert_eq!(manifests.objects, objects.len());
     let Defaults { enforce, warn, audit } = config.defaults;
     let mut named: Vec<String> =
         [enforce, warn, audit, config.floor].iter().flatten().map(ToString::to_string).collect();
-    for (_, object) in base().iter().filter(|(_, object)| object["kind"] == "Namespace") {
+    for object in objects.iter().filter(|object| object["kind"] == "Namespace") {
         let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
         let ours = labels.filter(|(key, _)| key.starts_with("pratique.dev/"));
         named.extend(ours.map(|(_, policy)| policy.as_str().unwrap().to_owned()));
@@ -274,7 +494,7 @@ fn the_settings_and_the_objects_are_in_force_together() {
 
 #[test]
 fn cert_manager_makes_the_secret_that_the_pod_mounts_and_the_bundle_of_the_webhook() {
-    let objects = documents("certs/cert-manager.yaml");
+    let objects = documents(CERTIFICATES);
     let kinds: Vec<_> = objects.iter().map(|object| object["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["Issuer", "Certificate", "Issuer", "Certificate"]);
     assert!(objects.iter().all(|object| object["apiVersion"] == "cert-manager.io/v1"));
@@ -286,14 +506,15 @@ fn cert_manager_makes_the_secret_that_the_pod_mounts_and_the_bundle_of_the_webho
     assert_eq!(leaf["spec"]["issuerRef"]["name"], issuer["metadata"]["name"]);
     assert_eq!(leaf["spec"]["privateKey"]["algorithm"], "ECDSA");
 
-    let secret = pod().volumes.unwrap().into_iter().find(|volume| volume.name == "tls").unwrap().secret.unwrap();
-    assert_eq!(leaf["spec"]["secretName"].as_str(), secret.secret_name.as_deref());
+    let patch = documents("manifests/components/tls-files/deployment.yaml").remove(0);
+    assert_eq!(leaf["spec"]["secretName"], patch["spec"]["template"]["spec"]["volumes"][0]["secret"]["secretName"]);
     let service = webhook().client_config.service.unwrap();
     assert!(strings(&leaf["spec"]["dnsNames"]).contains(&format!("{}.{}.svc", service.name, service.namespace)));
-    let annotations =
-        object::<ValidatingWebhookConfiguration>("validatingwebhookconfiguration.yaml").metadata.annotations;
-    let named = format!("pratique-system/{}", leaf["metadata"]["name"].as_str().unwrap());
-    assert_eq!(annotations.unwrap()["cert-manager.io/inject-ca-from"], named);
+    let patch = documents("manifests/components/cert-manager/validatingwebhookconfiguration.yaml").remove(0);
+    let annotations = |object: &Value| object["metadata"]["annotations"]["cert-manager.io/inject-ca-from"].clone();
+    assert_eq!(annotations(&patch), format!("pratique-system/{}", leaf["metadata"]["name"].as_str().unwrap()));
+    let base = documents("manifests/base/validatingwebhookconfiguration.yaml").remove(0);
+    assert_eq!(annotations(&base), Value::Null, "without the component nobody but the program writes the bundle");
 }
 
 #[test]
@@ -315,10 +536,21 @@ fn round_trip<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
     serde_json::to_value(serde_json::from_value::<T>(object.clone()).unwrap()).unwrap()
 }
 
-/// Every object of the base, and of the files that are mounted, each with its file.
-fn base() -> Vec<(String, Value)> {
+/// As `group/resource [names]: verbs`.
+fn told(rule: &PolicyRule) -> String {
+    let PolicyRule { api_groups, non_resource_urls, resource_names, resources, verbs } = rule;
+    assert_eq!(*non_resource_urls, None);
+    let names = resource_names.as_ref().map(|names| format!(" [{}]", names.join(" "))).unwrap_or_default();
+    let (groups, resources) = (api_groups.as_ref().unwrap().join("+"), resources.as_ref().unwrap().join("+"));
+    format!("{groups}/{resources}{names}: {}", verbs.join(" "))
+}
+
+/// Every object that we ship, each with its file.
+fn shipped() -> Vec<(String, Value)> {
     let is_object = |file: &String| !file.ends_with("/kustomization.yaml") && file != SETTINGS;
-    let paths = files(&package().join("manifests/base")).into_iter().map(|file| relative(&file)).filter(is_object);
+    let folders =
+        ["manifests/base", "manifests/components"].into_iter().flat_map(|folder| files(&package().join(folder)));
+    let paths = folders.map(|file| relative(&file)).filter(is_object);
     paths.flat_map(|file| documents(&file).into_iter().map(move |object| (file.clone(), object))).collect()
 }
 
@@ -326,11 +558,17 @@ fn object<T: DeserializeOwned>(file: &str) -> T {
     serde_json::from_value(documents(&format!("manifests/base/{file}")).remove(0)).unwrap()
 }
 
+/// The one that is asked about images.
 fn webhook() -> ValidatingWebhook {
+    webhooks().remove(0)
+}
+
+/// It, and the one that is asked about policies.
+fn webhooks() -> Vec<ValidatingWebhook> {
     let configuration = object::<ValidatingWebhookConfiguration>("validatingwebhookconfiguration.yaml");
-    let mut webhooks = configuration.webhooks.unwrap();
-    assert_eq!(webhooks.len(), 1);
-    webhooks.remove(0)
+    let webhooks = configuration.webhooks.unwrap();
+    assert_eq!(webhooks.len(), 2);
+    webhooks
 }
 
 fn pod() -> PodSpec {

@@ -24,6 +24,7 @@ trust:
 trustRefresh: true
 scans: {directories: [/scans], namespaces: []}
 cache: {memory: 64Mi, lastKnownGood: 7d, state: /var/lib/pratique, sealKey: /etc/pratique/seal}
+cluster: {pods: true, service: pratique, webhookConfiguration: pratique}
 log: {level: info, format: json}
 ";
 
@@ -117,11 +118,14 @@ controllers: enforce
 registries: {pullSecrets: all, realms: {registry.example: 'auth.example:5000'}, concurrency: 4}
 scans: {namespaces: [trivy-system]}
 cache: {memory: 134217728, lastKnownGood: 1d12h}
+cluster: {pods: false, service: gate, webhookConfiguration: gate.example}
 log: {level: debug, format: text}
 ",
         "",
     )
     .unwrap();
+    let cluster = Cluster { pods: false, service: "gate".to_owned(), webhook_configuration: "gate.example".to_owned() };
+    assert_eq!(config.cluster, cluster);
     assert_eq!(config.listen.to_string(), "[::1]:443");
     assert_eq!(config.admin.to_string(), "127.0.0.1:0");
     assert_eq!(config.tls.client_ca, Some("/ca.crt".into()));
@@ -174,6 +178,7 @@ registries: {credentialProviders: {config: /x}, pullSecrets: some, realms: {a.b:
 trust: [{name: public, trustedRoot: /x}, {name: b, trustedRoot: ''}, {name: c, trustedRoot: /c, tuf: {url: 'https://me:secret@x'}}, {name: d, trustedRoot: /d, tuf: {url: 'https://me:secret@x', root: /r}}]
 scans: {directories: /scans, namespaces: [A]}
 cache: {memory: 1Ki, lastKnownGood: 7 days, state: 5}
+cluster: {pods: some, service: a.b, webhookConfiguration: A}
 log: {level: verbose, format: yaml}
 colours: true
 ";
@@ -215,10 +220,13 @@ colours: true
         "line 19: cache.lastKnownGood: expected a duration above 0 such as 90s, 10m, 72h or 7d, found the text `7 days`".to_owned(),
         "line 19: cache.state: expected text, found the number 5: quote it".to_owned(),
         "line 19: cache.memory: must be at least 1Mi".to_owned(),
-        "line 20: log.level: expected one of trace, debug, info, warn, error, found the text `verbose`".to_owned(),
-        "line 20: log.format: expected one of json, text, found the text `yaml`".to_owned(),
-        "line 21: colours: unknown field; known here: listen, admin, tls, defaults, floor, exemptNamespaces, platforms, dryRun, \
-         controllers, workloads, registries, trust, trustRefresh, scans, cache, log".to_owned(),
+        "line 20: cluster.pods: expected true or false, found the text `some`".to_owned(),
+        format!("line 20: cluster.service: a Service's name {label}; found `a.b`"),
+        "line 20: cluster.webhookConfiguration: `A` is no name of a ValidatingWebhookConfiguration".to_owned(),
+        "line 21: log.level: expected one of trace, debug, info, warn, error, found the text `verbose`".to_owned(),
+        "line 21: log.format: expected one of json, text, found the text `yaml`".to_owned(),
+        "line 22: colours: unknown field; known here: listen, admin, tls, defaults, floor, exemptNamespaces, platforms, dryRun, \
+         controllers, workloads, registries, trust, trustRefresh, scans, cache, cluster, log".to_owned(),
     ];
     assert_eq!(mistakes(text), expected);
 }

@@ -174,7 +174,7 @@ fn every_reason_says_what_is_wrong_and_what_to_do() {
     let told: BTreeSet<_> = table.iter().map(|(_, reason, _)| *reason).collect();
     let looked_up = ["registry", "signature", "attestation", "scan"];
     let of_names: Vec<_> = Reason::ALL.into_iter().filter(|reason| !looked_up.contains(&reason.check())).collect();
-    let elsewhere = [Reason::DigestMismatch, Reason::TagRepointed];
+    let elsewhere = [Reason::DigestMismatch, Reason::TagRepointed, Reason::NamespaceUnknown];
     assert_eq!(told.len() + elsewhere.len(), of_names.len(), "each is told above, or where what it is about is tested");
 }
 
@@ -186,7 +186,7 @@ fn the_list_of_reasons_is_complete_and_from_the_worst_on() {
     for reason in Reason::ALL {
         assert!(reason.code().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{reason:?}");
         assert!(!reason.meaning().is_empty() && !reason.check().is_empty());
-        let passes = [Reason::RegistryUnavailable, Reason::ReportPending].contains(&reason);
+        let passes = [Reason::NamespaceUnknown, Reason::RegistryUnavailable, Reason::ReportPending].contains(&reason);
         assert_eq!(reason.retriable(), passes, "only what is out, or not read yet, passes by itself");
     }
 }
@@ -294,6 +294,31 @@ fn a_policy_unknown_to_warn_or_audit_refuses_nothing() {
     assert_eq!((reasons(&warned.warnings), basis_of(&warned)), (vec![Reason::PolicyUnknown], Basis::SoftenedToWarning));
     let audited = verdict(&policies(|its| its.audit = Some("gone".into())), &pod);
     assert_eq!((reasons(&audited.audit), basis_of(&audited)), (vec![Reason::PolicyUnknown], Basis::NothingDemanded));
+}
+
+#[test]
+fn a_namespace_that_nobody_knows_refuses_whatever_its_policies_and_may_be_tried_again() {
+    let out = Scope::of(Fact::Unavailable(Trouble::new(Fault::Outage, "the API server is away")));
+    let lenient = policies(|_| ());
+    let refused = verdict_in(&lenient, &out, &pod(&["nginx"]));
+    assert_eq!(
+        only(&refused),
+        (Reason::NamespaceUnknown, "who judges in this namespace is not known, the API server is away")
+    );
+    assert!(Reason::NamespaceUnknown.retriable() && refused.records.is_empty());
+    let softened = verdict_in(&lenient, &out, &controller(pod(&["nginx"])));
+    assert_eq!(
+        (reasons(&softened.warnings), basis_of(&softened)),
+        (vec![Reason::NamespaceUnknown], Basis::SoftenedToWarning)
+    );
+    let strict = policies(|its| its.controllers = Controllers::Enforce);
+    assert_eq!(only(&verdict_in(&strict, &out, &controller(pod(&["nginx"])))).0, Reason::NamespaceUnknown);
+    let dry = verdict_in(&policies(|its| its.dry_run = true), &out, &pod(&["nginx"]));
+    assert_eq!((reasons(&dry.audit), basis_of(&dry)), (vec![Reason::NamespaceUnknown], Basis::DryRun));
+    let exempt = Request { namespace: "kube-system".to_owned(), ..pod(&["nginx"]) };
+    assert_eq!(basis_of(&verdict_in(&lenient, &out, &exempt)), Basis::Exempt);
+    let unchanged = Request::about(Subject::Images { containers: vec![web("nginx")], old: vec![web("nginx")] });
+    assert_eq!(basis_of(&verdict_in(&lenient, &out, &unchanged)), Basis::Unchanged);
 }
 
 #[test]
@@ -589,11 +614,18 @@ proptest! {
     }
 
     #[test]
-    fn doubt_about_the_labels_is_judged_as_if_there_were_none(policies in any_policies(), images in any_images()) {
+    fn doubt_about_the_labels_admits_nobody_and_a_namespace_of_no_manifest_has_none(
+        policies in any_policies(),
+        images in any_images(),
+    ) {
         let pod = pod(&images);
-        let none = format!("{:?}", verdict_in(&policies, &labelled(Labels::default()), &pod));
-        for labels in [Fact::Absent(Timestamp::UNIX_EPOCH), Fact::Pending, Fact::Unavailable(Trouble::new(Fault::Refused, "no"))] {
-            prop_assert_eq!(&format!("{:?}", verdict_in(&policies, &Scope::of(labels), &pod)), &none);
+        let none = verdict_in(&policies, &labelled(Labels::default()), &pod);
+        let absent = verdict_in(&policies, &Scope::of(Fact::Absent(Timestamp::UNIX_EPOCH)), &pod);
+        prop_assert_eq!(format!("{absent:?}"), format!("{none:?}"));
+        for labels in [Fact::Pending, Fact::Unavailable(Trouble::new(Fault::Refused, "no"))] {
+            let doubted = verdict_in(&policies, &Scope::of(labels), &pod);
+            let told = doubted.audit.iter().any(|denial| denial.reason == Reason::NamespaceUnknown);
+            prop_assert_eq!(matches!(doubted.answer, Answer::Admit(_)), policies.bindings.dry_run && told);
         }
     }
 

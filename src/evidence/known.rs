@@ -92,3 +92,55 @@ fn with_pods(admitted: Fact<Admitted>, running: Running, now: Timestamp) -> Fact
     let value = Admitted { first: known.first.min(first), platforms: platforms.into(), ..known };
     Fact::Known(Seen { value, at: now, source: Source::Current })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::fact::{PlatformManifest, Softened};
+    use crate::image::{Digest, Platform};
+
+    fn digest(letter: char) -> Digest {
+        Digest::parse(&format!("sha256:{}", letter.to_string().repeat(64))).unwrap()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn seen<T>(value: T) -> Fact<T> {
+        Fact::Known(Seen { value, at: at(5), source: Source::Current })
+    }
+
+    fn recorded(letter: char) -> Fact<Recorded> {
+        seen(Recorded { digest: digest(letter), guard: Guard::Nothing })
+    }
+
+    #[test]
+    fn the_image_that_was_taken_from_an_index_is_what_the_index_was_named_by() {
+        let manifests = vec![PlatformManifest { platform: None, digest: digest('b') }];
+        let index = seen(Resolved { digest: digest('a'), content: Content::Index(manifests.into()) });
+        let image = seen(Resolved { digest: digest('b'), content: Content::Image { config: Some(digest('c')) } });
+        assert_eq!(as_named(recorded('b'), &index), recorded('a'));
+        for (known, resolved) in [('a', &index), ('c', &index), ('c', &image), ('b', &image), ('b', &Fact::Pending)] {
+            assert_eq!(as_named(recorded(known), resolved), recorded(known));
+        }
+        assert_eq!(as_named(Fact::Absent(at(5)), &index), Fact::Absent(at(5)));
+    }
+
+    #[test]
+    fn pods_alone_let_a_namespace_have_their_platforms_of_an_index_and_no_other_image_of_it() {
+        let platforms = vec![Platform::default()];
+        let running = || Running { first: at(3), platforms: platforms.clone() };
+        let alone = with_pods(Fact::Absent(at(5)), running(), at(5));
+        let expected = Admitted { platforms: platforms.clone().into(), ..Admitted::nothing(at(3)) };
+        assert_eq!(alone, seen(expected));
+        let softened: Arc<[Softened]> = Arc::new([Softened { by: "acme/all".into(), since: at(4) }]);
+        for (first, judged) in [(at(2), None), (at(4), Some(Arc::from([digest('b')])))] {
+            let known = Admitted { first, judged, platforms: Arc::default(), softened: Arc::clone(&softened) };
+            let both = Admitted { first: first.min(at(3)), platforms: platforms.clone().into(), ..known.clone() };
+            assert_eq!(with_pods(seen(known), running(), at(5)), seen(both));
+        }
+    }
+}

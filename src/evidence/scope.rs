@@ -41,7 +41,11 @@ impl Namespaces {
 
     /// All of them, as a watch knows them now.
     pub(crate) fn replace(&self, by_name: HashTrieMapSync<Arc<str>, Arc<Labels>>) {
-        self.by_name.store(Arc::new(by_name));
+        let before = self.by_name.swap(Arc::new(by_name));
+        if let Some(live) = &self.live {
+            let now = self.by_name.load();
+            live.forget(|name| now.contains_key(name) || before.contains_key(name));
+        }
     }
 
     /// Whether the namespace says itself by which policy it is enforced. Without waiting.

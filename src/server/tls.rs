@@ -10,6 +10,7 @@
 mod client;
 mod files;
 mod identity;
+pub(crate) mod issue;
 mod self_made;
 
 use std::path::PathBuf;

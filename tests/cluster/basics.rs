@@ -1,11 +1,18 @@
 //! The cluster that the other tests stand on is one.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{ObjectMeta, PostParams, WatchEvent, WatchParams};
 use kube::{Api, Client};
-use pratique_testkit::eventually;
-use pratique_testkit::real::Cluster;
+use pratique_testkit::real::{Authority, Cluster, Forwarder, Probe, steady_port};
+use pratique_testkit::{Directory, Outcome, Process, eventually};
+use rcgen::CertificateParams;
+use serde_json::json;
 
 const POD: &str = "
 apiVersion: v1
@@ -91,6 +98,76 @@ async fn after_a_compaction_and_a_restart_an_old_watch_is_gone() {
     cluster.stop_api_server();
     cluster.start_api_server().await;
     assert_eq!(watched_from(&cluster, &old).await, "410 Expired");
+}
+
+#[tokio::test]
+#[ignore = "needs a real API server: .ci/run cluster"]
+async fn a_webhook_of_a_service_is_asked_through_the_forwarder_and_its_backends_are_those_that_are_ready() {
+    let cluster = Cluster::start().await;
+    let (files, manifests) = (Directory::new(), Directory::new());
+    manifests.namespace("default", &[("pratique.dev/enforce", "baseline")]);
+    let authority = Authority::new();
+    let names = CertificateParams::new(vec!["door.default.svc".to_owned()]).expect("it is a name");
+    let (certificate, key) = authority.sign(&names);
+    files.write("tls.crt", &certificate.pem());
+    files.write("tls.key", &key.serialize_pem());
+    let [(first, first_admin), (second, second_admin)] = [addresses(), addresses()];
+    let serve = |(webhook, admin): (SocketAddr, SocketAddr)| {
+        let addresses = [webhook.to_string(), admin.to_string()];
+        let files = [files.file("tls.crt"), files.file("tls.key"), manifests.path().display().to_string()];
+        let arguments = ["serve", "--listen", &addresses[0], "--admin", &addresses[1]].into_iter();
+        let arguments = arguments.chain(["--tls-cert", &files[0], "--tls-key", &files[1], "--manifests", &files[2]]);
+        Process::start(env!("CARGO_BIN_EXE_pratique"), &arguments.collect::<Vec<_>>(), &[])
+    };
+    let forwarder = Forwarder::new().await;
+    forwarder.follow(vec![(first, first_admin), (second, second_admin)], Probe::default());
+    door(&cluster, forwarder.port(), authority.pem());
+    eventually("the webhook is in force", async || {
+        let refused = dry_run(&cluster, "web:1");
+        refused.code == Some(1) && refused.stderr.contains("failed calling webhook")
+    })
+    .await;
+    assert!(forwarder.refused() > 0 && forwarder.connections().is_empty());
+
+    let one = serve((first, first_admin));
+    eventually("the first is ready", async || forwarder.ready() == [first]).await;
+    let refused = dry_run(&cluster, "web:latest").stderr;
+    assert!(refused.contains("admission webhook \"images.pratique.dev\" denied the request"), "{refused}");
+    let _two = serve((second, second_admin));
+    eventually("the second is ready too", async || forwarder.ready() == [first, second]).await;
+    one.kill();
+    eventually("the first is ready no longer", async || forwarder.ready() == [second]).await;
+    let refused = dry_run(&cluster, "web:latest").stderr;
+    assert!(refused.contains("denied the request"), "{refused}");
+    let asked: BTreeSet<SocketAddr> = forwarder.connections().into_keys().collect();
+    assert_eq!(asked, BTreeSet::from([first, second]));
+}
+
+fn addresses() -> (SocketAddr, SocketAddr) {
+    let address = || SocketAddr::from(([127, 0, 0, 1], steady_port()));
+    (address(), address())
+}
+
+/// A webhook for Pods, and a Service of that name on this machine.
+fn door(cluster: &Cluster, port: u16, authority: &str) {
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "door", "namespace": "default"},
+        "spec": {"type": "ExternalName", "externalName": "localhost"}});
+    let client = json!({"service": {"name": "door", "namespace": "default", "path": "/validate", "port": port},
+        "caBundle": STANDARD.encode(authority)});
+    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]});
+    let webhook = json!({"name": "images.pratique.dev", "clientConfig": client, "rules": [rule], "sideEffects": "None",
+        "admissionReviewVersions": ["v1"]});
+    let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "door"},
+        "kind": "ValidatingWebhookConfiguration", "webhooks": [webhook]});
+    for object in [service, configuration] {
+        let made = cluster.kubectl_with_input(&["create", "-f", "-"], &object.to_string());
+        assert_eq!(made.code, Some(0), "{made:?}");
+    }
+}
+
+fn dry_run(cluster: &Cluster, image: &str) -> Outcome {
+    let image = format!("--image=registry.invalid/{image}");
+    cluster.kubectl(&["run", "web", &image, "--dry-run=server", "--restart=Never"])
 }
 
 /// Makes one; returns the version of it.

@@ -7,3 +7,4 @@
 #![expect(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod basics;
+mod installed;

@@ -120,6 +120,10 @@ impl Setting {
             reports: Some(reports),
         };
         let manifests = vec![manifest('a', reports)];
+        let admitted = admitted.map(|softened| {
+            let first = ago(9 * DAY);
+            Admitted { first, judged: None, platforms: Arc::default(), softened: softened.into() }
+        });
         decided(demand, unavailable, Content::Image { config: None }, Scanned { manifests, first_missed }, admitted)
     }
 }
@@ -129,7 +133,7 @@ fn decided(
     unavailable: Unavailable,
     content: Content,
     scanned: Scanned,
-    admitted: Option<Vec<Softened>>,
+    admitted: Option<Admitted>,
 ) -> Verdict {
     let action = Action::Require(Arc::new(Demands { scan: Some(demand), ..Demands::default() }));
     let rules = vec![Rule { name: "all".into(), images: vec![Pattern::parse("**").unwrap()], action }];
@@ -151,9 +155,7 @@ fn decided(
     let facts = ImageFacts {
         resolved: seen(Resolved { digest: digest('a'), content }),
         recorded: Fact::Absent(now()),
-        admitted: admitted.map_or(Fact::Absent(now()), |softened| {
-            seen(Admitted { first: ago(9 * DAY), judged: None, platforms: Arc::default(), softened: softened.into() })
-        }),
+        admitted: admitted.map_or(Fact::Absent(now()), seen),
         examined: Vec::new(),
         scanned: Some(scanned),
     };
@@ -361,6 +363,11 @@ fn a_report_that_only_the_configuration_could_find_is_not_called_missing_without
 
 /// An index of amd64 (`a`) and arm64 (`b`).
 fn of_index(first: Fact<Arc<Reports>>, second: Fact<Arc<Reports>>) -> Verdict {
+    of_index_had(first, second, None)
+}
+
+/// The same in a namespace that has it already.
+fn of_index_had(first: Fact<Arc<Reports>>, second: Fact<Arc<Reports>>, had: Option<Admitted>) -> Verdict {
     let platform = |architecture: &str| Platform { architecture: architecture.to_owned(), ..Platform::default() };
     let listed = [('a', "amd64"), ('b', "arm64")]
         .map(|(letter, its)| PlatformManifest { platform: Some(platform(its)), digest: digest(letter) });
@@ -373,7 +380,7 @@ fn of_index(first: Fact<Arc<Reports>>, second: Fact<Arc<Reports>>) -> Verdict {
     };
     let manifests = vec![manifest(&listed[0], first), manifest(&listed[1], second)];
     let scanned = Scanned { manifests, first_missed: None };
-    decided(demand(), Unavailable::Deny, Content::Index(listed.into()), scanned, None)
+    decided(demand(), Unavailable::Deny, Content::Index(listed.into()), scanned, had)
 }
 
 #[test]
@@ -399,6 +406,26 @@ fn every_platform_needs_its_own_report() {
          2026-11-20T12:00:00Z"
     );
     assert_eq!(states(&missing), [ScanState::Fresh, ScanState::Missing]);
+}
+
+#[test]
+fn what_pods_run_of_an_index_is_softened_and_no_other_image_of_it() {
+    let grave = || {
+        seen(Arc::new(Reports {
+            found: vec![scan(Some(ago(DAY)), &[finding("CVE-1", Severity::High, "xz")])],
+            unusable: Vec::new(),
+        }))
+    };
+    let clean = || seen(Arc::new(Reports { found: vec![scan(Some(ago(DAY)), &[])], unusable: Vec::new() }));
+    let on = |architecture: &str| Platform { architecture: architecture.to_owned(), ..Platform::default() };
+    let running =
+        |platforms: &[Platform]| Some(Admitted { platforms: platforms.into(), ..Admitted::nothing(ago(DAY)) });
+    let of = |first, second, had| of_index_had(first, second, had);
+    assert_eq!(admitted(&of(grave(), clean(), running(&[on("amd64")]))), Basis::SoftenedToWarning);
+    assert_eq!(denied(&of(clean(), grave(), running(&[on("amd64")]))).reason, Reason::Vulnerable);
+    assert_eq!(admitted(&of(grave(), grave(), running(&[on("amd64"), on("arm64")]))), Basis::SoftenedToWarning);
+    // Nobody knows what the nodes of these Pods are.
+    assert_eq!(denied(&of(grave(), clean(), running(&[]))).reason, Reason::Vulnerable);
 }
 
 #[test]

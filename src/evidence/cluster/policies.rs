@@ -76,13 +76,13 @@ impl PolicySet {
     /// The built-in policies alone: what is in force before anything of the cluster is known.
     #[must_use]
     pub fn built_in() -> Self {
-        Self { by_name: ledger::built_in(), objects: Vec::new() }
+        Self { listed: false, by_name: ledger::built_in(), objects: Vec::new() }
     }
 
     fn is_the_same_as(&self, other: &Self) -> bool {
         let policies = self.by_name.len() == other.by_name.len()
             && self.by_name.values().zip(other.by_name.values()).all(|(one, other)| Arc::ptr_eq(one, other));
-        policies && self.objects == other.objects
+        self.listed == other.listed && policies && self.objects == other.objects
     }
 }
 

@@ -10,7 +10,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 use crate::server::tls::TlsError;
 
@@ -92,7 +92,7 @@ pub(super) fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer
 }
 
 /// A certificate chain with the key of its first certificate.
-pub(super) struct Pair {
+pub(crate) struct Pair {
     pub(super) key: Arc<CertifiedKey>,
     pub(super) not_before: Timestamp,
     /// When the first certificate of the chain to do so expires.
@@ -100,10 +100,13 @@ pub(super) struct Pair {
 }
 
 /// Why there is no pair.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Flaw {
+    #[error("the certificate is broken ({0})")]
     Certificate(String),
+    #[error("the key cannot be used ({0})")]
     Key(String),
+    #[error("the key is not that of the certificate")]
     Mismatch,
 }
 
@@ -132,9 +135,12 @@ fn validity(chain: &[CertificateDer<'static>]) -> Result<(Timestamp, Timestamp),
     for certificate in chain {
         let (_, certificate) =
             X509Certificate::from_der(certificate).map_err(|error| Flaw::Certificate(error.to_string()))?;
-        let instant = |seconds| Timestamp::from_second(seconds).map_err(|error| Flaw::Certificate(error.to_string()));
-        not_before = not_before.max(instant(certificate.validity().not_before.timestamp())?);
-        expiry = expiry.min(instant(certificate.validity().not_after.timestamp())?);
+        not_before = not_before.max(instant(certificate.validity().not_before).map_err(Flaw::Certificate)?);
+        expiry = expiry.min(instant(certificate.validity().not_after).map_err(Flaw::Certificate)?);
     }
     Ok((not_before, expiry))
+}
+
+pub(super) fn instant(time: ASN1Time) -> Result<Timestamp, String> {
+    Timestamp::from_second(time.timestamp()).map_err(|error| error.to_string())
 }

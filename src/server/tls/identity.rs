@@ -28,7 +28,12 @@ pub struct Identity {
 
 enum Origin {
     SelfMade,
-    Files { files: Files, seen: Mutex<Seen> },
+    /// Somebody else looks after it, and hands in what is new.
+    Shared,
+    Files {
+        files: Files,
+        seen: Mutex<Seen>,
+    },
 }
 
 /// What the last look at the files found.
@@ -52,7 +57,17 @@ impl Identity {
     /// A new CA and a leaf for our usual names and `names`; the bundle is what API servers need to believe it.
     pub fn self_made(names: &[String]) -> Result<(Self, CaBundle), TlsError> {
         let (pair, bundle) = self_made(names)?;
-        Ok((Self { current: ArcSwap::from_pointee(pair), origin: Origin::SelfMade }, bundle))
+        Ok((Self { current: ArcSwap::new(pair), origin: Origin::SelfMade }, bundle))
+    }
+
+    /// A pair that all replicas share, until [`Identity::replace`] hands in the next.
+    pub(crate) fn shared(pair: Arc<Pair>) -> Self {
+        Self { current: ArcSwap::new(pair), origin: Origin::Shared }
+    }
+
+    /// Serves the next handshake; no connection notices.
+    pub(crate) fn replace(&self, pair: Arc<Pair>) {
+        self.current.store(pair);
     }
 
     /// When the certificate ends, or an intermediate before it.
@@ -71,6 +86,9 @@ impl Identity {
         let (from, at) = (current.not_before, current.expiry);
         let remedy = match &self.origin {
             Origin::SelfMade => "restart to make a new one",
+            Origin::Shared => {
+                "the replica that holds the lease renews it in time: look what its /readyz and its log say of the certificate"
+            }
             Origin::Files { .. } => "renew it",
         };
         if now >= at {
@@ -87,8 +105,8 @@ impl Identity {
         PartStatus::Ready
     }
 
-    /// Looks at the files again and again, and takes over what is new and valid. Never returns; a self-made pair has no
-    /// files, and then there is nothing to do.
+    /// Looks at the files again and again, and takes over what is new and valid. Never returns; a pair that is
+    /// not from files is then left alone.
     pub async fn watch(self: Arc<Self>, every: Duration) {
         loop {
             tokio::time::sleep(every).await;

@@ -37,3 +37,41 @@ impl Drop for Leash {
         let _reaped = (told, self.0.wait());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+    use crate::Directory;
+
+    /// What the kernel does to all pipes of a process that ends.
+    fn end_without_a_word(mut leash: Leash) {
+        drop(leash.0.stdin.take());
+        assert!(leash.0.wait().is_ok_and(|status| status.success()));
+    }
+
+    #[test]
+    fn a_process_is_killed_when_its_owner_ends_without_a_word() {
+        let mut sleeping = Command::new("sleep").arg("1000").spawn().unwrap();
+        end_without_a_word(Leash::on_process(sleeping.id()));
+        assert_eq!(sleeping.wait().unwrap().signal(), Some(9));
+    }
+
+    #[test]
+    fn a_folder_is_removed_when_its_owner_ends_without_a_word() {
+        let folder = Directory::new();
+        folder.write_in("inner", "file", "text");
+        end_without_a_word(Leash::on_folder(folder.path()));
+        assert!(!folder.path().exists());
+    }
+
+    #[test]
+    fn what_its_owner_ends_in_the_ordinary_way_is_left_alone() {
+        let mut sleeping = Command::new("sleep").arg("1000").spawn().unwrap();
+        drop(Leash::on_process(sleeping.id()));
+        assert_eq!(sleeping.try_wait().unwrap(), None);
+        sleeping.kill().unwrap();
+        sleeping.wait().unwrap();
+    }
+}

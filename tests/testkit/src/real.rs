@@ -10,7 +10,7 @@ mod running;
 mod server;
 
 pub use authority::Authority;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, steady_port};
 pub use forwarder::{Forwarder, Probe, get};
 pub use image::{Format, Layout};
 pub use parts::{Client, built, run_in};

@@ -127,13 +127,13 @@ impl Ledger {
         self.entries.values().any(|entry| entry.told.is_none())
     }
 
-    /// All of it as it is now. One of which nothing is known so far is left out.
+    /// All of it as it is now, when all were listed. One of which nothing is known so far is left out.
     pub(super) fn set(&self, now: Timestamp) -> PolicySet {
         let mut by_name = self.built_in.clone();
         let in_force = self.entries.values().filter_map(|entry| entry.in_force.as_ref());
         by_name.extend(in_force.map(|its| (its.policy.name.clone(), Arc::clone(&its.policy))));
         let objects = self.entries.iter().filter_map(|(name, entry)| entry.object(name, now));
-        PolicySet { by_name, objects: objects.collect() }
+        PolicySet { listed: true, by_name, objects: objects.collect() }
     }
 }
 

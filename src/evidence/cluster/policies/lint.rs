@@ -59,17 +59,16 @@ struct Known {
 }
 
 async fn read(connection: &Connection, named: impl Iterator<Item = &At>) -> Known {
-    let mut by_secret: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut by_secret: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (secret, key) in named {
-        by_secret.entry(secret).or_default().push(key.clone());
+        by_secret.entry(secret.clone()).or_default().push(key.clone());
     }
     let mut known = Known { keys: BTreeMap::new(), unread: Vec::new() };
     if by_secret.len() > SECRETS {
         known.unread.push(format!("only {SECRETS} of its {} Secrets were looked at", by_secret.len()));
     }
     let asked = by_secret.into_iter().take(SECRETS);
-    let reads =
-        asked.map(|(secret, its)| keys::read(connection.client(), connection.namespace(), secret.to_owned(), its));
+    let reads = asked.map(|(secret, its)| keys::read(connection.client(), connection.namespace(), secret, its));
     let reads: Vec<keys::Read> = stream::iter(reads).buffered(AT_ONCE).collect().await;
     for keys::Read { secret, keys } in reads {
         match keys {
