@@ -7,4 +7,9 @@
 #![expect(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod basics;
+mod events;
 mod installed;
+mod lint;
+mod registration;
+mod shipped;
+mod status;

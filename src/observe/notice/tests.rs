@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::decision::decide;
-use crate::fact::{Fact, Facts, ImageFacts, Labels, Scope, Seen, Source};
+use crate::fact::{Content, Fact, Facts, Fault, ImageFacts, Labels, Resolved, Scope, Seen, Source, Trouble};
+use crate::image::Digest;
 use crate::policy::plan::plan;
 use crate::policy::{Bindings, Controllers, Policies, compile};
 use crate::request::{Container, ContainerKind, Request, Subject};
@@ -38,14 +39,26 @@ fn deployment(image: &str) -> Request {
     }
 }
 
-/// What the boards holds after this.
+/// What the board holds after this, of an image that its registry has.
 fn told(bindings: impl FnOnce(&mut Bindings), labels: Labels, request: &Request) -> Option<Notice> {
+    let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
+    let value = Resolved { digest, content: Content::Image { config: None } };
+    let there = Fact::Known(Seen { value, at: Timestamp::UNIX_EPOCH, source: Source::Current });
+    told_where(&there, bindings, labels, request)
+}
+
+fn told_where(
+    resolved: &Fact<Resolved>,
+    bindings: impl FnOnce(&mut Bindings),
+    labels: Labels,
+    request: &Request,
+) -> Option<Notice> {
     let at = Timestamp::UNIX_EPOCH;
     let scope = Scope::of(Fact::Known(Seen { value: labels, at, source: Source::Current }));
     let policies = policies(bindings);
     let plan = plan(&policies, &scope, request);
     let nothing = |_| ImageFacts {
-        resolved: Fact::Absent(at),
+        resolved: resolved.clone(),
         recorded: Fact::Absent(at),
         admitted: Fact::Absent(at),
         examined: Vec::new(),
@@ -111,6 +124,17 @@ fn nothing_is_told_of_what_refuses_no_pod() {
         bindings.dry_run = true;
     };
     assert_eq!(told(off, Labels::default(), &latest), None, "the program's own dry run");
+}
+
+#[test]
+fn what_may_pass_by_itself_is_not_told_and_what_will_not_is() {
+    let restricted = || labelled(Some("restricted"), None);
+    let pinned = deployment(&format!("nginx@sha256:{}", "a".repeat(64)));
+    let outage = Fact::Unavailable(Trouble::new(Fault::Outage, "docker.io answered 503 Service Unavailable"));
+    assert_eq!(told_where(&outage, |_| {}, restricted(), &pinned), None);
+    let absent = Fact::Absent(Timestamp::UNIX_EPOCH);
+    let notice = told_where(&absent, |_| {}, restricted(), &pinned).unwrap();
+    assert_eq!(notice.reason, "image-not-found");
 }
 
 #[test]
