@@ -113,7 +113,7 @@ fn tell(before: &Result<Vec<Weakness>, String>, found: &Result<Vec<Weakness>, St
             }
             let mended = before.iter().filter(|was| !found.iter().any(|weakness| weakness.what == was.what));
             for Weakness { what, words } in mended {
-                tracing::info!(what, "the webhook configuration is mended: no longer {words}");
+                tracing::info!(what, "the webhook configuration is mended; it was: {words}");
             }
         }
     }

@@ -130,8 +130,6 @@ async fn pass(
     let due = due(set, written, Timestamp::now());
     let begin = Instant::now();
     let mut failed = HashMap::new();
-    // Owned, since the compiler cannot tell that a stream of futures over references may change threads.
-    let due: Vec<(PolicyObject, Value)> = due.into_iter().map(|(object, status)| (object.clone(), status)).collect();
     let paced = futures_util::stream::iter(due.into_iter().zip(0_u32..)).map(|((object, status), index)| async move {
         tokio::time::sleep_until(begin + PACE * index).await;
         // What is written of an older set would be written anew at once.
@@ -145,7 +143,8 @@ async fn pass(
     while let Some(done) = paced.next().await {
         match done {
             None => {}
-            Some((object, status, Ok(()))) => written.enter(&object, status),
+            Some((object, status, Ok(true))) => written.enter(&object, status),
+            Some((_, _, Ok(false))) => {}
             Some((_, _, Err((kind, words)))) => {
                 failed.entry(kind).or_insert(words);
             }
@@ -154,22 +153,28 @@ async fn pass(
     failed
 }
 
-/// Those whose status would be another, with what it should be.
-fn due<'s>(set: &'s PolicySet, written: &Written, now: Timestamp) -> Vec<(&'s PolicyObject, Value)> {
+/// Those whose status would be another, with what it should be. Owned, since the compiler cannot tell that a stream of
+/// futures over references may change threads.
+fn due(set: &PolicySet, written: &Written, now: Timestamp) -> Vec<(PolicyObject, Value)> {
     let mut due = Vec::new();
     for object in &set.objects {
         let rules = set.by_name.get(&*object.name).map_or(0, |policy| policy.rules.len());
         let known = written.known(object);
         let status = words::status(object, rules, known, now);
         if known.map(words::ours) != Some(words::ours(&status)) {
-            due.push((object, status));
+            due.push((object.clone(), status));
         }
     }
     due
 }
 
-/// A policy that is gone, or was made anew under its name, needs no status of what it was.
-async fn apply(api: &Api<DynamicObject>, object: &PolicyObject, status: &Value) -> Result<(), (&'static str, String)> {
+/// Whether it was written. A policy that is gone, was made anew under its name or changed meanwhile needs no status of what
+/// it was: the watch brings what is there now.
+async fn apply(
+    api: &Api<DynamicObject>,
+    object: &PolicyObject,
+    status: &Value,
+) -> Result<bool, (&'static str, String)> {
     let patch = json!({
         "apiVersion": crate::policy::file::API_VERSION,
         "kind": "ImagePolicy",
@@ -180,8 +185,8 @@ async fn apply(api: &Api<DynamicObject>, object: &PolicyObject, status: &Value) 
     let parameters = PatchParams::apply(MANAGER).force();
     let patch = Patch::Apply(&patch);
     match tokio::time::timeout(PATIENCE, api.patch_status(&object.name, &parameters, &patch)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(()),
+        Ok(Ok(_)) => Ok(true),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(false),
         Ok(Err(error)) => Err(described(&error, "patch", "imagepolicies/status", "pratique.dev")),
         Err(_) => Err(("late", format!("the API server took longer than {PATIENCE:?}"))),
     }

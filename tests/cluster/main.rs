@@ -8,4 +8,9 @@
 
 mod basics;
 mod certificates;
+mod events;
 mod installed;
+mod lint;
+mod registration;
+mod shipped;
+mod status;

@@ -116,6 +116,11 @@ impl Series {
         self.by_key.remove(&Key::of(notice));
     }
 
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.by_key.len()
+    }
+
     fn token(&mut self, now: Instant) -> bool {
         let since = now.duration_since(self.filled).as_secs_f64();
         self.tokens = (self.tokens + since * A_SECOND).min(BURST);
