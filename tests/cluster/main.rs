@@ -6,4 +6,7 @@
 
 #![expect(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+mod away;
 mod basics;
+mod crd;
+mod guards;
