@@ -75,7 +75,7 @@ fn every_object_is_understood_whole_by_its_type() {
             Some("Certificate" | "Issuer") if file == CERTIFICATES => continue,
             other => panic!("{file}: kind {other:?} has no type in this test; add it"),
         };
-        assert_eq!(read_again, object, "{file}: a field is misspelt, or stands in the wrong place");
+        assert_eq!(numbers(read_again), numbers(object), "{file}: a field is misspelt, or stands in the wrong place");
     }
 }
 
@@ -530,6 +530,17 @@ fn no_private_key_is_in_the_repository() {
         }
     }
     assert!(seen > 20, "{seen} files are not the repository");
+}
+
+/// Every number as the same kind of number: the types hold bounds of schemas as floating point.
+fn numbers(mut value: Value) -> Value {
+    match &mut value {
+        Value::Number(number) => value = number.as_f64().into(),
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = numbers(item.take())),
+        Value::Object(fields) => fields.values_mut().for_each(|field| *field = numbers(field.take())),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+    value
 }
 
 fn round_trip<T: DeserializeOwned + Serialize>(object: &Value) -> Value {

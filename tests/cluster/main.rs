@@ -6,9 +6,12 @@
 
 #![expect(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+mod away;
 mod basics;
 mod certificates;
+mod crd;
 mod events;
+mod guards;
 mod installed;
 mod lint;
 mod registration;
