@@ -17,3 +17,4 @@ mod lint;
 mod registration;
 mod shipped;
 mod status;
+mod watches;

@@ -49,6 +49,12 @@ impl Connection {
         Ok(Self { client, namespace: own_namespace().into() })
     }
 
+    /// To what stands for an API server.
+    #[cfg(test)]
+    pub(in crate::evidence) fn by(client: Client) -> Self {
+        Self { client, namespace: "pratique-system".into() }
+    }
+
     #[must_use]
     pub fn client(&self) -> Client {
         self.client.clone()

@@ -273,3 +273,95 @@ impl Sink<Node> for Platforms {
         self.table.by_name.size() + self.table.silent.len()
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    fn node(name: &str, info: Option<(&str, &str)>, labels: Option<(&str, &str)>) -> Node {
+        let info = info.map(|(os, architecture)| {
+            serde_json::json!({"operatingSystem": os, "architecture": architecture, "kernelVersion": "6.1", "bootID": "b"})
+        });
+        let labels = labels.map(|(os, architecture)| {
+            serde_json::json!({"kubernetes.io/os": os, "kubernetes.io/arch": architecture, "zone": "a"})
+        });
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": {"name": name, "resourceVersion": "1", "labels": labels, "annotations": {"a": "b"}},
+            "spec": {"podCIDR": "10.0.0.0/24"},
+            "status": {"nodeInfo": info, "images": [{"names": ["a"], "sizeBytes": 1}]},
+        }))
+        .expect("a Node as the API server writes it")
+    }
+
+    /// These nodes, and nothing of the settings.
+    pub(in crate::evidence::cluster) fn known(nodes: &[(&str, Platform)]) -> Nodes {
+        let all = Arc::new(Nodes::new(Arc::new([])));
+        let mut sink = Platforms::new(Arc::clone(&all));
+        for (name, platform) in nodes {
+            sink.apply(node(name, Some((&platform.os, &platform.architecture)), None));
+        }
+        drop(sink);
+        Arc::into_inner(all).expect("the sink is gone")
+    }
+
+    fn of(os: &str, architecture: &str) -> Platform {
+        Platform { os: os.to_owned(), architecture: architecture.to_owned(), variant: None }
+    }
+
+    #[test]
+    fn what_the_kubelet_reports_comes_before_labels_and_what_is_no_word_is_nothing() {
+        let (arm, amd) = (Some(("linux", "arm64")), Some(("linux", "amd64")));
+        let long = "a".repeat(64);
+        assert_eq!(node("n", arm, amd).platform, Some(of("linux", "arm64")));
+        assert_eq!(node("n", None, amd).platform, Some(of("linux", "amd64")));
+        assert_eq!(node("n", None, None).platform, None);
+        for wrong in ["", "a b", "arm64\n", &long] {
+            assert_eq!(node("n", Some(("linux", wrong)), amd).platform, Some(of("linux", "amd64")), "{wrong:?}");
+            assert_eq!(node("n", Some((wrong, "arm64")), None).platform, None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn platforms_are_each_there_once_after_those_of_the_settings_and_go_with_their_last_node() {
+        let nodes = Arc::new(Nodes::new(Arc::new([of("linux", "amd64")])));
+        let mut sink = Platforms::new(Arc::clone(&nodes));
+        let arm = |name| node(name, Some(("linux", "arm64")), None);
+        sink.restart();
+        sink.list(arm("one"));
+        assert_eq!(*nodes.platforms(), [of("linux", "amd64")], "not all are listed yet");
+        sink.complete();
+        sink.apply(arm("two"));
+        sink.apply(node("three", Some(("linux", "x86_64")), None));
+        sink.apply(node("four", None, None));
+        assert_eq!(*nodes.platforms(), [of("linux", "amd64"), of("linux", "arm64")]);
+        assert_eq!(sink.len(), 4);
+        sink.delete(arm("one"));
+        sink.delete(node("four", None, None));
+        assert_eq!(*nodes.platforms(), [of("linux", "amd64"), of("linux", "arm64")]);
+        sink.apply(node("two", Some(("linux", "amd64")), None));
+        assert_eq!(*nodes.platforms(), [of("linux", "amd64")]);
+        assert_eq!(sink.len(), 2);
+    }
+
+    #[test]
+    fn a_node_that_is_not_known_is_what_all_the_others_are() {
+        let (arm, amd) = (of("linux", "arm64"), of("linux", "amd64"));
+        assert_eq!(known(&[("a", arm.clone())]).platform("b"), Some(arm.clone()));
+        assert_eq!(known(&[("a", arm.clone()), ("b", amd.clone())]).platform("c"), None, "they are not alike");
+        assert_eq!(known(&[("a", arm.clone()), ("b", amd.clone())]).platform("b"), Some(amd.clone()));
+        assert_eq!(Nodes::new(Arc::new([amd.clone()])).platform("a"), Some(amd.clone()), "as the settings say");
+        assert_eq!(Nodes::new(Arc::new([amd, arm])).platform("a"), None);
+        assert_eq!(Nodes::new(Arc::new([])).platform("a"), None);
+    }
+
+    #[test]
+    fn a_node_that_reports_what_is_known_changes_nothing() {
+        let nodes = Arc::new(Nodes::new(Arc::new([])));
+        let mut sink = Platforms::new(Arc::clone(&nodes));
+        sink.apply(node("a", Some(("linux", "arm64")), None));
+        let before = nodes.known.load_full();
+        sink.apply(node("a", Some(("linux", "arm64")), None));
+        assert!(Arc::ptr_eq(&before, &nodes.known.load_full()));
+    }
+}

@@ -22,7 +22,7 @@ use driver::Driver;
 
 mod driver;
 #[cfg(test)]
-mod tests;
+pub(in crate::evidence) mod tests;
 pub(super) mod trimmed;
 pub(in crate::evidence) mod wording;
 

@@ -153,3 +153,6 @@ fn is_name(text: &str) -> bool {
     let of_names = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(of_names)
 }
+
+#[cfg(test)]
+mod tests;

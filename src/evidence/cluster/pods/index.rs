@@ -160,8 +160,8 @@ pub(super) struct Book {
     index: Index,
     pods: HashMap<Uid, Entry>,
     crews: HashMap<(Arc<str>, Arc<[Image]>), Number>,
-    /// Images of crews, each list kept once for all namespaces.
-    images: HashSet<Arc<[Image]>>,
+    /// Images of crews, each list kept once for all namespaces; with how many crews have it.
+    images: HashMap<Arc<[Image]>, usize>,
     last: Number,
 }
 
@@ -231,12 +231,22 @@ impl Book {
         });
         if self.index.crews.get(&number).is_none() {
             self.crews.remove(&(namespace, Arc::clone(&images)));
-            // Ours, the one of the pool, and none of another crew.
-            if Arc::strong_count(&images) == 2 {
-                self.images.remove(&images);
+            if let Some(crews) = self.images.get_mut(&images) {
+                *crews -= 1;
+                if *crews == 0 {
+                    self.images.remove(&images);
+                }
             }
         }
         true
+    }
+
+    /// Nothing is kept, of whatever kind.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let Index { crews, namespaces, named } = &self.index;
+        let nothing_in_index = crews.is_empty() && namespaces.is_empty() && named.is_empty();
+        nothing_in_index && self.pods.is_empty() && self.crews.is_empty() && self.images.is_empty()
     }
 
     /// Whether it says what is known of this Pod already: most of what changes of Pods is nothing that we keep.
@@ -246,6 +256,7 @@ impl Book {
             None => record.images.is_empty(),
             Some((namespace, number)) => self.index.crews.get(number).is_some_and(|crew| {
                 *namespace == record.namespace
+                    && *created == record.created
                     && *crew.images == *record.images
                     && crew.pods.get(&(*created, record.uid)) == Some(&record.node)
             }),
@@ -253,16 +264,17 @@ impl Book {
     }
 
     fn crew(&mut self, namespace: &Arc<str>, images: Vec<Image>) -> (Number, Arc<[Image]>) {
-        let images: Arc<[Image]> = match self.images.get(images.as_slice()) {
-            Some(there) => Arc::clone(there),
+        let images: Arc<[Image]> = match self.images.get_key_value(images.as_slice()) {
+            Some((there, _)) => Arc::clone(there),
             None => images.into(),
         };
-        self.images.insert(Arc::clone(&images));
-        let last = &mut self.last;
-        let number = self.crews.entry((Arc::clone(namespace), Arc::clone(&images))).or_insert_with(|| {
-            *last += 1;
-            *last
-        });
-        (*number, images)
+        let key = (Arc::clone(namespace), Arc::clone(&images));
+        if let Some(number) = self.crews.get(&key) {
+            return (*number, images);
+        }
+        self.last += 1;
+        self.crews.insert(key, self.last);
+        *self.images.entry(Arc::clone(&images)).or_default() += 1;
+        (self.last, images)
     }
 }

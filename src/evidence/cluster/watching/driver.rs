@@ -53,6 +53,8 @@ pub(super) struct Driver<K: Resource, S> {
     resource: String,
     /// Failures since it last held.
     failures: u32,
+    /// Attempts to go on from where it was, since a watch last began.
+    attempts: u32,
     /// Failures of which the log has heard since it last worked.
     told: BTreeSet<String>,
 }
@@ -91,7 +93,7 @@ where
     pub(super) fn new(api: Api<K>, presence: Presence, health: Health, sink: S) -> Self {
         let kind = K::DynamicType::default();
         let (group, resource) = (K::group(&kind).into_owned(), K::plural(&kind).into_owned());
-        Self { api, presence, health, sink, group, resource, failures: 0, told: BTreeSet::new() }
+        Self { api, presence, health, sink, group, resource, failures: 0, attempts: 0, told: BTreeSet::new() }
     }
 
     pub(super) async fn run(mut self) {
@@ -207,6 +209,7 @@ where
     fn works(&mut self) {
         self.health.counts(self.sink.len());
         self.told.clear();
+        self.attempts = 0;
         if self.health.works() {
             tracing::info!(resource = self.resource, objects = self.sink.len(), "watch is up");
         }
@@ -226,7 +229,8 @@ where
         self.health.fails(why, Timestamp::now());
         sleep(pause(self.failures)).await;
         self.failures = self.failures.saturating_add(1);
-        if list_anew || missing || self.failures.is_multiple_of(ATTEMPTS_TO_GO_ON) { Next::List } else { next }
+        self.attempts = self.attempts.saturating_add(1);
+        if list_anew || missing || self.attempts >= ATTEMPTS_TO_GO_ON { Next::List } else { next }
     }
 
     /// What is not a kind of the cluster has no objects.
@@ -246,13 +250,13 @@ where
     }
 
     fn setback(&self, verb: &'static str, error: &Error) -> Setback {
-        let code = if let Error::Api(status) = error { status.code } else { 0 };
+        let code = if let Error::Api(status) = error { Some(status.code) } else { None };
         // An object that cannot be read would be missed by going on behind it.
-        let unreadable = matches!(error, Error::SerdeError(_) | Error::FromUtf8(_));
+        let unreadable = wording::is_unreadable(error);
         Setback {
             why: wording::why(self.asked(verb), error),
-            missing: code == 404,
-            list_anew: code == 410 || unreadable,
+            missing: code == Some(404),
+            list_anew: code == Some(410) || unreadable,
         }
     }
 

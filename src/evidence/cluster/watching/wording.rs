@@ -31,11 +31,11 @@ impl fmt::Display for Asked<'_> {
 
 /// Why it failed.
 pub(in crate::evidence) fn why(asked: Asked<'_>, error: &Error) -> String {
+    if is_unreadable(error) {
+        return format!("the API server answered {asked} with something that cannot be read as that");
+    }
     if let Error::Api(status) = error {
         return refusal(asked, status);
-    }
-    if matches!(error, Error::SerdeError(_) | Error::FromUtf8(_)) {
-        return format!("the API server answered {asked} with something that cannot be read as that");
     }
     if matches!(error, Error::ReadEvents(_) | Error::LinesCodecMaxLineLengthExceeded) {
         return format!("the connection to the API server broke off during {asked}");
@@ -50,8 +50,16 @@ pub(in crate::evidence) fn why(asked: Asked<'_>, error: &Error) -> String {
     format!("the API server cannot be reached to {asked}")
 }
 
+/// What came is not what was asked for. An event that cannot be read as one kube's client reads as a status without a code.
+pub(in crate::evidence) fn is_unreadable(error: &Error) -> bool {
+    match error {
+        Error::Api(status) => status.code == 0,
+        error => matches!(error, Error::SerdeError(_) | Error::FromUtf8(_)),
+    }
+}
+
 /// It has said so itself.
-pub(in crate::evidence) fn refusal(asked: Asked<'_>, status: &Status) -> String {
+fn refusal(asked: Asked<'_>, status: &Status) -> String {
     let Asked { verb, group, resource } = asked;
     if status.is_forbidden() {
         let group = if group.is_empty() { "the core group".to_owned() } else { format!("the group {group}") };
