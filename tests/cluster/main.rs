@@ -8,3 +8,5 @@
 
 mod basics;
 mod installed;
+mod policies;
+mod secrets;
