@@ -1,4 +1,4 @@
-//! ImagePolicies as a watch brings them, compiled as they come.
+//! `ImagePolicy` objects as a watch brings them, compiled as they come.
 //!
 //! One that is invalid never replaces a valid one of the same name and uid: that stays in force, and the state says so.
 //! A policy that is deleted is gone, and one that is made anew under its name is another. Public keys that policies name by

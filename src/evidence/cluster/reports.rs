@@ -142,8 +142,12 @@ impl Sink<VulnerabilityReport> for OfNamespace {
         let before = std::mem::replace(&mut self.names, names);
         let (gone, namespace) = (before.difference(&self.names), &self.namespace);
         self.together.change(|All { objects, unread }| {
-            gone.for_each(|name| objects.delete(namespace, name));
-            listed.into_iter().for_each(|(name, parsed)| objects.put(namespace, &name, parsed));
+            for name in gone {
+                objects.delete(namespace, name);
+            }
+            for (name, parsed) in listed {
+                objects.put(namespace, &name, parsed);
+            }
             unread.remove(namespace);
         });
     }

@@ -68,13 +68,17 @@ pub struct Brought {
 /// Namespace and name: nothing is kept that is not of one namespace.
 type Place = (Box<str>, Box<str>);
 
+/// A namespace as a whole.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Whole(Box<str>);
+
 /// Secrets and service accounts by namespace and name, as they were read.
 pub struct LiveSecrets {
     connection: Connection,
     secrets: FactCache<Place, Held>,
     accounts: FactCache<Place, Account>,
     /// All pull secrets of a namespace.
-    others: FactCache<Box<str>, Others>,
+    others: FactCache<Whole, Others>,
 }
 
 /// Until when, and of which age, things are read.
@@ -121,7 +125,7 @@ impl LiveSecrets {
             others: FactCache::new(
                 OTHERS_BYTES,
                 move |_| life,
-                |namespace: &Box<str>, others: Option<&Others>| namespace.len() + others.map_or(0, Others::weight),
+                |Whole(namespace), others: Option<&Others>| namespace.len() + others.map_or(0, Others::weight),
                 |_| None,
                 Lookups::unseen(),
             ),

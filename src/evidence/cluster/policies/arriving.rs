@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::super::watching::Sink;
 use super::object::ImagePolicy;
 
-/// What happened to the ImagePolicies of the cluster.
+/// What happened to the policies of the cluster.
 #[derive(Debug)]
 pub(super) enum Change {
     /// These, and no others, are there.

@@ -17,7 +17,7 @@ use crate::policy::plan::Wait;
 use super::super::pull_secrets::Form;
 use super::held::{Account, Held, Others};
 use super::reading::{Question, READ, is_name};
-use super::{LiveSecrets, Reading};
+use super::{LiveSecrets, Reading, Whole};
 
 /// Secrets in one page: one may have a megabyte, most have a kilobyte.
 const PAGE: u32 = 50;
@@ -63,11 +63,11 @@ impl LiveSecrets {
 
     pub(super) async fn others(&self, reading: Reading<'_>) -> Fact<Others> {
         let Reading { namespace, .. } = reading;
-        let place: Box<str> = namespace.into();
+        let place = Whole(namespace.into());
         let before = self.others.at_hand(&place, reading.now).and_then(known);
-        let (connection, namespace_of) = (self.connection.clone(), place.clone());
+        let (connection, question) = (self.connection.clone(), place.clone());
         let look_up = move || async move {
-            let namespace: Box<str> = namespace_of;
+            let Whole(namespace) = question;
             let api: Api<Secret> = Api::namespaced(connection.client(), &namespace);
             let question = Question { verb: "list", resource: "secrets", namespace: &namespace, name: None };
             let listed = question.within(LIST, list(&api, &namespace, before.as_ref())).await;
