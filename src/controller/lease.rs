@@ -57,6 +57,7 @@ impl Leadership {
 }
 
 /// Contends for the Lease until the process ends; the second part is to be run.
+#[expect(clippy::needless_pass_by_value, reason = "as all that runs until the process ends is given its connection")]
 pub fn contend(connection: Connection, names: &Names) -> (Leadership, impl Future<Output = ()> + Send + use<>) {
     let (sender, receiver) = watch::channel(false);
     let contender = Contender {

@@ -1,5 +1,5 @@
-//! The `caBundle` of our webhooks: read from the live ValidatingWebhookConfiguration, and written there by server-side apply
-//! as a field of ours.
+//! The `caBundle` of our webhooks: read from the live `ValidatingWebhookConfiguration`, and written there by server-side
+//! apply as a field of ours.
 //!
 //! Nothing else of that object is written. It is not made, no webhook is added to it, and where cert-manager was told to
 //! fill in the bundle it is left alone.

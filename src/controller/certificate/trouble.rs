@@ -71,6 +71,7 @@ pub(in crate::controller) async fn ask<T>(
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's list is long, and none of the others is an answer")]
 fn trouble(asked: Asked<'_>, error: &kube::Error) -> Trouble {
     let (kind, words) = match error {
         kube::Error::Api(status) => {
@@ -91,7 +92,6 @@ fn trouble(asked: Asked<'_>, error: &kube::Error) -> Trouble {
         }
         // It would quote what it could not read.
         kube::Error::SerdeError(_) => (Kind::Refused, format!("the API server's answer cannot be read: {asked}")),
-        // The library's list of errors is long, and open: none of them is an answer.
         error => {
             let why = printable(&chain_of_causes(error), EXCERPT);
             (Kind::Away, format!("the API server cannot be reached to {asked}: {why}"))
