@@ -168,8 +168,8 @@ fn due(set: &PolicySet, written: &Written, now: Timestamp) -> Vec<(PolicyObject,
     due
 }
 
-/// Whether it was written. A policy that is gone, was made anew under its name or changed meanwhile needs no status of what
-/// it was: the watch brings what is there now.
+/// Whether it was written. A policy that is gone, or changed meanwhile, needs no status of what it was: the watch brings
+/// what is there now, and then its status is put right, as is that of one that was made anew under its name.
 async fn apply(
     api: &Api<DynamicObject>,
     object: &PolicyObject,
@@ -178,8 +178,7 @@ async fn apply(
     let patch = json!({
         "apiVersion": crate::policy::file::API_VERSION,
         "kind": "ImagePolicy",
-        // The API server refuses it with a conflict where the object of this name is another by now.
-        "metadata": { "name": &*object.name, "uid": &*object.uid },
+        "metadata": { "name": &*object.name },
         "status": status,
     });
     let parameters = PatchParams::apply(MANAGER).force();
