@@ -1,4 +1,4 @@
-//! `status` of ImagePolicies: the conditions `Accepted` and `Ready`, `observedGeneration`, the number of rules in force and
+//! `status` of policies: the conditions `Accepted` and `Ready`, `observedGeneration`, the number of rules in force and
 //! the list of what is wrong, written by the replica that holds the lease, and only where it would be another.
 //!
 //! Written by server-side apply on the `status` subresource, as [`MANAGER`]: what others have in a status stays theirs. Few
@@ -142,9 +142,8 @@ async fn pass(
     let mut paced = paced.buffer_unordered(AT_ONCE);
     while let Some(done) = paced.next().await {
         match done {
-            None => {}
+            None | Some((_, _, Ok(false))) => {}
             Some((object, status, Ok(true))) => written.enter(&object, status),
-            Some((_, _, Ok(false))) => {}
             Some((_, _, Err((kind, words)))) => {
                 failed.entry(kind).or_insert(words);
             }
