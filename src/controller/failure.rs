@@ -25,31 +25,21 @@ impl Failures {
 
 /// A kind of few words, and a clause. `verb` and `resource` are what RBAC calls what was tried.
 pub(super) fn described(error: &kube::Error, verb: &str, resource: &str, group: &str) -> (&'static str, String) {
-    match error {
-        kube::Error::Api(status) if status.is_forbidden() && status.message.contains("cannot ") => {
-            let words = format!(
-                "the API server does not let us {verb} {resource}.{group}: give the ClusterRole of our service account \
-                 that verb again ({})",
-                printable(&status.message, TOLD_BYTES)
-            );
-            ("forbidden", words)
-        }
-        kube::Error::Api(status) => {
-            let kind = match status.code {
-                400..=499 => "refused",
-                _ => "failed",
-            };
-            (
-                kind,
-                format!(
-                    "the API server answers {} to {verb} {resource}: {}",
-                    status.code,
-                    printable(&status.message, TOLD_BYTES)
-                ),
-            )
-        }
-        other => ("unreachable", format!("the API server cannot be asked: {}", printable(&causes(other), TOLD_BYTES))),
+    let kube::Error::Api(status) = error else {
+        let words = printable(&causes(error), TOLD_BYTES);
+        return ("unreachable", format!("the API server cannot be asked: {words}"));
+    };
+    let told = printable(&status.message, TOLD_BYTES);
+    // RBAC's own words; admission refuses with the same code.
+    if status.is_forbidden() && status.message.contains("cannot ") {
+        let words = format!(
+            "the API server does not let us {verb} {resource}.{group}: give the ClusterRole of our service account that \
+             verb again ({told})"
+        );
+        return ("forbidden", words);
     }
+    let kind = if (400..500).contains(&status.code) { "refused" } else { "failed" };
+    (kind, format!("the API server answers {} to {verb} {resource}: {told}", status.code))
 }
 
 /// An error and its causes; kube's own words alone hide them.

@@ -1,4 +1,4 @@
-//! Whether the API server asks us everything that it must ask: our live ValidatingWebhookConfiguration, compared with what
+//! Whether the API server asks us everything that it must ask: our live `ValidatingWebhookConfiguration`, compared with what
 //! the program expects. What an administrator has weakened is said in the log, in `/readyz` and in a metric; nothing is put
 //! right by us, and a replica does not become unready for it.
 //!

@@ -1,4 +1,4 @@
-//! `status` of ImagePolicies: the conditions `Accepted` and `Ready`, `observedGeneration`, the number of rules in force and
+//! `status` of policies: the conditions `Accepted` and `Ready`, `observedGeneration`, the number of rules in force and
 //! the list of what is wrong, written by the replica that holds the lease, and only where it would be another.
 //!
 //! Written by server-side apply on the `status` subresource, as [`MANAGER`]: what others have in a status stays theirs. Few
@@ -142,9 +142,8 @@ async fn pass(
     let mut paced = paced.buffer_unordered(AT_ONCE);
     while let Some(done) = paced.next().await {
         match done {
-            None => {}
+            None | Some((_, _, Ok(false))) => {}
             Some((object, status, Ok(true))) => written.enter(&object, status),
-            Some((_, _, Ok(false))) => {}
             Some((_, _, Err((kind, words)))) => {
                 failed.entry(kind).or_insert(words);
             }
@@ -168,8 +167,8 @@ fn due(set: &PolicySet, written: &Written, now: Timestamp) -> Vec<(PolicyObject,
     due
 }
 
-/// Whether it was written. A policy that is gone, was made anew under its name or changed meanwhile needs no status of what
-/// it was: the watch brings what is there now.
+/// Whether it was written. A policy that is gone, or changed meanwhile, needs no status of what it was: the watch brings
+/// what is there now, and then its status is put right, as is that of one that was made anew under its name.
 async fn apply(
     api: &Api<DynamicObject>,
     object: &PolicyObject,
@@ -178,8 +177,7 @@ async fn apply(
     let patch = json!({
         "apiVersion": crate::policy::file::API_VERSION,
         "kind": "ImagePolicy",
-        // The API server refuses it with a conflict where the object of this name is another by now.
-        "metadata": { "name": &*object.name, "uid": &*object.uid },
+        "metadata": { "name": &*object.name },
         "status": status,
     });
     let parameters = PatchParams::apply(MANAGER).force();

@@ -139,9 +139,9 @@ fn what_may_pass_by_itself_is_not_told_and_what_will_not_is() {
 
 #[test]
 fn of_a_warning_that_refuses_pods_and_one_that_does_not_the_first_alone_is_told() {
-    // `restricted` warns of the tag too, and more gravely.
-    let notice = told(|_| {}, labelled(Some("baseline"), Some("restricted")), &deployment("nginx:latest")).unwrap();
-    assert!(notice.message.ends_with(" (policy baseline)"), "{}", notice.message);
+    // What it warns of is graver, and refuses nothing.
+    let notice = told(|_| {}, labelled(Some("baseline"), Some("missing")), &deployment("nginx:latest")).unwrap();
+    assert!(notice.reason == "tag-mutable" && notice.message.ends_with(" (policy baseline)"), "{}", notice.message);
     let unknown = told(|_| {}, labelled(Some("nowhere"), Some("missing")), &deployment("nginx:1.27")).unwrap();
     assert_eq!(unknown.reason, "policy-unknown");
     assert!(unknown.message.contains("\"nowhere\" is named for"), "{}", unknown.message);

@@ -24,7 +24,7 @@ const BODY_POOL: usize = 14 << 20;
 /// What a linter will say of an object, which is JSON: what to warn of, or what is wrong.
 pub type Linting = Pin<Box<dyn Future<Output = Result<Vec<Mistake>, Vec<Mistake>>> + Send>>;
 
-/// A linter of ImagePolicies.
+/// A linter of policies.
 pub type Lint = Arc<dyn Fn(String) -> Linting + Send + Sync>;
 
 /// With bounds of its own.
