@@ -8,3 +8,4 @@
 
 mod basics;
 mod installed;
+mod rollout;
