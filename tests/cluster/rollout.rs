@@ -56,7 +56,8 @@ async fn no_call_is_lost_and_no_answer_is_wrong_while_both_replicas_are_replaced
     load.at_least(REVIEWS.max(during + 500)).await;
     let tally = load.end().await;
     println!("roll-out: {during} reviews while four replicas were replaced; in all {tally}");
-    assert_eq!((tally.lost, tally.wrong), (0, 0), "{:#?}", tally.examples);
+    let refused = installed.forwarder().refused();
+    assert_eq!((tally.lost, tally.wrong), (0, 0), "{refused} connections found nobody; {:#?}", tally.examples);
     assert!(tally.right >= REVIEWS);
 }
 
