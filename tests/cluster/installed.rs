@@ -314,7 +314,7 @@ fn overlay(cluster: &Cluster, port: u16) -> PathBuf {
     assert!(webhooks > 0, "the webhook configuration is not written as this test reads it");
     let mut text =
         String::from("resources: [../manifests/base]\npatches:\n- target: {kind: Service, name: pratique}\n");
-    text += "  patch: '[{op: replace, path: /spec, value: {type: ExternalName, externalName: localhost}}]'\n";
+    text += "  patch: |-\n    - {op: replace, path: /spec, value: {type: ExternalName, externalName: localhost}}\n";
     text += "- target: {kind: ValidatingWebhookConfiguration, name: pratique}\n  patch: |-\n";
     for webhook in 0..webhooks {
         let path = format!("/webhooks/{webhook}/clientConfig/service/port");

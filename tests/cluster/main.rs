@@ -16,6 +16,7 @@ mod installed;
 mod lint;
 mod policies;
 mod registration;
+mod rollout;
 mod secrets;
 mod shipped;
 mod status;
