@@ -28,6 +28,8 @@ mod selectors;
 
 /// Somebody who weakens it by mistake reads of it while still at work.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// And so often while something is weak: who mends it, or has just installed us, wants to see that it is well.
+const MENDED_EVERY: Duration = Duration::from_secs(5);
 /// Less than until the next look.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The metric label of a configuration that could not be read.
@@ -57,10 +59,7 @@ impl Registration {
     pub async fn watch(self: Arc<Self>, connection: Connection, names: Names) {
         let api = Api::<ValidatingWebhookConfiguration>::all(connection.client());
         let expected = expected::for_names(&names);
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
             let live = match tokio::time::timeout(PATIENCE, api.get_opt(&names.webhook_configuration)).await {
                 Ok(Ok(live)) => Ok(live),
                 Ok(Err(error)) => {
@@ -70,6 +69,8 @@ impl Registration {
                 Err(_) => Err(format!("the API server took longer than {PATIENCE:?}")),
             };
             self.look(live.map(|live| weaknesses(&expected, live.as_ref(), &names)));
+            let well = self.status() == PartStatus::Ready;
+            tokio::time::sleep(if well { LOOK_EVERY } else { MENDED_EVERY }).await;
         }
     }
 

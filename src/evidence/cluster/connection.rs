@@ -33,15 +33,23 @@ impl Connection {
                     Mistake::about(path.display(), format!("is no kubeconfig that can be used: {error}"))
                 };
                 let read = Kubeconfig::read_from(path).map_err(wrong)?;
-                Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.map_err(wrong)?
+                let names_proxy =
+                    read.clusters.iter().any(|its| its.cluster.as_ref().is_some_and(|its| its.proxy_url.is_some()));
+                let config =
+                    Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.map_err(wrong)?;
+                // `HTTPS_PROXY` is for registries; an API server behind a proxy is the kubeconfig's to name.
+                Config { proxy_url: config.proxy_url.filter(|_| names_proxy), ..config }
             }
-            None => Config::incluster().map_err(|error| {
-                let message = format!(
-                    "the API server of this cluster cannot be reached as a Pod does ({error}): mount the \
-                                       token of the service account, or name a kubeconfig with --kubeconfig"
-                );
-                Mistake::about("cluster", message)
-            })?,
+            None => {
+                let config = Config::incluster().map_err(|error| {
+                    let message = format!(
+                        "the API server of this cluster cannot be reached as a Pod does ({error}): mount the token of the \
+                         service account, or name a kubeconfig with --kubeconfig"
+                    );
+                    Mistake::about("cluster", message)
+                })?;
+                Config { proxy_url: None, ..config }
+            }
         };
         config.connect_timeout = Some(CONNECT);
         let client =
