@@ -53,11 +53,10 @@ impl Deadline {
         Self(instant)
     }
 
-    /// Until when something may be waited for that takes `longest` at most, so that `spared` is left.
+    /// Until when to wait, so that `spared` is left.
     #[must_use]
-    pub fn within(self, longest: Duration, spared: Duration) -> Instant {
-        let now = Instant::now();
-        self.0.checked_sub(spared).unwrap_or(now).min(now + longest)
+    pub fn sparing(self, spared: Duration) -> Instant {
+        self.0.checked_sub(spared).unwrap_or(self.0)
     }
 
     /// The patience of a review that begins to look things up now: several waits after each other are still brief.

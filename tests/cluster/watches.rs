@@ -150,7 +150,8 @@ async fn after_a_compaction_everything_is_listed_anew() {
     way.backends(&[]);
     watched.is_lost().await;
     cluster.start_api_server().await;
-    cluster.kubectl(&["label", "namespace", "changed", "pratique.dev/enforce=other", "--overwrite"]);
+    let labelled = cluster.kubectl(&["label", "namespace", "changed", "pratique.dev/enforce=other", "--overwrite"]);
+    assert_eq!(labelled.code, Some(0), "{labelled:?}");
     cluster.namespace("missed", &[]).await;
     cluster.compact().await;
     cluster.stop_api_server();

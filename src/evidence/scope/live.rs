@@ -63,8 +63,8 @@ impl Live {
             Ok(read) => read.outcome,
             Err(trouble) => return Fact::Unavailable(trouble),
         };
-        let until = deadline.within(LONGEST_READ, SPARED);
-        let outcome = match timeout_at(until.into(), read.wait_for(Option::is_some)).await {
+        let until = Instant::from_std(deadline.sparing(SPARED)).min(Instant::now() + LONGEST_READ);
+        let outcome = match timeout_at(until, read.wait_for(Option::is_some)).await {
             Ok(Ok(outcome)) => outcome.clone(),
             // The read is over and has told nothing: it was broken off.
             Ok(Err(_)) => Some(Err(away(namespace))),

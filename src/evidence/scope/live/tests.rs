@@ -26,7 +26,7 @@ async fn ask(namespaces: &Namespaces, name: &str) -> Result<Labels, Trouble> {
 }
 
 async fn within(namespaces: &Namespaces, name: &str, time: Duration) -> Result<Labels, Trouble> {
-    let deadline = Deadline::at(std::time::Instant::now() + time);
+    let deadline = Deadline::at((Instant::now() + time).into_std());
     match namespaces.labels(name, jiff::Timestamp::now(), deadline).await {
         Fact::Known(seen) => Ok(seen.value),
         Fact::Unavailable(trouble) => Err(trouble),
