@@ -312,6 +312,20 @@ async fn a_secret_that_cannot_be_read_says_why_and_its_policy_comes_into_force_w
     task.abort();
 }
 
+#[tokio::test]
+async fn the_first_set_waits_for_secrets_that_take_their_time() {
+    let played = Played::start().await;
+    played.secret("pratique-system", "keys", "Opaque", &[("cosign.pub", KEY)]);
+    played.pause(Duration::from_millis(700));
+    let (mut arriving, mut sets, task) = keeper(&played).await;
+    arriving.restart();
+    arriving.list(object("acme", "u", 1, &signed("keys")));
+    arriving.complete();
+    sets.changed().await.unwrap();
+    assert_eq!(state(&sets.borrow_and_update(), "acme"), Some((1, InForce::This { rules: 1 }, vec![])));
+    task.abort();
+}
+
 fn policy(spec: &Value) -> String {
     json!({"apiVersion": "pratique.dev/v1alpha1", "kind": "ImagePolicy", "spec": spec, "status": {"written": true},
         "metadata": {"name": "acme", "labels": {"a": "b"}, "managedFields": [], "uid": "u"}})

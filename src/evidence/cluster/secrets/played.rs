@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -28,6 +29,8 @@ struct Holds {
     /// What is answered instead, by the beginning of paths.
     instead: Mutex<BTreeMap<String, u16>>,
     asked: Mutex<Vec<String>>,
+    /// For so long one object is thought about.
+    pause: Mutex<Duration>,
     version: AtomicU64,
 }
 
@@ -93,6 +96,10 @@ impl Played {
         self.holds.instead.lock().unwrap().clear();
     }
 
+    pub(in super::super) fn pause(&self, pause: Duration) {
+        *self.holds.pause.lock().unwrap() = pause;
+    }
+
     /// What was asked since it was called last.
     pub(in super::super) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.holds.asked.lock().unwrap())
@@ -126,6 +133,8 @@ async fn one(
     State(holds): State<Arc<Holds>>,
     Path((namespace, resource, name)): Path<(String, String, String)>,
 ) -> Response {
+    let pause = *holds.pause.lock().unwrap();
+    tokio::time::sleep(pause).await;
     let place = format!("{namespace}/{resource}/{name}");
     if let Some(response) = instead(&holds, &place) {
         return response;
