@@ -203,6 +203,7 @@ mod tests {
         let secret = whole(now);
         assert_eq!(flaws(secret.clone(), now), [""; 0]);
         let other = whole(now).data.unwrap();
+        let large = vec![b'x'; LARGEST + 1];
         let unusable = |why| vec![format!("tls.crt and tls.key cannot be used ({why})")];
         let of = |words: &str| vec![words.to_owned()];
         let cases = [
@@ -213,7 +214,7 @@ mod tests {
             ("tls.crt", Some(&[0xff]), unusable("it is no text")),
             ("ca.key", Some(b"hidden"), of("ca.key holds no key of a CA in ca.crt")),
             ("ca.key", Some(&other["ca.key"].0), of("ca.key holds no key of a CA in ca.crt")),
-            ("ca.key", Some(&[b'x'; LARGEST + 1]), of("ca.key is larger than 65536 bytes")),
+            ("ca.key", Some(&large), of("ca.key is larger than 65536 bytes")),
         ];
         for (key, value, expected) in cases {
             let mut spoilt = secret.clone();

@@ -190,8 +190,8 @@ mod tests {
         assert_eq!(identity.status(now), PartStatus::Ready);
         let expires = format!("expires at {}; {words}", first.until());
         assert_eq!(identity.status(day_before), PartStatus::Degraded(expires));
-        let expired = format!("expired at {}; {words}", first.until());
-        assert_eq!(identity.status(first.until()), PartStatus::NotReady(expired));
+        let over = format!("expired at {}; {words}", first.until());
+        assert_eq!(identity.status(first.until()), PartStatus::NotReady(over));
         identity.replace(Arc::clone(second.pair()));
         assert_eq!(identity.status(first.until()), PartStatus::Ready);
         assert_eq!(identity.expiry(), second.until());
