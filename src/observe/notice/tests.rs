@@ -54,7 +54,9 @@ fn told_where(
     request: &Request,
 ) -> Option<Notice> {
     let at = Timestamp::UNIX_EPOCH;
-    let scope = Scope::of(Fact::Known(Seen { value: labels, at, source: Source::Current }));
+    // No report is kept anywhere, and `baseline` wants none.
+    let labels = Fact::Known(Seen { value: labels, at, source: Source::Current });
+    let scope = Scope { scans: false, ..Scope::of(labels) };
     let policies = policies(bindings);
     let plan = plan(&policies, &scope, request);
     let nothing = |_| ImageFacts {
@@ -115,6 +117,11 @@ fn nothing_is_told_of_what_refuses_no_pod() {
     assert_eq!(told(|_| {}, audit, &latest), None, "audit");
     let pod = Request { role: Role::Pod, ..deployment("nginx:latest") };
     assert_eq!(told(enforcing, Labels::default(), &pod), None, "a Pod");
+}
+
+#[test]
+fn nothing_is_told_of_a_dry_run_nor_of_an_object_without_a_name() {
+    let latest = deployment("nginx:latest");
     let dry_run = Request { dry_run: true, ..deployment("nginx:latest") };
     assert_eq!(told(enforcing, Labels::default(), &dry_run), None, "a dry run");
     let nameless = Request { name: String::new(), ..deployment("nginx:latest") };
