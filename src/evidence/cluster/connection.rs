@@ -41,14 +41,15 @@ impl Connection {
                 Config { proxy_url: config.proxy_url.filter(|_| names_proxy), ..config }
             }
             None => {
-                let config = Config::incluster().map_err(|error| {
+                let mut config = Config::incluster().map_err(|error| {
                     let message = format!(
                         "the API server of this cluster cannot be reached as a Pod does ({error}): mount the token of the \
                          service account, or name a kubeconfig with --kubeconfig"
                     );
                     Mistake::about("cluster", message)
                 })?;
-                Config { proxy_url: None, ..config }
+                config.proxy_url = None;
+                config
             }
         };
         config.connect_timeout = Some(CONNECT);
