@@ -35,7 +35,7 @@ const TABLE: &str = "
     controller    | image request fact policy observe     \
                     config evidence::cluster server::tls  \
                     server::admin                         | arc_swap base64 futures_util jiff k8s_openapi kube \
-                                                            kube_lease_manager prometheus rcgen rustls serde serde_json \
+                                                            prometheus rcgen rustls serde serde_json \
                                                             tokio tracing x509_parser
     args          | image policy config                   | clap
     command       | image request fact policy decision    \

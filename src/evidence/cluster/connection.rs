@@ -35,10 +35,11 @@ impl Connection {
                 let read = Kubeconfig::read_from(path).map_err(wrong)?;
                 let names_proxy =
                     read.clusters.iter().any(|its| its.cluster.as_ref().is_some_and(|its| its.proxy_url.is_some()));
-                let config =
+                let mut config =
                     Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.map_err(wrong)?;
                 // `HTTPS_PROXY` is for registries; an API server behind a proxy is the kubeconfig's to name.
-                Config { proxy_url: config.proxy_url.filter(|_| names_proxy), ..config }
+                config.proxy_url = config.proxy_url.filter(|_| names_proxy);
+                config
             }
             None => {
                 let mut config = Config::incluster().map_err(|error| {
