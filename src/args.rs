@@ -44,17 +44,20 @@ pub struct Sources {
 ///
 /// Example: pratique serve --manifests policies/ --tls-cert tls.crt --tls-key tls.key
 ///
+/// Example: pratique serve --config pratique.yaml --kubeconfig ~/.kube/config
+///
 /// In a cluster, or with --kubeconfig, it watches the API server for what --manifests would hold, and keeps its own
 /// certificate in a Secret. With --manifests it is alone, wherever it runs: without a certificate it makes its own and
 /// prints the caBundle to use.
-/// Policies, pull secrets, scan reports, certificates and what registries need are read again when their files change.
-/// What is invalid then is reported and not put in force.
+/// Files that it was given are read again when they change: policies and pull secrets among the manifests, scan reports,
+/// certificates and what registries need. What is invalid then is reported and not put in force.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct Serve {
     #[command(flatten)]
     pub sources: Sources,
-    /// How to reach the API server of the cluster, where that is not the one this runs in.
+    /// A kubeconfig: how to reach the API server of the cluster, where that is not the one this runs in. Not together with
+    /// --manifests.
     #[arg(long, value_name = "FILE", env = "PRATIQUE_KUBECONFIG", conflicts_with = "manifests")]
     pub kubeconfig: Option<PathBuf>,
     /// Where to answer the API server, HTTPS [default: 0.0.0.0:8443]
