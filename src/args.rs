@@ -42,9 +42,8 @@ pub struct Sources {
 
 /// Answer AdmissionReviews over HTTPS.
 ///
-/// Example: pratique serve --manifests policies/ --tls-cert tls.crt --tls-key tls.key
-///
-/// Example: pratique serve --config pratique.yaml --kubeconfig ~/.kube/config
+/// Examples: pratique serve --manifests policies/ --tls-cert tls.crt --tls-key tls.key
+///           pratique serve --config pratique.yaml --kubeconfig ~/.kube/config
 ///
 /// In a cluster, or with --kubeconfig, it watches the API server for what --manifests would hold, and keeps its own
 /// certificate in a Secret. With --manifests it is alone, wherever it runs: without a certificate it makes its own and

@@ -8,10 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
 use pratique::args::Arguments;
 use pratique::config::{Config, TrustedRoot};
+use pratique::controller::events::Untold;
+use pratique::controller::registration::Registration;
 use pratique::decision::verdict::Reason;
 use pratique::evidence::cluster;
+use pratique::evidence::cluster::watching::Watches;
 use pratique::image::{Pattern, Reference};
 use pratique_testkit::report::{Finding, OperatorReport, TrivyReport};
 use pratique_testkit::signer::{Key, KeyKind, Layer, PrivateSigstore, Signer, Statement, Version};
@@ -61,6 +65,63 @@ async fn the_metrics_are_those_that_the_program_prints() {
     for name in told.keys() {
         assert!(printed.contains_key(name), "README.md: {name} is printed nowhere; take its row out");
     }
+}
+
+/// What a cluster adds to the metrics, as it is printed.
+fn exposition_of_a_cluster() -> String {
+    let registry = prometheus::Registry::new();
+    let (watches, _untold, _registration) =
+        (Watches::new(&registry).unwrap(), Untold::new(&registry).unwrap(), Registration::new(&registry).unwrap());
+    watches.enter("pods");
+    prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
+}
+
+#[test]
+fn the_metrics_of_a_cluster_are_those_that_the_program_prints_there() {
+    let told: BTreeMap<String, BTreeSet<String>> =
+        table("metrics-of-a-cluster").iter().map(|row| metric(row)).collect();
+    assert_eq!(told, families(&exposition_of_a_cluster()), "README.md: the metrics of a cluster (first) are not these");
+}
+
+#[test]
+fn the_weaknesses_of_a_webhook_configuration_are_those_that_the_program_looks_for() {
+    let told: BTreeSet<String> = table("weaknesses").iter().filter_map(|row| words(row).into_iter().next()).collect();
+    let printed = exposition_of_a_cluster();
+    let series =
+        printed.lines().filter_map(|line| line.strip_prefix("pratique_webhook_configuration_weakened{what=\""));
+    let known: BTreeSet<String> = series.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+    assert_eq!(told, known, "README.md: the table of weaknesses (first) is not what the program has (second)");
+}
+
+/// `get list watch on namespaces`, `get patch on validatingwebhookconfigurations.admissionregistration.k8s.io pratique`
+fn right(rule: &PolicyRule) -> String {
+    let of = |list: &Option<Vec<String>>| list.iter().flatten().cloned().collect::<Vec<_>>();
+    let group = of(&rule.api_groups).join("+");
+    let resources = of(&rule.resources).into_iter();
+    let resources: Vec<String> =
+        resources.map(|its| if group.is_empty() { its } else { format!("{its}.{group}") }).collect();
+    let names = resources.into_iter().chain(of(&rule.resource_names)).collect::<Vec<_>>().join(" ");
+    format!("{} on {names}", rule.verbs.join(" "))
+}
+
+#[test]
+fn the_rights_are_those_of_the_manifests_in_their_order() {
+    let told = table("rbac").into_iter().map(|row| {
+        let cells: Vec<Vec<String>> = row.trim_matches('|').split('|').map(words).collect();
+        format!("{} on {}", cells[0].join(" "), cells[1].join(" "))
+    });
+    let mut shipped = Vec::new();
+    for text in [include_str!("../manifests/base/clusterrole.yaml"), include_str!("../manifests/base/role.yaml")] {
+        // What binds them is the second of each.
+        let role = text.split("\n---\n").next().unwrap().replace("kind: Role\n", "kind: ClusterRole\n");
+        let role: ClusterRole = serde_saphyr::from_str(&role).unwrap();
+        shipped.extend(role.rules.iter().flatten().map(right));
+    }
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        shipped,
+        "README.md: the table of rights (first) is not that of the manifests"
+    );
 }
 
 #[tokio::test]
@@ -301,6 +362,27 @@ async fn readiness_looks_as_shown() {
     let webhook = Webhook::setup().start().await;
     let text = webhook.get("/readyz").await.text();
     assert_eq!(fenced("readyz"), text.trim_end(), "README.md: show the second of these between the markers");
+}
+
+/// It takes an API server to print them all: here their names are looked for.
+#[test]
+fn the_parts_of_readiness_in_a_cluster_are_those_of_the_program() {
+    let sources = [include_str!("../src/command/serve/cluster.rs"), include_str!("../src/command/serve/starting.rs")];
+    let code = sources.concat();
+    let lines: Vec<&str> = fenced("readyz-of-a-cluster").lines().filter(|line| *line != "ready").collect();
+    for line in &lines {
+        let part = line.strip_prefix("[+] ").and_then(|line| line.strip_suffix(": ready"));
+        let part = part.unwrap_or_else(|| panic!("README.md: {line:?} is no line of /readyz"));
+        assert!(code.contains(&format!("\"{part}\"")), "README.md: /readyz of a cluster has no part {part}");
+    }
+    let named = ["enter(starting, \"", "part(\""].into_iter().flat_map(|call| code.split(call).skip(1));
+    let missing: Vec<&str> = named
+        .filter_map(|rest| rest.split('"').next())
+        // Only with the settings that they are about.
+        .filter(|part| !["scans", "clientCA"].contains(part))
+        .filter(|part| !lines.iter().any(|line| line.contains(&format!(" {part}: "))))
+        .collect();
+    assert!(missing.is_empty(), "README.md: show {missing:?} in /readyz of a cluster");
 }
 
 #[test]
