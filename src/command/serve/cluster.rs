@@ -54,7 +54,7 @@ pub(super) async fn start(settings: Settings, kubeconfig: Option<PathBuf>) -> Re
     let mut joined = Joined::new(&mut starting, connection, names)?;
     let (review, metrics) = joined.review(&mut starting, &config)?;
     let sets = joined.follow(&mut starting, &config);
-    let in_force = joined.put_in_force(&mut starting, &config, sets.clone(), review, metrics);
+    let in_force = Joined::put_in_force(&mut starting, &config, sets.clone(), review, metrics);
     let identity = joined.keep(&mut starting, &config, sets)?;
     starting.listen_to_operators().await?;
     let identity = identity.obtain().await;
@@ -173,7 +173,6 @@ impl Joined {
 
     /// Each set of policies comes into force as it comes. What it returns tells whether one that was listed did.
     fn put_in_force(
-        &self,
         starting: &mut Starting,
         config: &Config,
         mut sets: watch::Receiver<Arc<PolicySet>>,
