@@ -241,7 +241,7 @@ fn cluster_of(manifests: Manifests, config: &Config) -> Arc<Cluster> {
     let scan_objects = manifests.reports.of(&config.scans.namespaces);
     let Manifests { namespaces, pull_secrets, .. } = manifests;
     let scan_objects = Arc::new(ArcSwap::from_pointee(scan_objects));
-    Arc::new(Cluster { namespaces: Arc::new(namespaces), pull_secrets, scan_objects, pods: Arc::default() })
+    Arc::new(Cluster { namespaces: Arc::new(namespaces), pull_secrets, scan_objects, ..Cluster::default() })
 }
 
 /// Says on standard error what is wrong, one mistake a line.

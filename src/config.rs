@@ -152,7 +152,7 @@ pub struct Cluster {
     pub pods: bool,
     /// The Service by which the API server calls us.
     pub service: String,
-    /// Our ValidatingWebhookConfiguration.
+    /// Our `ValidatingWebhookConfiguration`.
     pub webhook_configuration: String,
 }
 

@@ -135,12 +135,12 @@ impl Evidence {
     async fn look_up(&self, want: &Want<'_>, around: Surrounding<'_>, patience: Patience) -> ImageFacts {
         let (now, address) = (Timestamp::now(), want.reference.address());
         let recorded = self.recorded(want, &address, around, now);
-        let resolve = match &recorded {
+        let resolve = match &recorded.fact {
             Fact::Known(_) => want.resolve.max(want.compare),
             Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => want.resolve,
         };
         let (resolved, who) = self.resolve_as_brought(want, &address, around, resolve, patience).await;
-        let recorded = known::as_named(recorded, &resolved);
+        let recorded = known::as_named(recorded, &resolved, &around.plan.nodes);
         let admitted = self.admitted(want, &address, (&resolved, &recorded), around, now);
         let looking = Looking { want, nodes: &around.plan.nodes, who: &who, patience };
         let Fact::Known(Seen { value: known, .. }) = &resolved else {

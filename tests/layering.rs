@@ -23,7 +23,8 @@ const TABLE: &str = "
                                                             sigstore_verify x509_parser \
                                                             serde_saphyr thiserror tokio tokio_rustls toml tracing
     admission     | image request decision::verdict       | jiff serde serde_json serde_saphyr thiserror
-    observe       | request policy fact decision::verdict | jiff prometheus tokio tracing tracing_subscriber
+    observe       | request policy fact decision::verdict \
+                    admission::encode                     | jiff prometheus tokio tracing tracing_subscriber
     config        | image policy                          | jiff serde serde_json serde_saphyr
     review        | image request fact policy decision    \
                     evidence admission observe config     | arc_swap futures_util jiff tokio tracing

@@ -15,6 +15,8 @@ use crate::observe::logging;
 use crate::policy::document::Mistake;
 use crate::server::{self, Bounds};
 
+use starting::Vital;
+
 mod alone;
 mod cluster;
 mod reload;
@@ -56,23 +58,26 @@ pub struct Running {
     pub ca_bundle: Option<String>,
     webhook_listener: server::Running,
     admin_listener: server::Running,
+    vital: Vital,
     /// Ended with the process: watches, and what is finished after replies.
     _tasks: JoinSet<()>,
 }
 
 impl Running {
-    /// Returns when a listener ended by itself: what is left answers nobody, and only a restart helps.
+    /// Returns when a listener or a task that keeps something up ended by itself: what is left answers nobody, or by what
+    /// is no longer so, and only a restart helps.
     async fn broken(&mut self) {
         tokio::select! {
             () = self.webhook_listener.broken() => {}
             () = self.admin_listener.broken() => {}
+            mistake = self.vital.ended() => tracing::error!(%mistake, "stopping"),
         }
     }
 
     /// What SIGTERM does: readiness off, every answer says goodbye, what is in flight is answered. Returns how many
     /// connections had to be cut.
     pub async fn drain(self) -> usize {
-        let Self { webhook_listener, admin_listener, _tasks, .. } = self;
+        let Self { webhook_listener, admin_listener, vital: _vital, _tasks, .. } = self;
         let cut = webhook_listener.drain().await;
         // Last, so that probes see "draining" and not a closed port.
         admin_listener.drain().await;

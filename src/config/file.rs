@@ -61,7 +61,7 @@ schema! {
         optional pods "pods": bool,
         /// The Service by which the API server calls us.
         optional service "service": Text,
-        /// Our ValidatingWebhookConfiguration.
+        /// Our `ValidatingWebhookConfiguration`.
         optional webhook_configuration "webhookConfiguration": Text,
     }
 }

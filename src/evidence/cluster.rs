@@ -5,6 +5,7 @@
 //! see snapshots and wait for no API server; a namespace that no watch has brought yet is the one exception, within bounds.
 //! What was known stays in force while a watch is lost, and that it is lost is said.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -39,6 +40,8 @@ pub struct Cluster {
     /// `VulnerabilityReport` objects of the namespaces that are trusted for them.
     pub scan_objects: Arc<ArcSwap<Objects>>,
     pub pods: Arc<Pods>,
+    /// Namespaces where nothing is judged: their Pods are no record for others.
+    pub exempt: Arc<BTreeSet<String>>,
 }
 
 /// Where our own namespace is told, by the downward API.

@@ -5,10 +5,16 @@ use jiff::Timestamp;
 
 use crate::fact::{Admitted, Content, Fact, Guard, Recorded, Resolved, Seen, Source};
 use crate::image::Reference;
-use crate::policy::plan::Want;
+use crate::policy::plan::{Nodes, Want};
 
 use super::cluster::pods::{Pulled, Running};
 use super::{Evidence, Surrounding};
+
+/// What is on record for a tag, and whether Pods alone tell it.
+pub(super) struct OnRecord {
+    pub(super) fact: Fact<Recorded>,
+    of_pods: bool,
+}
 
 impl Evidence {
     /// The digest that is on record for repository and tag: that of an admission that this process saw, else what Pods were
@@ -19,22 +25,25 @@ impl Evidence {
         address: &Reference,
         around: Surrounding<'_>,
         now: Timestamp,
-    ) -> Fact<Recorded> {
+    ) -> OnRecord {
         if address.digest().is_some() {
-            return Fact::Absent(now);
+            return OnRecord { fact: Fact::Absent(now), of_pods: false };
         }
         let recorded = self.store.recorded(address, now);
         if !matches!(recorded, Fact::Absent(_)) {
-            return recorded;
+            return OnRecord { fact: recorded, of_pods: false };
         }
         let (pods, namespaces) = (&around.cluster.pods, &around.cluster.namespaces);
-        let counts = |namespace: &str| around.plan.enforces_everywhere || namespaces.says_enforce(namespace);
+        // What nobody judged is no record for others.
+        let counts = |namespace: &str| {
+            let enforced = around.plan.enforces_everywhere || namespaces.says_enforce(namespace);
+            enforced && !around.cluster.exempt.contains(namespace)
+        };
         let pulled = pods.pulled_in(want.namespace, address).or_else(|| pods.pulled(address, counts));
-        pulled.map_or(recorded, |Pulled { digest, at, .. }| {
-            // Nobody knows how strictly it was let in.
-            let value = Recorded { digest, guard: Guard::Nothing };
-            Fact::Known(Seen { value, at, source: Source::Current })
-        })
+        let Some(Pulled { digest, at, .. }) = pulled else { return OnRecord { fact: recorded, of_pods: false } };
+        // Nobody knows how strictly it was let in.
+        let value = Recorded { digest, guard: Guard::Nothing };
+        OnRecord { fact: Fact::Known(Seen { value, at, source: Source::Current }), of_pods: true }
     }
 
     /// Whether this namespace was let have it, or runs it: the digest as written, else as resolved, else what its Pods were
@@ -67,14 +76,20 @@ impl Evidence {
     }
 }
 
-/// Of an index the kubelet may report the digest of the image that it took from it. That is what the tag named, too.
-pub(super) fn as_named(recorded: Fact<Recorded>, resolved: &Fact<Resolved>) -> Fact<Recorded> {
+/// Of an index some runtimes report the digest of the image that they took from it. Where that is the only one which the pod
+/// could be given now, nothing else can come of the tag than what came of it before.
+pub(super) fn as_named(recorded: OnRecord, resolved: &Fact<Resolved>, nodes: &Nodes) -> Fact<Recorded> {
+    let OnRecord { fact: recorded, of_pods } = recorded;
     let (Fact::Known(Seen { value, at, source }), Fact::Known(named)) = (&recorded, resolved) else { return recorded };
-    let in_index = match &named.value.content {
-        Content::Index(manifests) => manifests.iter().any(|manifest| manifest.digest == value.digest),
+    let alone = match &named.value.content {
+        Content::Index(manifests) => {
+            let given = nodes.candidates(manifests);
+            !given.is_empty() && given.iter().all(|manifest| manifest.digest == value.digest)
+        }
         Content::Image { .. } => false,
     };
-    if !in_index {
+    // What this process saw itself is exact.
+    if !of_pods || !alone {
         return recorded;
     }
     let value = Recorded { digest: named.value.digest.clone(), guard: value.guard };
@@ -117,16 +132,41 @@ mod tests {
         seen(Recorded { digest: digest(letter), guard: Guard::Nothing })
     }
 
+    fn manifest(letter: char, architecture: &str) -> PlatformManifest {
+        let platform = Platform { architecture: architecture.to_owned(), ..Platform::default() };
+        PlatformManifest { platform: Some(platform), digest: digest(letter) }
+    }
+
+    fn index(manifests: Vec<PlatformManifest>) -> Fact<Resolved> {
+        seen(Resolved { digest: digest('a'), content: Content::Index(manifests.into()) })
+    }
+
     #[test]
-    fn the_image_that_was_taken_from_an_index_is_what_the_index_was_named_by() {
-        let manifests = vec![PlatformManifest { platform: None, digest: digest('b') }];
-        let index = seen(Resolved { digest: digest('a'), content: Content::Index(manifests.into()) });
+    fn the_only_image_that_could_be_taken_from_an_index_is_what_the_index_was_named_by() {
+        let amd64 = Nodes::Of(vec![Platform::default()]);
+        let named = |of_pods, fact, resolved: &Fact<Resolved>| as_named(OnRecord { fact, of_pods }, resolved, &amd64);
+        let both = index(vec![manifest('b', "amd64"), manifest('d', "s390x")]);
         let image = seen(Resolved { digest: digest('b'), content: Content::Image { config: Some(digest('c')) } });
-        assert_eq!(as_named(recorded('b'), &index), recorded('a'));
-        for (known, resolved) in [('a', &index), ('c', &index), ('c', &image), ('b', &image), ('b', &Fact::Pending)] {
-            assert_eq!(as_named(recorded(known), resolved), recorded(known));
+        assert_eq!(named(true, recorded('b'), &both), recorded('a'));
+        // What this process saw itself named another.
+        assert_eq!(named(false, recorded('b'), &both), recorded('b'));
+        for (known, resolved) in [('a', &both), ('c', &both), ('c', &image), ('b', &image), ('b', &Fact::Pending)] {
+            assert_eq!(named(true, recorded(known), resolved), recorded(known));
         }
-        assert_eq!(as_named(Fact::Absent(at(5)), &index), Fact::Absent(at(5)));
+        assert_eq!(named(true, Fact::Absent(at(5)), &both), Fact::Absent(at(5)));
+    }
+
+    #[test]
+    fn an_index_that_only_carries_the_recorded_image_beside_another_is_not_what_was_named() {
+        let anywhere = Nodes::Any(crate::request::Placement::default());
+        let amd64 = Nodes::Of(vec![Platform::default()]);
+        let named = |resolved: &Fact<Resolved>, nodes| {
+            as_named(OnRecord { fact: recorded('b'), of_pods: true }, resolved, nodes)
+        };
+        assert_eq!(named(&index(vec![manifest('b', "s390x"), manifest('e', "amd64")]), &amd64), recorded('b'));
+        assert_eq!(named(&index(vec![manifest('b', "amd64"), manifest('e', "amd64")]), &amd64), recorded('b'));
+        assert_eq!(named(&index(vec![manifest('b', "amd64"), manifest('e', "arm64")]), &anywhere), recorded('b'));
+        assert_eq!(named(&index(Vec::new()), &anywhere), recorded('b'));
     }
 
     #[test]

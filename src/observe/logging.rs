@@ -27,7 +27,8 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     // The libraries below speak up only when something is wrong.
-    let filter = EnvFilter::new(format!("warn,pratique={level}"));
+    // kube's client logs answers that it cannot read as a whole, and one may be of a Secret. What fails is told by us.
+    let filter = EnvFilter::new(format!("warn,kube_client=off,pratique={level}"));
     // A line that cannot be written (the reader of the pipe is gone, the disk is full) is lost and no more: saying so
     // would be written to standard error too, and panics where that fails, in the middle of a review.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);

@@ -227,10 +227,8 @@ fn judges<'p>(policies: &'p Policies, labels: &Fact<Labels>, role: Role) -> (Vec
     let none = Labels::default();
     let labels = match labels {
         Fact::Known(seen) => &seen.value,
-        // Manifests do not name it: judged by the defaults and the floor.
-        Fact::Absent(_) => &none,
-        // By them too, for what they say; it is refused beside that.
-        Fact::Unavailable(_) | Fact::Pending => &none,
+        // Judged by the defaults and the floor. Where it is not that manifests do not name it, it is refused beside that.
+        Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => &none,
     };
     let bindings = &policies.bindings;
     let named = [

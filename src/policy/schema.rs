@@ -1,4 +1,4 @@
-//! What an API server is told of `ImagePolicy`: the CustomResourceDefinition, made from the types that read it.
+//! What an API server is told of `ImagePolicy`: the `CustomResourceDefinition`, made from the types that read it.
 //!
 //! Promises: whatever our reader takes, the schema takes, within bounds that are larger than any policy in use; a default
 //! says what our reader makes of silence, and nothing is defaulted where writing it would mean something else. Every object
@@ -16,7 +16,7 @@ use super::file::{KIND, Spec};
 
 mod completed;
 
-/// A type that can tell its OpenAPI v3 schema.
+/// A type that can tell its schema in `OpenAPI` v3.
 pub trait Described {
     fn schema() -> Value;
 }
@@ -26,7 +26,7 @@ const PLURAL: &str = "imagepolicies";
 const GROUP: &str = "pratique.dev";
 const VERSION: &str = "v1alpha1";
 
-/// The CustomResourceDefinition `imagepolicies.pratique.dev`.
+/// The `CustomResourceDefinition` `imagepolicies.pratique.dev`.
 #[must_use]
 pub fn custom_resource_definition() -> Value {
     json!({

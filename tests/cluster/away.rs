@@ -94,7 +94,7 @@ async fn what_changes_no_image_goes_on_while_no_replica_is_there() {
     goes("run dns --image=a.example/dns:1 -n kube-system".to_owned());
     goes("rollout restart deployment/pratique -n pratique-system".to_owned());
     // A policy can be mended.
-    let policy = cluster.kubectl(&["apply", "-k", "manifests/policies"]);
+    let policy = cluster.kubectl(&["apply", "-f", "manifests/policies/baseline.yaml"]);
     assert_eq!(policy.code, Some(0), "{policy:?}");
 }
 

@@ -71,7 +71,7 @@ subjects: [{kind: User, name: administrator}]
 "#;
 
 /// A cluster with the base in it, beside the webhook, and the floor; the guards are in force.
-pub async fn installed() -> &'static Cluster {
+pub(crate) async fn installed() -> &'static Cluster {
     static INSTALLED: OnceCell<Cluster> = OnceCell::const_new();
     INSTALLED
         .get_or_init(async || {

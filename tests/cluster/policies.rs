@@ -131,7 +131,7 @@ async fn an_invalid_policy_never_replaces_a_valid_one_and_one_that_is_made_anew_
     followed.apply(&refusing("baseline", "our own"));
     followed.becomes("baseline", 1, InForce::This { rules: 1 }).await;
     assert_eq!(followed.why("baseline").as_deref(), Some("our own"));
-    followed.cluster.kubectl(&["delete", "imgpol", "baseline"]);
+    assert_eq!(followed.cluster.kubectl(&["delete", "imgpol", "baseline"]).code, Some(0));
     eventually("the built-in one is back", async || followed.why("baseline").is_none()).await;
     assert!(followed.sets.borrow().by_name.contains_key("baseline"));
 }

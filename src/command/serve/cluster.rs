@@ -54,11 +54,18 @@ pub(super) async fn start(settings: Settings, kubeconfig: Option<PathBuf>) -> Re
     let mut joined = Joined::new(&mut starting, connection, names)?;
     let (review, metrics) = joined.review(&mut starting, &config)?;
     let sets = joined.follow(&mut starting, &config);
-    let in_force = joined.put_in_force(&mut starting, &config, sets.clone(), review, metrics);
+    let in_force = Joined::put_in_force(&mut starting, &config, sets.clone(), review, metrics);
     let identity = joined.keep(&mut starting, &config, sets)?;
     starting.listen_to_operators().await?;
-    let identity = identity.obtain().await;
-    joined.listed(in_force).await;
+    let ready = async {
+        let identity = identity.obtain().await;
+        joined.listed(in_force).await;
+        identity
+    };
+    let identity = tokio::select! {
+        identity = ready => identity,
+        mistake = starting.broken() => return Err(vec![mistake]),
+    };
     starting.listen(identity, Some(joined.linter(&config))).await
 }
 
@@ -120,12 +127,13 @@ impl Joined {
         })
     }
 
-    fn cluster(&self) -> Arc<Cluster> {
+    fn cluster(&self, config: &Config) -> Arc<Cluster> {
         Arc::new(Cluster {
             namespaces: Arc::clone(&self.namespaces),
             pull_secrets: PullSecrets::live(LiveSecrets::new(self.connection.clone())),
             scan_objects: Arc::clone(&self.scan_objects),
             pods: Arc::clone(&self.pods),
+            exempt: Arc::new(config.exempt_namespaces.clone()),
         })
     }
 
@@ -133,10 +141,10 @@ impl Joined {
     fn review(&self, starting: &mut Starting, config: &Config) -> Result<(Arc<Review>, Metrics), Vec<Mistake>> {
         let (board, notices) = noticeboard();
         let untold = events::Untold::new(starting.registry()).map_err(|error| vec![failed("metrics", &error)])?;
-        starting.spawn(events::tell(self.connection.clone(), self.names.clone(), notices, untold));
+        starting.spawn_vital("Events", events::tell(self.connection.clone(), self.names.clone(), notices, untold));
         let built_in = command::manifests(&[])?.policies;
         let policies = Policies { by_name: built_in, bindings: command::bindings(config) };
-        starting.review(InForce { policies, cluster: self.cluster() }, Arc::clone(&self.nodes), Some(board))
+        starting.review(InForce { policies, cluster: self.cluster(config) }, Arc::clone(&self.nodes), Some(board))
     }
 
     /// Starts all watches.
@@ -144,22 +152,35 @@ impl Joined {
         let (sender, sets) = watch::channel(Arc::default());
         let connection = || self.connection.clone();
         let of_policies = self.enter(starting, "imagepolicies", true);
-        starting.spawn(policies::follow(connection(), of_policies.clone(), surroundings(config), sender));
+        starting.spawn_vital(
+            "the watch of ImagePolicies",
+            policies::follow(connection(), of_policies.clone(), surroundings(config), sender),
+        );
         let of_namespaces = self.enter(starting, "namespaces", true);
-        starting.spawn(namespaces::follow(connection(), of_namespaces.clone(), Arc::clone(&self.namespaces)));
+        starting.spawn_vital(
+            "the watch of Namespaces",
+            namespaces::follow(connection(), of_namespaces.clone(), Arc::clone(&self.namespaces)),
+        );
         let of_nodes = self.enter(starting, "nodes", false);
-        starting.spawn(nodes::follow(connection(), of_nodes.clone(), Arc::clone(&self.nodes)));
+        starting
+            .spawn_vital("the watch of Nodes", nodes::follow(connection(), of_nodes.clone(), Arc::clone(&self.nodes)));
         self.required = vec![of_policies, of_namespaces];
         self.softening = vec![of_nodes];
         if config.cluster.pods {
             let of_pods = self.enter(starting, "pods", false);
-            starting.spawn(pods::follow(self.connection.clone(), of_pods.clone(), Arc::clone(&self.pods)));
+            starting.spawn_vital(
+                "the watch of Pods",
+                pods::follow(self.connection.clone(), of_pods.clone(), Arc::clone(&self.pods)),
+            );
             self.softening.push(of_pods);
         }
         if !config.scans.namespaces.is_empty() {
             let (watches, namespaces) = (Arc::clone(&self.watches), config.scans.namespaces.clone());
             let objects = Arc::clone(&self.scan_objects);
-            starting.spawn(reports::follow(self.connection.clone(), watches, namespaces, objects));
+            starting.spawn_vital(
+                "the watch of VulnerabilityReports",
+                reports::follow(self.connection.clone(), watches, namespaces, objects),
+            );
         }
         sets
     }
@@ -173,7 +194,6 @@ impl Joined {
 
     /// Each set of policies comes into force as it comes. What it returns tells whether one that was listed did.
     fn put_in_force(
-        &self,
         starting: &mut Starting,
         config: &Config,
         mut sets: watch::Receiver<Arc<PolicySet>>,
@@ -185,7 +205,7 @@ impl Joined {
         let shown = Arc::clone(&unbound);
         starting.part("policies", move || Option::clone(&shown.load()).map_or(PartStatus::Ready, PartStatus::Degraded));
         let bindings = command::bindings(config);
-        starting.spawn(async move {
+        starting.spawn_vital("putting policies in force", async move {
             while sets.changed().await.is_ok() {
                 let set = Arc::clone(&sets.borrow_and_update());
                 let policies = Policies { by_name: set.by_name.clone(), bindings: bindings.clone() };
@@ -213,11 +233,17 @@ impl Joined {
         sets: watch::Receiver<Arc<PolicySet>>,
     ) -> Result<Certificate, Vec<Mistake>> {
         let (leadership, contending) = lease::contend(self.connection.clone(), &self.names);
-        starting.spawn(contending);
-        starting.spawn(status::write(self.connection.clone(), sets, leadership.clone()));
+        starting.spawn_vital("the lease", contending);
+        starting.spawn_vital(
+            "the status of ImagePolicies",
+            status::write(self.connection.clone(), sets, leadership.clone()),
+        );
         let registration = Registration::new(starting.registry()).map_err(|error| vec![failed("metrics", &error)])?;
         let registration = Arc::new(registration);
-        starting.spawn(Arc::clone(&registration).watch(self.connection.clone(), self.names.clone()));
+        starting.spawn_vital(
+            "the look at our own registration",
+            Arc::clone(&registration).watch(self.connection.clone(), self.names.clone()),
+        );
         starting.part("registration", move || registration.status());
         let shown = Arc::new(OnceLock::new());
         starting.certificate(Arc::clone(&shown))?;
@@ -227,7 +253,7 @@ impl Joined {
         let keeper = Arc::new(Keeper::new(self.connection.clone(), self.names.clone()));
         let of_keeper = Arc::clone(&keeper);
         starting.part("caBundle", move || of_keeper.status());
-        starting.spawn(Arc::clone(&keeper).keep(leadership));
+        starting.spawn_vital("the keeper of our certificates", Arc::clone(&keeper).keep(leadership));
         Ok(Certificate { shown, source: Source::Secret(keeper) })
     }
 
@@ -245,8 +271,10 @@ impl Joined {
         for health in &self.required {
             health.listed().await;
         }
-        // It ends with the process alone.
-        let _told = in_force.wait_for(|listed| *listed).await;
+        if in_force.wait_for(|listed| *listed).await.is_err() {
+            // Whoever puts policies in force is gone, which ends the process: nobody is judged by the built-in ones alone.
+            std::future::pending::<()>().await;
+        }
         let all = async {
             for health in &self.softening {
                 health.listed().await;

@@ -37,6 +37,7 @@ pub(super) struct Starting {
     of_trust: (Vec<PathBuf>, u64),
     review: Option<Arc<Review>>,
     tasks: JoinSet<()>,
+    vital: Vital,
     parts: Vec<Part>,
     refresh: Vec<Refresh>,
     drain: Drain,
@@ -69,6 +70,7 @@ impl Starting {
             of_trust,
             review: None,
             tasks: JoinSet::new(),
+            vital: Vital::default(),
             parts: Vec::new(),
             refresh: Vec::new(),
             drain: Drain::default(),
@@ -84,9 +86,20 @@ impl Starting {
         &self.registry
     }
 
-    /// Runs beside the reviews, until the process ends.
+    /// Runs beside the reviews for as long as it has something to do.
     pub(super) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
+    }
+
+    /// Runs beside the reviews until the process ends: that it ended is the end of the process, since what it kept up with
+    /// would stand still without a word.
+    pub(super) fn spawn_vital(&mut self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.vital.spawn(what, task);
+    }
+
+    /// Returns when a vital task ended.
+    pub(super) async fn broken(&mut self) -> Mistake {
+        self.vital.ended().await
     }
 
     /// A line of `/readyz`.
@@ -110,7 +123,7 @@ impl Starting {
         let (review, unfinished, metrics) = wired.map_err(|error| vec![failed("metrics", &error)])?;
         let review = Arc::new(review);
         let finishing = Arc::clone(&review);
-        self.spawn(async move { finishing.finish(unfinished).await });
+        self.spawn_vital("finishing reviews", async move { finishing.finish(unfinished).await });
         let directories = Arc::clone(review.evidence().directories());
         self.spawn(Arc::clone(&directories).follow());
         if !directories.is_empty() {
@@ -190,7 +203,7 @@ impl Starting {
 
     /// Answers reviews from now on, and those of policies where there is somebody to look at them.
     pub(super) async fn listen(self, identity: Arc<Identity>, lint: Option<Lint>) -> Result<Running, Vec<Mistake>> {
-        let Self { config, bounds, registry, client, review, mut tasks, drain, admin, .. } = self;
+        let Self { config, bounds, registry, client, review, mut tasks, vital, drain, admin, .. } = self;
         let (review, admin) = (review.expect("made before"), admin.expect("listening before"));
         tasks.spawn(Arc::clone(&identity).watch(LOOK_EVERY));
         let tls = tls::server_config(identity, client).map_err(|error| vec![failed("tls", &error)])?;
@@ -206,8 +219,37 @@ impl Starting {
             ca_bundle: None,
             webhook_listener: listener,
             admin_listener: admin,
+            vital,
             _tasks: tasks,
         })
+    }
+}
+
+/// Tasks that must never end.
+#[derive(Debug, Default)]
+pub(super) struct Vital(JoinSet<&'static str>);
+
+impl Vital {
+    fn spawn(&mut self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(async move {
+            task.await;
+            what
+        });
+    }
+
+    /// Returns when one did, with what to say.
+    pub(super) async fn ended(&mut self) -> Mistake {
+        let what = match self.0.join_next().await {
+            // There is none, so none can end.
+            None => std::future::pending().await,
+            Some(Ok(what)) => format!("{what} ended by itself"),
+            Some(Err(error)) if error.is_panic() => "a task ended in a panic".to_owned(),
+            Some(Err(_cancelled)) => "a task was cancelled".to_owned(),
+        };
+        Mistake::about(
+            "serve",
+            format!("{what}, a fault in Pratique: it starts anew rather than stand still; please report it"),
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 use crate::policy::document::Mistake;
@@ -29,8 +29,8 @@ impl Connection {
     pub async fn open(kubeconfig: Option<&Path>) -> Result<Self, Mistake> {
         let mut config = match kubeconfig {
             Some(path) => {
-                let wrong = |error: kube::config::KubeconfigError| {
-                    Mistake::about(path.display(), format!("is no kubeconfig that can be used: {error}"))
+                let wrong = |error: KubeconfigError| {
+                    Mistake::about(path.display(), format!("is no kubeconfig that can be used: {}", words(&error)))
                 };
                 let read = Kubeconfig::read_from(path).map_err(wrong)?;
                 let names_proxy =
@@ -74,6 +74,17 @@ impl Connection {
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+}
+
+/// What is wrong with a kubeconfig, without anything that stands in it or that a plugin printed: it may be a token.
+fn words(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::ReadConfig(error, _) => format!("it cannot be read, {error}"),
+        KubeconfigError::CurrentContextNotSet => "it names no current context".to_owned(),
+        KubeconfigError::LoadContext(_) => "it has not the context that it names".to_owned(),
+        KubeconfigError::LoadClusterOfContext(_) => "it has not the cluster of its context".to_owned(),
+        _ => "look at it with `kubectl --kubeconfig FILE version`".to_owned(),
     }
 }
 

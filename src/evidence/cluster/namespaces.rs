@@ -149,10 +149,11 @@ mod tests {
         .expect("a namespace as the API server writes it")
     }
 
-    fn labels_of(namespaces: &Namespaces, name: &str) -> Option<Option<String>> {
+    /// None: it is not known; empty: it has no such label.
+    fn labels_of(namespaces: &Namespaces, name: &str) -> Option<String> {
         match namespaces.known(name, Timestamp::UNIX_EPOCH) {
-            Fact::Known(Seen { value, source: Source::Current, .. }) => Some(value.enforce),
-            _ => None,
+            Fact::Known(Seen { value, source: Source::Current, .. }) => Some(value.enforce.unwrap_or_default()),
+            Fact::Known(_) | Fact::Absent(_) | Fact::Unavailable(_) | Fact::Pending => None,
         }
     }
 
@@ -164,13 +165,13 @@ mod tests {
         sink.list(namespace("old", Some("acme")));
         assert_eq!(labels_of(&namespaces, "old"), None, "nothing is in force before all is listed");
         sink.complete();
-        assert_eq!(labels_of(&namespaces, "old"), Some(Some("acme".to_owned())));
+        assert_eq!(labels_of(&namespaces, "old"), Some("acme".to_owned()));
         sink.restart();
         sink.list(namespace("new", None));
-        assert_eq!(labels_of(&namespaces, "old"), Some(Some("acme".to_owned())), "what was known stays");
+        assert_eq!(labels_of(&namespaces, "old"), Some("acme".to_owned()), "what was known stays");
         assert_eq!(labels_of(&namespaces, "new"), None);
         sink.complete();
-        assert_eq!((labels_of(&namespaces, "old"), labels_of(&namespaces, "new")), (None, Some(None)));
+        assert_eq!((labels_of(&namespaces, "old"), labels_of(&namespaces, "new")), (None, Some(String::new())));
         assert_eq!(sink.len(), 1);
     }
 
@@ -181,9 +182,9 @@ mod tests {
         sink.restart();
         sink.complete();
         sink.apply(namespace("shop", None));
-        assert_eq!(labels_of(&namespaces, "shop"), Some(None));
+        assert_eq!(labels_of(&namespaces, "shop"), Some(String::new()));
         sink.apply(namespace("shop", Some("acme")));
-        assert_eq!(labels_of(&namespaces, "shop"), Some(Some("acme".to_owned())));
+        assert_eq!(labels_of(&namespaces, "shop"), Some("acme".to_owned()));
         assert!(namespaces.says_enforce("shop"));
         sink.delete(namespace("shop", None));
         assert_eq!(labels_of(&namespaces, "shop"), None);

@@ -60,8 +60,8 @@ pub enum InForce {
     This { rules: usize },
     /// It is invalid, and the last valid generation of it is kept.
     Earlier { generation: i64, rules: usize },
-    /// It is invalid, and there was no valid one before: the built-in one of its name where there is one, else nothing, and
-    /// who is to be judged by it is refused.
+    /// It is invalid, and there was no valid one before: nothing, also where a built-in one has its name, and who is to be
+    /// judged by it is refused.
     None,
 }
 

@@ -213,7 +213,7 @@ macro_rules! schema {
 }
 pub(crate) use schema;
 
-/// The same for a struct of which others must be told too: what its comments, fields and types say is its OpenAPI schema.
+/// The same for a struct of which others must be told too: what its comments, fields and types say is its schema in `OpenAPI`.
 macro_rules! described {
     (
         $(#[doc = $outer:literal])*

@@ -20,7 +20,7 @@ pub(super) fn complete(spec: &mut Value) {
         match rules {
             Value::Array(rules) => rules.push(rule),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-                *rules = json!([rule])
+                *rules = json!([rule]);
             }
         }
     }

@@ -75,7 +75,9 @@ fn a_default_changes_nothing_of_what_our_reader_makes_of_a_policy() {
     let mut added = 0;
     for (file, policy) in policies(VALID).into_iter().chain(policies(INVALID)) {
         let mut with_defaults = policy.clone();
-        defaulted(&spec, &mut with_defaults["spec"]);
+        if let Some(written) = with_defaults.get_mut("spec") {
+            defaulted(&spec, written);
+        }
         added += usize::from(with_defaults != policy);
         assert_eq!(read(&with_defaults), read(&policy), "{file}");
     }

@@ -75,29 +75,39 @@ fn images(pod: &Pod, pool: &mut Pool) -> Vec<Image> {
     };
     for (containers, statuses) in lists {
         for status in statuses.iter().flatten() {
-            let Some(digest) = status.image_id.as_deref().and_then(manifest) else { continue };
+            let Some((repository, digest)) = status.image_id.as_deref().and_then(manifest) else { continue };
             let container = containers.iter().flatten().find(|container| container.name == status.name);
-            add(container.and_then(|container| address(container, status, unchanged)), digest);
+            let address = container.and_then(|container| address(container, status, unchanged));
+            add(address.filter(|address| is_of(address, repository)), digest);
         }
     }
     for volume in spec.volumes.iter().flatten() {
         let Some(image) = &volume.image else { continue };
-        if let Some(digest) = mounted(status, &volume.name) {
+        if let Some((repository, digest)) = mounted(status, &volume.name) {
             // A volume is mounted before anything of the Pod runs, and its reference may be changed later.
             let reference = image.reference.as_deref().filter(|_| unchanged);
-            add(reference.and_then(tagged), digest);
+            add(reference.and_then(tagged).filter(|address| is_of(address, repository)), digest);
         }
     }
     found
 }
 
-/// The digest of a manifest that stands in an `imageID`: `registry/repository@sha256:...`, whatever is before that.
-fn manifest(image_id: &str) -> Option<Digest> {
+/// The repository and the digest of a manifest that stand in an `imageID`: `registry/repository@sha256:...`, with the scheme
+/// of a runtime before that.
+fn manifest(image_id: &str) -> Option<(&str, Digest)> {
     if image_id.len() > LONGEST {
         return None;
     }
-    let (_, digest) = image_id.rsplit_once('@')?;
-    Digest::parse(digest).ok()
+    let (repository, digest) = image_id.rsplit_once('@')?;
+    let repository = repository.split_once("://").map_or(repository, |(_, repository)| repository);
+    Some((repository, Digest::parse(digest).ok()?))
+}
+
+/// Whether the runtime speaks of the repository that was named. Of an image that it has by several names it may report
+/// another, whose manifest may be another: that is not what the tag named.
+fn is_of(address: &Reference, repository: &str) -> bool {
+    let reported = Reference::parse(repository);
+    reported.is_ok_and(|its| its.registry() == address.registry() && its.repository() == address.repository())
 }
 
 /// By which name the container was given its image.
@@ -114,7 +124,7 @@ fn tagged(image: &str) -> Option<Reference> {
 }
 
 /// What the kubelet says of an image volume, where it does.
-fn mounted(status: &Status, volume: &str) -> Option<Digest> {
+fn mounted<'s>(status: &'s Status, volume: &str) -> Option<(&'s str, Digest)> {
     let lists = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
     let mounts = lists.into_iter().flatten().flatten().flat_map(|status| status.volume_mounts.iter().flatten());
     let images = mounts.filter(|mount| mount.name == volume).filter_map(|mount| {

@@ -16,7 +16,7 @@ use crate::fact::attached::PublicKey;
 use crate::fact::{Fault, Trouble};
 use crate::policy::document::wording::quoted;
 
-use super::super::secrets::reading::{Question, READ};
+use super::super::secrets::reading::{Question, READ, is_name};
 
 /// A key that was changed works after this; the Secrets of a thousand policies are then some thirty questions a second.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -128,6 +128,11 @@ fn after(failures: u32) -> Duration {
 
 /// Asks for these keys of a Secret.
 pub(super) async fn read(client: Client, namespace: &str, secret: String, keys: Vec<String>) -> Read {
+    // What is no name would become a path of the API server.
+    if !is_name(&secret) {
+        let words = format!("{} is no name of a Secret", quoted(&secret));
+        return Read { secret, keys: Err(Trouble::new(Fault::Broken, words)) };
+    }
     let question = Question { verb: "get", resource: "secrets", namespace, name: Some(&secret) };
     let api: Api<Secret> = Api::namespaced(client, namespace);
     let answer = question.within(READ, api.get_opt(&secret)).await;

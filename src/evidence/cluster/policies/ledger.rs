@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -130,6 +131,9 @@ impl Ledger {
     /// All of it as it is now, when all were listed. One of which nothing is known so far is left out.
     pub(super) fn set(&self, now: Timestamp) -> PolicySet {
         let mut by_name = self.built_in.clone();
+        // Whoever wrote a policy of that name means another than ours: while it cannot be used, who is to be judged by it is
+        // refused, as for any other name.
+        by_name.retain(|name, _| !self.entries.contains_key(name.as_str()));
         let in_force = self.entries.values().filter_map(|entry| entry.in_force.as_ref());
         by_name.extend(in_force.map(|its| (its.policy.name.clone(), Arc::clone(&its.policy))));
         let objects = self.entries.iter().filter_map(|(name, entry)| entry.object(name, now));
@@ -235,7 +239,13 @@ pub(super) fn compile(
     };
     let node = Node::from_json(&document.0);
     let name = node.field("metadata").and_then(|its| its.field("name")).and_then(Node::text).unwrap_or_default();
-    let compiled = compile::compile(&node, &source(name), &read).and_then(|compiled| {
+    // One document must not take down what keeps up with all of them.
+    let compiling = AssertUnwindSafe(|| compile::compile(&node, &source(name), &read));
+    let compiled = catch_unwind(compiling).unwrap_or_else(|_panic| {
+        let message = "a fault inside Pratique, see its log; please report it with the policy".to_owned();
+        Err(vec![Mistake::about(source(name), message)])
+    });
+    let compiled = compiled.and_then(|compiled| {
         let unrooted = unrooted(&compiled, surroundings);
         if unrooted.is_empty() { Ok(compiled) } else { Err(unrooted) }
     });

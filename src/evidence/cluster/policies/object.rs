@@ -6,11 +6,13 @@ use std::fmt;
 
 use k8s_openapi::ClusterResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::de::Error as _;
+use serde::de::{DeserializeSeed as _, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::policy::file::{API_VERSION, KIND};
+
+mod nested;
 
 /// Group and version of [`API_VERSION`].
 const GROUP: &str = "pratique.dev";
@@ -44,7 +46,7 @@ impl Document {
 
 impl<'de> Deserialize<'de> for ImagePolicy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut object = Value::deserialize(deserializer)?;
+        let mut object = nested::DEPTH.deserialize(deserializer)?;
         let Some(fields) = object.as_object_mut() else { return Err(D::Error::custom("an object is no map")) };
         // Of every writer each field that is theirs: longer than the policy itself.
         let metadata = fields.get_mut("metadata").map(|metadata| {

@@ -18,9 +18,12 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::wording::{self, Asked};
 use super::{Health, Presence, Sink};
 
-/// Objects to a page: a page is in memory as a whole, with all that is left out of the objects. Pods have 10 kB or so, and
-/// 1.5 MB at most.
+/// Objects to a page: a page is in memory as a whole, twice while it is read, with all that is left out of the objects. Of
+/// namespaces only metadata comes, and nodes are made by few.
 pub(super) const PAGE: u32 = 200;
+/// Of what many may make, up to the 1.5 MB that the API server takes of one object: 50 MB then, where all of them do it on
+/// purpose.
+pub(super) const PAGE_OF_LARGE: u32 = 16;
 /// For so long the API server keeps a watch before it ends it in good order. A connection that has silently died is noticed
 /// when that end does not come, so that this is nearly how long it takes; a watch begun anew costs one request.
 pub(super) const WATCH: u32 = 50;
@@ -57,6 +60,14 @@ pub(super) struct Driver<K: Resource, S> {
     attempts: u32,
     /// Failures of which the log has heard since it last worked.
     told: BTreeSet<String>,
+}
+
+/// How many objects of a kind make a page.
+fn page_of(resource: &str) -> u32 {
+    match resource {
+        "namespaces" | "nodes" => PAGE,
+        _ => PAGE_OF_LARGE,
+    }
 }
 
 /// Where to go on.
@@ -112,7 +123,7 @@ where
     /// All of them, page by page. The version from which on to watch.
     async fn list(&mut self) -> Result<String, Setback> {
         self.sink.restart();
-        let mut page = ListParams::default().limit(PAGE);
+        let mut page = ListParams::default().limit(page_of(&self.resource));
         loop {
             let answer = timeout(ANSWER, self.api.list(&page)).await.map_err(|_| self.no_answer("list"))?;
             let listed = answer.map_err(|error| self.setback("list", &error))?;

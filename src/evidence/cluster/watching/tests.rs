@@ -131,8 +131,8 @@ async fn it_lists_in_pages_and_then_follows_changes_from_there() {
     assert_eq!(
         followed.script.asked(),
         [
-            "/api/v1/configmaps?&limit=200",
-            "/api/v1/configmaps?&limit=200&continue=more",
+            "/api/v1/configmaps?&limit=16",
+            "/api/v1/configmaps?&limit=16&continue=more",
             "/api/v1/configmaps?&watch=true&timeoutSeconds=50&allowWatchBookmarks=true&resourceVersion=10",
         ]
     );

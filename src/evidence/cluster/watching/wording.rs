@@ -52,10 +52,8 @@ pub(in crate::evidence) fn why(asked: Asked<'_>, error: &Error) -> String {
 
 /// What came is not what was asked for. An event that cannot be read as one kube's client reads as a status without a code.
 pub(in crate::evidence) fn is_unreadable(error: &Error) -> bool {
-    match error {
-        Error::Api(status) => status.code == 0,
-        error => matches!(error, Error::SerdeError(_) | Error::FromUtf8(_)),
-    }
+    let has_no_code = matches!(error, Error::Api(status) if status.code == 0);
+    has_no_code || matches!(error, Error::SerdeError(_) | Error::FromUtf8(_))
 }
 
 /// It has said so itself.
