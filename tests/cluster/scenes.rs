@@ -103,17 +103,3 @@ fn deployment(namespace: &str, name: &str, image: &str) -> String {
          spec: {{containers: [{{name: web, image: \"{image}\"}}]}}}}}}}}"
     )
 }
-
-fn dump(stage: &Installed<'_>) {
-    eprintln!(
-        "DUMP refused {} ready {:?} connections {:?}",
-        stage.forwarder().refused(),
-        stage.forwarder().ready(),
-        stage.forwarder().connections()
-    );
-    for replica in [0, 1] {
-        let log = stage.log(replica);
-        let log: Vec<&str> = log.lines().filter(|line| !line.contains("\"decided\"")).collect();
-        eprintln!("{:?}\n{}", stage.admin(replica, "/readyz"), log.join("\n"));
-    }
-}

@@ -84,7 +84,6 @@ async fn no_answer_is_half_of_one_policy_and_half_of_the_next() {
         answers.extend(caller.expect("no caller panics"));
     }
     let different: BTreeSet<&str> = answers.iter().map(String::as_str).collect();
-    super::dump(stage);
     println!("{} answers while the policy was changed {TOGGLED} times", answers.len());
     assert_eq!(different, BTreeSet::from([FIRST, SECOND]));
 }

@@ -110,9 +110,6 @@ async fn whatever_brings_an_image_is_judged_as_its_namespace_says() {
             }
         }
     }
-    if !wrong.is_empty() {
-        super::dump(stage);
-    }
     assert!(wrong.is_empty(), "{wrong}");
 }
 
@@ -161,9 +158,6 @@ async fn an_image_that_is_changed_later_is_judged_like_a_new_one() {
         if seen(&patched) != Some(*maker) {
             write!(wrong, "\n{mode}: a Rollout that changes: not {maker:?}: {patched:?}").expect("a String takes it");
         }
-    }
-    if !wrong.is_empty() {
-        super::dump(stage);
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
