@@ -62,18 +62,18 @@ struct Details {
 /// The answer to the review with this uid.
 #[must_use]
 pub fn encode(uid: &str, verdict: &Verdict) -> Reply {
-    let (allowed, status) = match &verdict.answer {
-        Answer::Admit(permit) => (admitted(*permit), None),
+    let (allowed, status, refused) = match &verdict.answer {
+        Answer::Admit(permit) => (admitted(*permit), None, &[][..]),
         Answer::Deny(denials) => {
             let retriable = denials.iter().all(|denial| denial.reason.retriable());
-            (false, Some(status(message(denials), retriable)))
+            (false, Some(status(message(denials), retriable)), &denials[..])
         }
     };
     let response = Response {
         uid,
         allowed,
         status,
-        warnings: warnings(&verdict.warnings),
+        warnings: warnings(&verdict.warnings, refused),
         audit_annotations: annotations(verdict),
     };
     let review = Review { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
@@ -168,10 +168,11 @@ fn paragraph(text: &mut String, first: &Denial, denials: &[Denial], image: Optio
     }
 }
 
-/// Worst first, each within its length, all within theirs; what does not fit is counted in the last.
-fn warnings(denials: &[Denial]) -> Vec<String> {
+/// Worst first, each within its length, all within theirs; what does not fit is counted in the last. What a policy refuses
+/// it does not warn of as well: nobody wants to read the same twice.
+fn warnings(denials: &[Denial], refused: &[Denial]) -> Vec<String> {
     let (mut warnings, mut used, mut untold) = (Vec::new(), 0, 0_usize);
-    let mut seen = HashSet::new();
+    let mut seen: HashSet<String> = refused.iter().map(warning).collect();
     for warning in denials.iter().map(warning) {
         if !seen.insert(warning.clone()) {
             continue;

@@ -17,6 +17,7 @@ mod lint;
 mod policies;
 mod registration;
 mod rollout;
+mod scenes;
 mod secrets;
 mod shipped;
 mod status;

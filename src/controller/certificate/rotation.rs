@@ -106,6 +106,12 @@ impl Seen {
         };
         leaf.is_believed(self.0.iter().filter(settled).map(|(authority, _)| authority), host, now)
     }
+
+    /// Whether the live bundle vouches for the leaf and for nobody whom it does not come from: then there is no other to be
+    /// believed in its place.
+    pub(super) fn vouches_for_nobody_else(&self, leaf: &Leaf, host: &str, now: Timestamp) -> bool {
+        !self.is_empty() && self.0.iter().all(|(authority, _)| leaf.is_believed([authority], host, now))
+    }
 }
 
 impl State {

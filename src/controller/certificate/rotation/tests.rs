@@ -307,6 +307,17 @@ fn a_newcomer_that_makes_the_secret_anew_is_not_ready_before_it_is_believed() {
 }
 
 #[test]
+fn the_first_bundle_of_all_makes_no_replica_unready() {
+    let mut world = World::new(&[0], &[5, 7]);
+    while world.now < world.excused {
+        world.step();
+        let showing = world.members.iter().filter(|member| member.replica.shown.is_some());
+        assert!(showing.clone().all(|member| !member.replica.is_not_believed_yet()), "{:?}", world.bundle());
+    }
+    assert_eq!(world.bundle().len(), 1);
+}
+
+#[test]
 fn an_emptied_bundle_comes_back_at_the_next_look() {
     let mut world = World::new(&[0, 1], &[5, 5]);
     // Through rotations of leaf and CA.
