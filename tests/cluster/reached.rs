@@ -1,14 +1,16 @@
 //! A registry in this process that the program in the cluster reaches, and who asks for its images.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Status;
 use kube::{Api, Client, Config};
-use pratique_testkit::real::Cluster;
 use pratique_testkit::Registry;
+use pratique_testkit::real::Cluster;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::json;
 
 /// The shipped settings, with what says how these registries are reached.
@@ -26,6 +28,29 @@ pub(crate) fn policy(unavailable: &str) -> String {
         "apiVersion: pratique.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: acme}}\nspec:\n  \
          unavailable: {unavailable}\n  rules:\n  - {{name: all, images: [\"**\"], tags: {{repointed: deny}}}}\n"
     )
+}
+
+/// The Secret with our certificates as it is after some hours: a replica that starts is ready at once, and does not wait until
+/// API servers have heard of a new CA.
+pub(crate) fn certificates() -> String {
+    let hours = |count: u64| Duration::from_secs(count * 3600);
+    let (key, leaf_key) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("another"));
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name.push(DnType::CommonName, "Pratique CA of some hours ago");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let mut leaf = CertificateParams::new(vec!["pratique.pratique-system.svc".to_owned()]).expect("it is a name");
+    leaf.use_authority_key_identifier_extension = true;
+    for (params, days) in [(&mut authority, 365), (&mut leaf, 90)] {
+        params.not_before = (SystemTime::now() - hours(5)).into();
+        params.not_after = (SystemTime::now() + hours(24 * days)).into();
+    }
+    let authorities = authority.self_signed(&key).expect("it signs itself").pem();
+    let keys = key.serialize_pem();
+    let certificate = leaf.signed_by(&leaf_key, &Issuer::new(authority, key)).expect("it signs others").pem();
+    json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": "pratique-certificates", "namespace": "pratique-system"},
+        "stringData": {"ca.crt": authorities, "ca.key": keys, "tls.crt": certificate, "tls.key": leaf_key.serialize_pem()}})
+    .to_string()
 }
 
 /// A namespace that is judged by it.

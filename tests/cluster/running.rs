@@ -7,7 +7,7 @@ use pratique_testkit::{Behaviour, Directory, Image, Registry, Route, eventually}
 use serde_json::json;
 
 use crate::installed::Installed;
-use crate::reached::{answer, judged, pod, policy, runs, settings};
+use crate::reached::{answer, certificates, judged, pod, policy, runs, settings};
 
 /// Longer than the `timeoutSeconds` of our webhook, and less than what a look-up may take after the reply.
 const LONGER_THAN_A_REVIEW: Duration = Duration::from_secs(7);
@@ -33,14 +33,17 @@ async fn while_the_registry_is_away_what_runs_in_a_namespace_is_made_anew_there_
     let (image, new) = (format!("{repository}:v1"), format!("{}/acme/new:v1", registry.host()));
     let cluster = Cluster::start().await;
     let settings = settings(hosts.path(), &[&registry]);
-    let installed = Installed::on(&cluster).settings(&settings).manifest(&policy("running")).start().await;
+    let setup = Installed::on(&cluster).settings(&settings).manifest(&policy("running")).manifest(&certificates());
+    let installed = setup.start().await;
     let (shop, bank) = (judged(&cluster, "shop").await, judged(&cluster, "bank").await);
     installed.accepts(&pod(&shop, "web", &image));
     runs(&cluster, &shop, "web", &repository, &digest);
     registry.go_away();
     all_anew(&installed).await;
-    eventually("it is let in by what runs", async || answer(&cluster, &shop, &pod(&shop, "anew", &image)).await.is_ok())
-        .await;
+    eventually("it is let in by what runs", async || {
+        answer(&cluster, &shop, &pod(&shop, "anew", &image)).await.is_ok()
+    })
+    .await;
     let made = installed.create(&pod(&shop, "anew", &image), &[]);
     assert_eq!(made.code, Some(0), "{made:?}");
     for (namespace, image) in [(&bank, &image), (&shop, &new)] {
@@ -65,7 +68,8 @@ async fn a_tag_that_was_moved_is_noticed_by_its_pods_after_all_replicas_were_rep
     let image = format!("{repository}:v1");
     let cluster = Cluster::start().await;
     let settings = settings(hosts.path(), &[&registry]);
-    let installed = Installed::on(&cluster).settings(&settings).manifest(&policy("deny")).start().await;
+    let setup = Installed::on(&cluster).settings(&settings).manifest(&policy("deny")).manifest(&certificates());
+    let installed = setup.start().await;
     let shop = judged(&cluster, "shop").await;
     installed.accepts(&pod(&shop, "web", &image));
     runs(&cluster, &shop, "web", &repository, &first);
@@ -92,7 +96,8 @@ async fn what_takes_longer_than_a_review_may_is_made_in_the_end_by_kubectl_and_b
     let image = |name: &str| format!("{}/{name}:v1", registry.host());
     let cluster = Cluster::with_controllers().await;
     let settings = settings(hosts.path(), &[&registry]);
-    let installed = Installed::on(&cluster).settings(&settings).manifest(&policy("deny")).start().await;
+    let setup = Installed::on(&cluster).settings(&settings).manifest(&policy("deny")).manifest(&certificates());
+    let installed = setup.start().await;
     let shop = judged(&cluster, "shop").await;
     let before = installed.reviews();
     registry.on_next(Route::Any, 2, Behaviour::Delay(LONGER_THAN_A_REVIEW));
