@@ -37,6 +37,8 @@ enum Told {
     Log(Work),
     /// To whoever makes a Pod of a private image.
     Private,
+    /// To whoever makes a Deployment of one: the API server writes the secrets of a service account into Pods alone.
+    PrivateTemplate,
     /// To whoever makes a Pod in a namespace that is new.
     Young,
 }
@@ -76,7 +78,7 @@ const RIGHTS: &[Right] = &[
     everywhere("list", "nodes", Told::Degraded, &["verb list on nodes"]),
     everywhere("watch", "nodes", Told::Degraded, &["verb watch on nodes"]),
     everywhere("get", "secrets", Told::Private, &["verb get on secrets"]),
-    everywhere("get", "serviceaccounts", Told::Private, &["verb get on serviceaccounts"]),
+    everywhere("get", "serviceaccounts", Told::PrivateTemplate, &["verb get on serviceaccounts"]),
     everywhere("get", CONFIGURATIONS, Told::Degraded, &["get validatingwebhookconfigurations", "verb get on validatingwebhookconfigurations"]),
     everywhere("patch", CONFIGURATIONS, Told::Log(Work::NoBundle), &["verb patch on validatingwebhookconfigurations"]),
     everywhere("create", "events", Told::Log(Work::Deployment), &["create events.events.k8s.io"]),
@@ -217,13 +219,16 @@ impl Stage<'_> {
             Told::NotReady => self.readyz(replica, "[-] ", right.words).await,
             Told::Degraded => self.readyz(replica, "[!] ", right.words).await,
             Told::Log(work) => self.log(replica, work, right.words).await,
-            Told::Private => {
+            Told::Private | Told::PrivateTemplate => {
                 self.installed.wait_until_ready(replica).await;
                 let repository = format!("acme/private-{}", self.serial);
                 self.registry.push(&repository, "v1", &Image::single().label(&repository));
                 let image = format!("{}/{repository}:v1", self.registry.host());
-                let pod = pod(&self.shop, "web", &image);
-                until(|| self.dry(&pod).stderr, |said| right.words.iter().all(|words| said.contains(words))).await
+                let object = match right.told {
+                    Told::PrivateTemplate => deployment(&self.shop, "private", &image).to_string(),
+                    _pod => pod(&self.shop, "web", &image),
+                };
+                until(|| self.dry(&object).stderr, |said| right.words.iter().all(|words| said.contains(words))).await
             }
             Told::Young => {
                 self.installed.wait_until_ready(replica).await;
@@ -253,15 +258,14 @@ impl Stage<'_> {
             done(&self.cluster.kubectl(&["patch", what, "-n", "pratique-system", &kind, "-p", &patch]));
         };
         // Whoever had it was killed, and nobody is to wait until it runs out.
-        let lease = json!({"spec": {"holderIdentity": ""}});
         match work {
-            Work::NoLease => delete("lease/pratique"),
-            Work::Lease
+            Work::Lease => patch("lease/pratique", "merge", &json!({"spec": {"holderIdentity": ""}})),
+            Work::NoLease
             | Work::NoCertificates
             | Work::SpoiltCertificates
             | Work::NoBundle
             | Work::Policy
-            | Work::Deployment => patch("lease/pratique", "merge", &lease),
+            | Work::Deployment => delete("lease/pratique"),
         }
         match work {
             Work::NoLease | Work::Lease => {}
@@ -281,10 +285,8 @@ impl Stage<'_> {
             }
             Work::Deployment => self.installed.wait_until_ready(replica).await,
         }
-        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": format!("web-{}", self.serial), "namespace": self.shop},
-            "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}},
-                "spec": {"containers": [{"name": "web", "image": format!("{}/acme/nothing:v1", self.registry.host())}]}}}});
+        let image = format!("{}/acme/nothing:v1", self.registry.host());
+        let deployment = deployment(&self.shop, &format!("web-{}", self.serial), &image);
         let mut round = 0;
         let said = || {
             if work == Work::Deployment {
@@ -297,6 +299,14 @@ impl Stage<'_> {
         };
         until(said, |log| words.iter().all(|words| log.contains(words))).await
     }
+}
+
+/// Without ReplicaSets, each of which would have Events of its own: there are only so many of these in a second.
+fn deployment(namespace: &str, name: &str, image: &str) -> Value {
+    let spec = json!({"containers": [{"name": "web", "image": image}]});
+    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": spec});
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace},
+        "spec": {"paused": true, "selector": {"matchLabels": {"app": "web"}}, "template": template}})
 }
 
 async fn until<T: std::fmt::Debug>(mut said: impl FnMut() -> T, enough: impl Fn(&T) -> bool) -> Result<(), String> {
