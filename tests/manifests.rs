@@ -144,7 +144,7 @@ fn the_program_may_do_this_and_nothing_else() {
         [
             "/secrets [pratique-certificates]: get update",
             "/secrets: create",
-            "coordination.k8s.io/leases [pratique]: get update patch",
+            "coordination.k8s.io/leases [pratique]: get update",
             "coordination.k8s.io/leases: create",
         ]
     );

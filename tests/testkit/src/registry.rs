@@ -213,6 +213,11 @@ impl Registry {
         self.state.access.issue(vec![repository.to_owned()])
     }
 
+    /// Who is called so has this password from now on, and no token that was handed out is good any longer.
+    pub fn set_password(&self, user: &str, password: &str) {
+        self.state.access.set_password(user, password);
+    }
+
     /// No token that was handed out is good any longer.
     pub fn revoke_tokens(&self) {
         self.state.access.revoke_tokens();

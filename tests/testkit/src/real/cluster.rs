@@ -243,6 +243,12 @@ impl Cluster {
         held(&self.api_server).as_ref().map(Running::log).unwrap_or_default()
     }
 
+    /// The audit log: of each Pod that was to be made an event in JSON, with what webhooks have annotated.
+    #[must_use]
+    pub fn audited(&self) -> String {
+        self.files.audited()
+    }
+
     /// A folder that is gone with the cluster.
     #[must_use]
     pub fn folder(&self) -> &Path {

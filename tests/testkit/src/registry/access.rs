@@ -48,7 +48,7 @@ pub(super) type Issued = Arc<Mutex<HashMap<String, Grant>>>;
 #[derive(Debug)]
 pub(super) struct Access {
     pub(super) scheme: Scheme,
-    pub(super) users: Vec<User>,
+    pub(super) users: Mutex<Vec<User>>,
     /// Prefixes of what nobody sees without being somebody.
     pub(super) private: Vec<String>,
     pub(super) realm: String,
@@ -77,7 +77,7 @@ impl Access {
             return Err(Box::new(unauthorized().header(WWW_AUTHENTICATE, "Basic realm=\"registry\"")));
         };
         match target.repository() {
-            Some(repository) if !self.may_see(Some(user), repository) => Err(Box::new(denied())),
+            Some(repository) if !self.may_see(Some(&user), repository) => Err(Box::new(denied())),
             Some(_) | None => Ok(()),
         }
     }
@@ -114,7 +114,7 @@ impl Access {
         let wanted = scopes.filter_map(|scope| scope.strip_prefix("repository:")?.rsplit_once(':'));
         let wanted: Vec<String> = wanted.map(|(repository, _)| repository.to_owned()).collect();
         let (granted, refused): (Vec<_>, Vec<_>) =
-            wanted.into_iter().partition(|repository| self.may_see(user, repository));
+            wanted.into_iter().partition(|repository| self.may_see(user.as_ref(), repository));
         if !refused.is_empty() && !self.empty_tokens {
             return if user.is_some() { denied() } else { unauthorized() };
         }
@@ -124,13 +124,14 @@ impl Access {
     }
 
     /// Who asks for a token: nobody in particular, or somebody who can show it.
-    fn caller(&self, request: &Request, form: &[(String, String)]) -> Result<Option<&User>, ()> {
+    fn caller(&self, request: &Request, form: &[(String, String)]) -> Result<Option<User>, ()> {
         if self.scheme == Scheme::Open {
             return Ok(None);
         }
         if let Some(token) = value(form, "refresh_token") {
-            let user = self.users.iter().find(|user| user.identity.as_deref() == Some(token));
-            return user.map(Some).ok_or(());
+            let users = self.users();
+            let user = users.iter().find(|user| user.identity.as_deref() == Some(token));
+            return user.cloned().map(Some).ok_or(());
         }
         let in_form = value(form, "password").map(|password| (value(form, "username").unwrap_or_default(), password));
         let in_form = in_form.map(|(name, password)| (name.to_owned(), password.to_owned()));
@@ -142,13 +143,24 @@ impl Access {
         self.user(&name, &password).map(Some).ok_or(())
     }
 
-    fn user(&self, name: &str, password: &str) -> Option<&User> {
-        self.users.iter().find(|user| user.name == name && user.password == password)
+    fn user(&self, name: &str, password: &str) -> Option<User> {
+        self.users().iter().find(|user| user.name == name && user.password == password).cloned()
+    }
+
+    fn users(&self) -> MutexGuard<'_, Vec<User>> {
+        self.users.lock().expect("no panic while it is held")
+    }
+
+    pub(super) fn set_password(&self, name: &str, password: &str) {
+        for user in self.users().iter_mut().filter(|user| user.name == name) {
+            password.clone_into(&mut user.password);
+        }
+        self.revoke_tokens();
     }
 
     fn may_see(&self, user: Option<&User>, repository: &str) -> bool {
         let covers = |prefixes: &[String]| prefixes.iter().any(|prefix| is_below(repository, prefix));
-        let private = covers(&self.private) || self.users.iter().any(|user| covers(&user.repositories));
+        let private = covers(&self.private) || self.users().iter().any(|user| covers(&user.repositories));
         !private || user.is_some_and(|user| covers(&user.repositories))
     }
 

@@ -163,7 +163,7 @@ impl RegistrySetup {
         }
         let access = Access {
             scheme: self.scheme,
-            users,
+            users: Mutex::new(users),
             private: self.private,
             realm: self.realm.unwrap_or_else(|| format!("{scheme}://{host}/token")),
             service: host.clone(),

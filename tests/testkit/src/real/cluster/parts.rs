@@ -42,6 +42,15 @@ pub fn steady_port() -> u16 {
     free.expect("one of so many is free")
 }
 
+/// Who makes a Pod, and what webhooks note beside that.
+const AUDITED: &str = "apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: Metadata, verbs: [create], resources: [{group: '', resources: [pods]}]}
+- {level: None}
+";
+
 /// Where certificates, keys and data are.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -69,6 +78,7 @@ impl Files {
         let tokens = KeyPair::generate().expect("a key can be made");
         folder.write("tokens.key", &tokens.serialize_pem());
         folder.write("tokens.pub", &tokens.public_key_pem());
+        folder.write("audit.yaml", AUDITED);
         Self { folder: folder.path().to_owned() }
     }
 
@@ -78,6 +88,11 @@ impl Files {
 
     fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.folder.join(name)).expect("our own files can be read")
+    }
+
+    /// What the API server has noted of the Pods that were to be made, as JSON, a line each.
+    pub(super) fn audited(&self) -> String {
+        fs::read_to_string(self.folder.join("audit.log")).expect("the API server notes something")
     }
 
     /// PEM.
@@ -121,6 +136,8 @@ pub(super) fn api_server(files: &Files, etcd_port: u16, port: u16) -> Running {
             ("endpoint-reconciler-type", "none".to_owned()),
             ("service-cluster-ip-range", "10.0.0.0/24".to_owned()),
             ("authorization-mode", "RBAC".to_owned()),
+            ("audit-policy-file", files.path("audit.yaml")),
+            ("audit-log-path", files.path("audit.log")),
             ("allow-privileged", "true".to_owned()),
             ("client-ca-file", files.path("ca.crt")),
             ("tls-cert-file", files.path("serving.crt")),
