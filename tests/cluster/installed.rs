@@ -65,12 +65,6 @@ impl<'cluster> Setup<'cluster> {
         self
     }
 
-    /// A variable of each replica's environment.
-    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
     /// How the forwarder asks whether a replica is ready.
     pub(crate) fn probe(self, probe: Probe) -> Self {
         Self { probe, ..self }
@@ -134,11 +128,6 @@ impl<'cluster> Installed<'cluster> {
         &self.forwarder
     }
 
-    /// The kubeconfig of the program's own service account.
-    pub(crate) fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
-    }
-
     /// Creates it, without a warning.
     pub(crate) fn accepts(&self, yaml: &str) {
         accepted(&self.create(yaml, &[]));
@@ -157,16 +146,6 @@ impl<'cluster> Installed<'cluster> {
     /// The same as a dry run.
     pub(crate) fn would_reject(&self, yaml: &str, words: &[&str]) -> String {
         rejected(self.create(yaml, &["--dry-run=server"]), words)
-    }
-
-    /// It is created, and what kubectl warns of, which is returned, has these words.
-    pub(crate) fn warns(&self, yaml: &str, words: &[&str]) -> String {
-        warned(self.create(yaml, &[]), words)
-    }
-
-    /// The same as a dry run.
-    pub(crate) fn would_warn(&self, yaml: &str, words: &[&str]) -> String {
-        warned(self.create(yaml, &["--dry-run=server"]), words)
     }
 
     /// `kubectl create -f -`
@@ -357,12 +336,6 @@ fn accepted(outcome: &Outcome) {
 fn rejected(outcome: Outcome, words: &[&str]) -> String {
     assert_eq!(outcome.code, Some(1), "it is not rejected: {outcome:?}");
     assert!(!outcome.stderr.contains("failed calling webhook"), "nobody answered:\n{}", outcome.stderr);
-    has(outcome.stderr, words)
-}
-
-fn warned(outcome: Outcome, words: &[&str]) -> String {
-    done(&outcome);
-    assert!(outcome.stderr.contains("Warning:"), "it is accepted without a warning: {outcome:?}");
     has(outcome.stderr, words)
 }
 

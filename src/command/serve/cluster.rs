@@ -177,6 +177,8 @@ impl Joined {
         if !config.scans.namespaces.is_empty() {
             let (watches, namespaces) = (Arc::clone(&self.watches), config.scans.namespaces.clone());
             let objects = Arc::clone(&self.scan_objects);
+            let shown = Arc::clone(&self.watches);
+            starting.part(reports::RESOURCE, move || of_reports(&shown));
             starting.spawn_vital(
                 "the watch of VulnerabilityReports",
                 reports::follow(self.connection.clone(), watches, namespaces, objects),
@@ -318,6 +320,13 @@ fn without_policy(policies: &Policies) -> Option<String> {
     let told = |(setting, name): &(String, _)| format!("{setting} names \"{name}\", and there is no such policy");
     let told: Vec<String> = unknown.iter().map(told).collect();
     (!told.is_empty()).then(|| format!("{}: who is judged by it is refused; add it", told.join("; ")))
+}
+
+/// The first of the namespaces that is not well.
+fn of_reports(watches: &Watches) -> PartStatus {
+    let states = watches.states().into_iter().filter(|(resource, _)| *resource == reports::RESOURCE);
+    let mut states = states.map(|(_, state)| watched(state, false));
+    states.find(|status| *status != PartStatus::Ready).unwrap_or(PartStatus::Ready)
 }
 
 fn watched(state: WatchState, required: bool) -> PartStatus {

@@ -40,7 +40,7 @@ pub(super) fn status(object: &PolicyObject, rules: usize, known: Option<&Value>,
     let mut status = Map::new();
     status.insert("observedGeneration".to_owned(), json!(object.generation));
     status.insert("rules".to_owned(), json!(i32::try_from(rules).unwrap_or(i32::MAX)));
-    let conditions = [condition(ACCEPTED, accepted(object)), condition(READY, ready(object, rules))];
+    let conditions = [condition(ACCEPTED, accepted(object)), condition(READY, ready(object))];
     status.insert("conditions".to_owned(), Value::from(conditions.to_vec()));
     for (field, list) in [("errors", &object.mistakes), ("warnings", &object.warnings)] {
         if !list.is_empty() {
@@ -89,7 +89,7 @@ fn accepted(object: &PolicyObject) -> Holds {
     }
 }
 
-fn ready(object: &PolicyObject, of_name: usize) -> Holds {
+fn ready(object: &PolicyObject) -> Holds {
     match object.in_force {
         InForce::This { rules } => {
             let message = format!("this generation is in force, {}", counted(rules));
@@ -101,10 +101,6 @@ fn ready(object: &PolicyObject, of_name: usize) -> Holds {
                 counted(rules)
             );
             Holds { holds: false, reason: "EarlierGenerationInForce", message }
-        }
-        InForce::None if of_name > 0 => {
-            let message = format!("the built-in policy of this name is in force instead, {}", counted(of_name));
-            Holds { holds: false, reason: "NotInForce", message }
         }
         InForce::None => {
             let message = "nothing is in force under this name: where it enforces, everything is refused".to_owned();

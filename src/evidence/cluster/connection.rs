@@ -84,7 +84,17 @@ fn words(error: &KubeconfigError) -> String {
         KubeconfigError::CurrentContextNotSet => "it names no current context".to_owned(),
         KubeconfigError::LoadContext(_) => "it has not the context that it names".to_owned(),
         KubeconfigError::LoadClusterOfContext(_) => "it has not the cluster of its context".to_owned(),
-        _ => "look at it with `kubectl --kubeconfig FILE version`".to_owned(),
+        KubeconfigError::KindMismatch
+        | KubeconfigError::ApiVersionMismatch
+        | KubeconfigError::FindPath
+        | KubeconfigError::Parse(_)
+        | KubeconfigError::MissingClusterUrl
+        | KubeconfigError::ParseClusterUrl(_)
+        | KubeconfigError::ParseProxyUrl(_)
+        | KubeconfigError::LoadCertificateAuthority(_)
+        | KubeconfigError::LoadClientCertificate(_)
+        | KubeconfigError::LoadClientKey(_)
+        | KubeconfigError::ParseCertificates(_) => "look at it with `kubectl --kubeconfig FILE version`".to_owned(),
     }
 }
 

@@ -24,7 +24,7 @@ use super::connection::Connection;
 use super::watching::{self, Presence, Sink, Watches};
 
 /// As in the watches' states and metrics.
-const RESOURCE: &str = "vulnerabilityreports";
+pub(crate) const RESOURCE: &str = "vulnerabilityreports";
 
 /// Keeps the reports of these namespaces up with the cluster, until the process ends. Before all of them were listed once,
 /// `objects` says that it cannot tell ([`Objects::unread`]).

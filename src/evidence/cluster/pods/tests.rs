@@ -57,14 +57,21 @@ fn told(value: &Value, name: &str) -> (Option<Digest>, Vec<Digest>) {
     (pods.pulled_in("shop", &address(name)).map(|pulled| pulled.digest), running)
 }
 
+/// As a runtime reports a digest of the image's own repository.
+fn image_id_of(image: &str, number: u8) -> String {
+    let repository = image.split(['@', ':']).next().expect("there is always a first part");
+    format!("{repository}@{}", digest(number))
+}
+
+/// Of `web`.
 fn image_id(number: u8) -> String {
-    format!("registry.example/web@{}", digest(number))
+    image_id_of("docker.io/library/web", number)
 }
 
 #[test]
 fn a_running_pod_tells_what_its_tag_named_and_what_runs_in_its_namespace() {
     let (pods, mut sink) = watched();
-    sink.apply(read(&pod("u1", "shop", 100, ("nginx:1", &image_id(1)))));
+    sink.apply(read(&pod("u1", "shop", 100, ("nginx:1", &image_id_of("nginx", 1)))));
     let nodes = Nodes::new(Arc::new([Platform::default()]));
     let running = Running { first: seconds(100), platforms: vec![Platform::default()] };
     assert_eq!(pods.running("shop", &digest(1), &nodes), Some(running));
@@ -80,8 +87,12 @@ fn a_running_pod_tells_what_its_tag_named_and_what_runs_in_its_namespace() {
 #[test]
 fn image_ids_are_read_as_runtimes_write_them_and_what_is_no_digest_of_a_manifest_is_none() {
     let of = |image_id: &str| told(&pod("u1", "shop", 1, ("nginx:1", image_id)), "nginx:1");
-    for known in ["docker.io/library/nginx@", "docker-pullable://nginx@", "localhost:5000/a/b@", "nginx:1@"] {
+    for known in ["docker.io/library/nginx@", "docker-pullable://nginx@", "nginx:1@"] {
         assert_eq!(of(&format!("{known}{}", digest(7))), (Some(digest(7)), vec![digest(7)]), "{known}");
+    }
+    // The runtime has it by another name too: it runs, and what the tag named may be another manifest.
+    for other in ["localhost:5000/a/b@", "docker.io/other/nginx@", "NGINX@", "@"] {
+        assert_eq!(of(&format!("{other}{}", digest(7))), (None, vec![digest(7)]), "{other}");
     }
     let long = format!("{}@{}", "a".repeat(1300), digest(7));
     let of_configuration = digest(7).to_string();
@@ -120,7 +131,7 @@ fn while_the_image_of_a_pod_is_changed_the_new_tag_is_not_taken_for_the_name_of_
 #[test]
 fn containers_of_every_kind_and_image_volumes_count() {
     let mut pod = pod("u1", "shop", 1, ("web:1", &image_id(1)));
-    let status = |name: &str, number| json!({"name": name, "image": "x", "imageID": image_id(number)});
+    let status = |name: &str, number| json!({"name": name, "image": "x", "imageID": image_id_of(name, number)});
     pod["spec"]["initContainers"] = json!([{"name": "init", "image": "init:1"}]);
     pod["status"]["initContainerStatuses"] = json!([status("init", 2)]);
     pod["spec"]["ephemeralContainers"] = json!([{"name": "debug", "image": "debug:1", "targetContainerName": "web"}]);
@@ -128,7 +139,7 @@ fn containers_of_every_kind_and_image_volumes_count() {
     pod["spec"]["volumes"] = json!([{"name": "model", "image": {"reference": "model:1", "pullPolicy": "Always"}},
         {"name": "other", "emptyDir": {}}]);
     pod["status"]["containerStatuses"][0]["volumeMounts"] = json!([{"name": "model", "mountPath": "/model",
-        "volumeStatus": {"image": {"imageRef": format!("registry.example/model@{}", digest(4))}}}]);
+        "volumeStatus": {"image": {"imageRef": image_id_of("model", 4)}}}]);
     for (name, number) in [("web:1", 1), ("init:1", 2), ("debug:1", 3), ("model:1", 4)] {
         assert_eq!(told(&pod, name), (Some(digest(number)), [1, 2, 3, 4].map(digest).to_vec()), "{name}");
     }
