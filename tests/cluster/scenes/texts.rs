@@ -5,7 +5,7 @@ use pratique_testkit::{DIGEST, eventually};
 use super::{deployment, does, fails, pod};
 use crate::installed::Installed;
 
-/// Without the words that differ from run to run.
+/// A namespace in which `baseline` is enforced, and by default warned of too.
 async fn shop() -> (&'static Installed<'static>, String) {
     let installed = Installed::shared().await;
     let shop = installed.cluster().fresh_namespace("shop", &[("pratique.dev/enforce", "baseline")]).await;
