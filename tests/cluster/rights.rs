@@ -20,8 +20,6 @@ struct Right {
     roles: &'static [&'static str],
     verb: &'static str,
     resource: &'static str,
-    /// Which names it is limited to; empty: to none.
-    name: &'static str,
     told: Told,
     /// All of these.
     words: &'static [&'static str],
@@ -56,11 +54,11 @@ enum Work {
 }
 
 const fn everywhere(verb: &'static str, resource: &'static str, told: Told, words: &'static [&'static str]) -> Right {
-    Right { roles: &[EVERYWHERE], verb, resource, name: "", told, words }
+    Right { roles: &[EVERYWHERE], verb, resource, told, words }
 }
 
 const fn at_home(verb: &'static str, resource: &'static str, told: Told, words: &'static [&'static str]) -> Right {
-    Right { roles: &[AT_HOME], verb, resource, name: "", told, words }
+    Right { roles: &[AT_HOME], verb, resource, told, words }
 }
 
 const CONFIGURATIONS: &str = "validatingwebhookconfigurations";
@@ -195,7 +193,7 @@ impl Stage<'_> {
             "leases" => ".coordination.k8s.io",
             "events" => ".events.k8s.io",
             CONFIGURATIONS => ".admissionregistration.k8s.io",
-            _core => "",
+            _ => "",
         };
         let name = match (resource, right.verb) {
             (_, "create" | "list" | "watch") => "",
@@ -274,9 +272,9 @@ impl Stage<'_> {
                 patch("secret/pratique-certificates", "merge", &json!({"data": {"ca.key": null}}))
             }
             Work::NoBundle => {
-                let path = "/webhooks/0/clientConfig/caBundle";
+                let bundle = "/webhooks/0/clientConfig/caBundle";
                 let what = format!("{CONFIGURATIONS}/pratique");
-                patch(&what, "json", &json!([{"op": "remove", "path": path}]));
+                patch(&what, "json", &json!([{"op": "remove", "path": bundle}]));
             }
             Work::Policy => {
                 let another = policy("deny").replace("name: acme", &format!("name: acme-{}", self.serial));
@@ -285,14 +283,14 @@ impl Stage<'_> {
             }
             Work::Deployment => self.installed.wait_until_ready(replica).await,
         }
-        let image = format!("{}/acme/nothing:v1", self.registry.host());
-        let deployment = deployment(&self.shop, &format!("web-{}", self.serial), &image);
-        let mut round = 0;
+        // One image after the other, since what stays as it was is not judged.
+        let images = ["one", "another"].map(|name| format!("{}/acme/no-{name}:v1", self.registry.host()));
+        let name = format!("web-{}", self.serial);
+        let mut images = images.iter().cycle();
         let said = || {
             if work == Work::Deployment {
-                round += 1;
-                let mut deployment = deployment.clone();
-                deployment["spec"]["template"]["metadata"]["annotations"] = json!({"round": round.to_string()});
+                let image = images.next().expect("they go round and round");
+                let deployment = deployment(&self.shop, &name, image);
                 done(&self.cluster.kubectl_with_input(&["apply", "-f", "-"], &deployment.to_string()));
             }
             self.installed.log(replica)
