@@ -1,4 +1,4 @@
-//! The CustomResourceDefinition on a real API server: what it takes, what it refuses and in which words, and that what it
+//! The `CustomResourceDefinition` on a real API server: what it takes, what it refuses and in which words, and that what it
 //! keeps means what was written.
 
 use std::fs;

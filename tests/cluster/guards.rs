@@ -1,4 +1,4 @@
-//! The ValidatingAdmissionPolicies of `manifests/base` and of the component `latest-floor`, asked by real users: who may
+//! The admission policies of `manifests/base` and of the component `latest-floor`, asked by real users: who may
 //! label namespaces, who may touch what we run on, and what the floor under `latest` refuses while we are away.
 
 use std::path::PathBuf;
@@ -180,8 +180,8 @@ async fn no_way_around_the_guard_of_labels() {
     let finalize = format!(
         r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{shop}","labels":{{"pratique.dev/enforce":"lax"}}}}}}"#
     );
-    let path = format!("/api/v1/namespaces/{shop}/finalize");
-    let finalized = cluster.kubectl_as_with_input(&writer.1, &["replace", "--raw", &path, "-f", "-"], &finalize);
+    let way = format!("/api/v1/namespaces/{shop}/finalize");
+    let finalized = cluster.kubectl_as_with_input(&writer.1, &["replace", "--raw", &way, "-f", "-"], &finalize);
     assert!(finalized.stderr.contains(words), "{finalized:?}");
     for (who, named, code) in [(&writer, "baseline", Some(1)), (&team, "lax", Some(1)), (&team, "baseline", Some(0))] {
         let namespace = format!(

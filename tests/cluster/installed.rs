@@ -4,6 +4,7 @@
 //! The objects of `manifests/base` are applied as they are, but for what no cluster without nodes can do: the Service is an
 //! `ExternalName` of this machine, and the webhooks name the port of the forwarder that stands for it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -297,7 +298,7 @@ fn overlay(cluster: &Cluster, port: u16) -> PathBuf {
     text += "- target: {kind: ValidatingWebhookConfiguration, name: pratique}\n  patch: |-\n";
     for webhook in 0..webhooks {
         let path = format!("/webhooks/{webhook}/clientConfig/service/port");
-        text += &format!("    - {{op: replace, path: {path}, value: {port}}}\n");
+        writeln!(text, "    - {{op: replace, path: {path}, value: {port}}}").expect("a string takes everything");
     }
     fs::write(overlay.join("kustomization.yaml"), text).expect("a file in our own folder can be written");
     overlay

@@ -1,4 +1,4 @@
-//! ImagePolicies of a real API server, as the program follows them.
+//! `ImagePolicies` of a real API server, as the program follows them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -224,7 +224,9 @@ impl Stage<'_> {
                 let image = format!("{}/{repository}:v1", self.registry.host());
                 let object = match right.told {
                     Told::PrivateTemplate => deployment(&self.shop, "private", &image).to_string(),
-                    _pod => pod(&self.shop, "web", &image),
+                    Told::Private | Told::NotReady | Told::Degraded | Told::Log(_) | Told::Young => {
+                        pod(&self.shop, "web", &image)
+                    }
                 };
                 until(|| self.dry(&object).stderr, |said| right.words.iter().all(|words| said.contains(words))).await
             }
@@ -269,7 +271,7 @@ impl Stage<'_> {
             Work::NoLease | Work::Lease => {}
             Work::NoCertificates => delete("secret/pratique-certificates"),
             Work::SpoiltCertificates => {
-                patch("secret/pratique-certificates", "merge", &json!({"data": {"ca.key": null}}))
+                patch("secret/pratique-certificates", "merge", &json!({"data": {"ca.key": null}}));
             }
             Work::NoBundle => {
                 let bundle = "/webhooks/0/clientConfig/caBundle";
@@ -299,7 +301,7 @@ impl Stage<'_> {
     }
 }
 
-/// Without ReplicaSets, each of which would have Events of its own: there are only so many of these in a second.
+/// Without `ReplicaSets`, each of which would have Events of its own: there are only so many of these in a second.
 fn deployment(namespace: &str, name: &str, image: &str) -> Value {
     let spec = json!({"containers": [{"name": "web", "image": image}]});
     let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": spec});

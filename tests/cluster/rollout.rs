@@ -203,7 +203,7 @@ async fn send(clients: Vec<Api<Pod>>, per_second: u32, tally: Arc<Mutex<Tally>>,
             break;
         }
         // In pairs, so that each client asks for both.
-        let refuse = number / CLIENTS % 2 == 0;
+        let refuse = (number / CLIENTS).is_multiple_of(2);
         let (client, tally) = (client.clone(), Arc::clone(&tally));
         calls.spawn(async move {
             let started = Instant::now();

@@ -39,7 +39,7 @@ fn users(brought: &Brought) -> Vec<String> {
     let candidates = brought.keyrings.iter().flat_map(|keyring| keyring.matching(HOST, "app"));
     let user = |candidate| match candidate {
         Candidate::Credential(Credential::Basic { username, .. }) => username.to_string(),
-        other => panic!("{other:?}"),
+        other @ (Candidate::Credential(_) | Candidate::Helper(_) | Candidate::Provider(_)) => panic!("{other:?}"),
     };
     candidates.map(user).collect()
 }

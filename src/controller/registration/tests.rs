@@ -99,9 +99,9 @@ fn a_webhook_that_is_gone_or_has_another_failure_policy_is_found() {
 fn every_resource_and_operation_must_be_asked_about_by_some_rule() {
     weak(|live| drop(rules(live).remove(0)), "resources", "without CREATE pods, UPDATE pods, so");
     let no_update = |live: &mut ValidatingWebhookConfiguration| {
-        rules(live)
-            .iter_mut()
-            .for_each(|rule| rule.operations.as_mut().unwrap().retain(|operation| operation != "UPDATE"));
+        for rule in rules(live).iter_mut() {
+            rule.operations.as_mut().unwrap().retain(|operation| operation != "UPDATE");
+        }
     };
     weak(no_update, "resources", "UPDATE pods, UPDATE pods/ephemeralcontainers, UPDATE replicationcontrollers");
     weak(no_update, "resources", " and 4 more, so that they pass unseen");

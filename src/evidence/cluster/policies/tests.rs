@@ -49,7 +49,9 @@ fn signed(secret: &str) -> Value {
 
 fn ledger(objects: Vec<ImagePolicy>) -> (Ledger, Keys) {
     let (mut ledger, keys) = (Ledger::new(surroundings()), Keys::default());
-    objects.into_iter().for_each(|object| ledger.take(object, &keys));
+    for object in objects {
+        ledger.take(object, &keys);
+    }
     (ledger, keys)
 }
 

@@ -42,7 +42,9 @@ fn together(namespaces: &[&str]) -> (Arc<Together>, Arc<ArcSwap<Objects>>) {
 
 fn list(sink: &mut OfNamespace, objects: Vec<VulnerabilityReport>) {
     sink.restart();
-    objects.into_iter().for_each(|object| sink.list(object));
+    for object in objects {
+        sink.list(object);
+    }
     sink.complete();
 }
 

@@ -83,10 +83,6 @@ impl Played {
         self.put(namespace, "serviceaccounts", name, json!({"imagePullSecrets": secrets}));
     }
 
-    pub(in super::super) fn remove(&self, namespace: &str, resource: &str, name: &str) {
-        self.holds.objects.lock().unwrap().remove(&format!("{namespace}/{resource}/{name}"));
-    }
-
     /// Whatever begins like this (`namespace/resource`) is answered so.
     pub(in super::super) fn answer(&self, beginning: &str, code: u16) {
         self.holds.instead.lock().unwrap().insert(beginning.to_owned(), code);
