@@ -74,7 +74,7 @@ fn an_invalid_one_says_what_is_wrong_and_what_is_in_force_instead() {
     );
     assert_eq!(
         ready(InForce::None, 4),
-        "Ready | False | NotInForce | the built-in policy of this name is in force instead, with 4 rules"
+        "Ready | False | NotInForce | nothing is in force under this name: where it enforces, everything is refused"
     );
     assert_eq!(
         ready(InForce::None, 0),
