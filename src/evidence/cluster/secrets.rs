@@ -28,11 +28,9 @@ use reading::is_name;
 
 mod asking;
 mod held;
-#[cfg(test)]
-pub(super) mod played;
 pub(super) mod reading;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// A Secret that was changed is used after this at the latest, and at once where a registry refuses the old one.
 const FRESH: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::super::secrets::played::Played;
+use super::super::secrets::tests::played::Played;
 use super::super::watching::Sink as _;
 use super::keys::{Keys, Read};
 use super::ledger::Ledger;

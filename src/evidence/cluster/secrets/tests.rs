@@ -7,9 +7,12 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::played::Played;
 use super::*;
 use crate::evidence::budget::{Budget, Deadline};
+
+use played::Played;
+
+pub(in super::super) mod played;
 
 const HOSTS: [&str; 6] = ["a.example", "b.example", "c.example", "d.example", "new.example", "bank.example"];
 

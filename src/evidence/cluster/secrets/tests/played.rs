@@ -15,10 +15,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use super::super::connection::Connection;
+use crate::evidence::cluster::connection::Connection;
 
 /// It stops with the test's runtime.
-pub(in super::super) struct Played {
+pub(in crate::evidence::cluster) struct Played {
     holds: Arc<Holds>,
     kubeconfig: PathBuf,
 }
@@ -35,7 +35,7 @@ struct Holds {
 }
 
 impl Played {
-    pub(in super::super) async fn start() -> Self {
+    pub(in crate::evidence::cluster) async fn start() -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let holds = Arc::new(Holds::default());
         let router = Router::new()
@@ -56,7 +56,7 @@ impl Played {
         Self { holds, kubeconfig }
     }
 
-    pub(in super::super) async fn connection(&self) -> Connection {
+    pub(in crate::evidence::cluster) async fn connection(&self) -> Connection {
         Connection::open(Some(&self.kubeconfig)).await.unwrap()
     }
 
@@ -67,37 +67,37 @@ impl Played {
         self.holds.objects.lock().unwrap().insert(format!("{namespace}/{resource}/{name}"), object);
     }
 
-    pub(in super::super) fn secret(&self, namespace: &str, name: &str, kind: &str, data: &[(&str, &str)]) {
+    pub(in crate::evidence::cluster) fn secret(&self, namespace: &str, name: &str, kind: &str, data: &[(&str, &str)]) {
         let data: BTreeMap<&str, String> = data.iter().map(|(key, text)| (*key, BASE64.encode(text))).collect();
         self.put(namespace, "secrets", name, json!({"type": kind, "data": data}));
     }
 
     /// A pull secret for this host.
-    pub(in super::super) fn pull_secret(&self, namespace: &str, name: &str, host: &str) {
+    pub(in crate::evidence::cluster) fn pull_secret(&self, namespace: &str, name: &str, host: &str) {
         let text = json!({"auths": {host: {"username": "u", "password": "hunter2"}}}).to_string();
         self.secret(namespace, name, "kubernetes.io/dockerconfigjson", &[(".dockerconfigjson", &text)]);
     }
 
-    pub(in super::super) fn account(&self, namespace: &str, name: &str, secrets: &[&str]) {
+    pub(in crate::evidence::cluster) fn account(&self, namespace: &str, name: &str, secrets: &[&str]) {
         let secrets: Vec<Value> = secrets.iter().map(|name| json!({"name": name})).collect();
         self.put(namespace, "serviceaccounts", name, json!({"imagePullSecrets": secrets}));
     }
 
     /// Whatever begins like this (`namespace/resource`) is answered so.
-    pub(in super::super) fn answer(&self, beginning: &str, code: u16) {
+    pub(in crate::evidence::cluster) fn answer(&self, beginning: &str, code: u16) {
         self.holds.instead.lock().unwrap().insert(beginning.to_owned(), code);
     }
 
-    pub(in super::super) fn answer_well(&self) {
+    pub(in crate::evidence::cluster) fn answer_well(&self) {
         self.holds.instead.lock().unwrap().clear();
     }
 
-    pub(in super::super) fn pause(&self, pause: Duration) {
+    pub(in crate::evidence::cluster) fn pause(&self, pause: Duration) {
         *self.holds.pause.lock().unwrap() = pause;
     }
 
     /// What was asked since it was called last.
-    pub(in super::super) fn asked(&self) -> Vec<String> {
+    pub(in crate::evidence::cluster) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.holds.asked.lock().unwrap())
     }
 }
