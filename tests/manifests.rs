@@ -217,7 +217,7 @@ fn our_objects_have_the_names_that_the_program_looks_for() {
     let guard = read("manifests/base/guard.yaml");
     for told in [
         format!("request.name == '{}'", names.secret()),
-        format!("request.name == '{}'", names.lease()),
+        format!("in ['leases', 'validatingwebhookconfigurations'] && request.name == '{}'", names.lease()),
         format!("system:serviceaccount:{}:pratique", names.namespace),
     ] {
         assert!(guard.contains(&told), "the guard does not let the program do what it must: {told}");

@@ -63,7 +63,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "admit: true",
-        "admit: true, refuse: no",
+        "admit: true, refuse: why",
         "spec.rules[0]: Invalid value: a rule says one thing: write demands (tags, vulnerabilities, signatures, attestations; is one misspelt?), or `admit: true`, or `refuse: \"why\"`",
     ),
     (
