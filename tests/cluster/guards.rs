@@ -225,6 +225,8 @@ async fn what_we_run_on_is_for_administrators_the_cluster_itself_and_where_it_mu
         format!("create secret generic pratique-certificates {ours}"),
         format!("create secret generic keys {ours}"),
         format!("create configmap pratique-trust {ours}"),
+        format!("create quota none --hard=pods=0 {ours}"),
+        "create token pratique -n pratique-system".to_owned(),
         format!("create job evil --image=evil.example/x:1 {ours}"),
         format!("create deployment evil --image=evil.example/x:1 {ours}"),
         "delete customresourcedefinition imagepolicies.pratique.dev --dry-run=server".to_owned(),
@@ -246,7 +248,10 @@ async fn what_we_run_on_is_for_administrators_the_cluster_itself_and_where_it_mu
     allows(&controller, &format!("delete deployment pratique {ours}"));
     allows(&controller, &format!("create configmap kube-root-ca.crt {ours}"));
     let program = user(cluster, "system:serviceaccount:pratique-system:pratique", &["system:serviceaccounts"]);
-    allows(&program, &format!("create secret generic pratique-certificates {ours}"));
+    let pair = "--type=kubernetes.io/tls --from-literal=tls.crt=x --from-literal=tls.key=x";
+    allows(&program, &format!("create secret generic pratique-certificates {pair} {ours}"));
+    // One of another type could be a token that never ends.
+    refuses(&program, &format!("create secret generic pratique-certificates {ours}"), words);
     // For the caBundle.
     allows(&program, &format!("create {WEBHOOK} --dry-run=server"));
     refuses(&program, &format!("create secret generic other {ours}"), words);
