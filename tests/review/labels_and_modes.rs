@@ -50,7 +50,8 @@ async fn each_label_acts_in_its_own_mode_and_nowhere_else() {
         ("audited-more", LATEST, (true, true, true)),
         ("audited-more", TAGGED, AUDITED),
         ("audited-more", PINNED, UNTOUCHED),
-        ("all", TAGGED, (false, true, true)),
+        // The refusal says it: no warning says the same beside it.
+        ("all", TAGGED, (false, false, true)),
         ("all", PINNED, UNTOUCHED),
     ] {
         let answer = ask(&webhook, namespace, image).await;
