@@ -2,7 +2,7 @@
 //! webhook configuration.
 //!
 //! At any moment every replica shows a leaf that the bundle in force vouches for: a new CA is in the bundle before it signs
-//! anything that is shown, and an old one leaves it when nothing of it is valid any more ([`rotation`]). Secret and
+//! anything that is shown, and an old one leaves it when nothing of it is valid any more (`rotation`). Secret and
 //! configuration are read by name every few seconds; only the holder of the lease writes, and what it writes carries the
 //! resourceVersion that it read. A Secret that somebody spoils or deletes takes no certificate out of use: what is gone is
 //! made anew beside what the replicas still show. That is the way to have a new CA before its time, too.
