@@ -45,13 +45,13 @@ pub(super) async fn start(settings: Settings, paths: Vec<PathBuf>) -> Result<Run
             let (paths, key_files) = (paths.clone(), Arc::clone(&key_files));
             move || fingerprint(&paths, &key_files)
         }),
-        load: Box::new(loader(paths, key_files, config, source, review, metrics.clone())),
+        load: Box::new(loader(paths, key_files, config, source, Arc::clone(&review), metrics.clone())),
         stale: Box::new(move |stale| metrics.manifests_stale(stale)),
         trouble,
     });
     starting.certificate(Arc::new(Arc::clone(&identity).into()))?;
-    starting.listen_to_operators().await?;
-    let mut running = starting.listen(identity, None).await?;
+    let admin = starting.listen_to_operators().await?;
+    let mut running = starting.listen(review, admin, identity, None).await?;
     running.authority = bundle.as_ref().map(|bundle| bundle.pem().to_owned());
     running.ca_bundle = bundle.as_ref().map(CaBundle::base64);
     Ok(running)

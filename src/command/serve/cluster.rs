@@ -54,9 +54,9 @@ pub(super) async fn start(settings: Settings, kubeconfig: Option<PathBuf>) -> Re
     let mut joined = Joined::new(&mut starting, connection, names)?;
     let (review, metrics) = joined.review(&mut starting, &config)?;
     let sets = joined.follow(&mut starting, &config);
-    let in_force = Joined::put_in_force(&mut starting, &config, sets.clone(), review, metrics);
+    let in_force = Joined::put_in_force(&mut starting, &config, sets.clone(), Arc::clone(&review), metrics);
     let identity = joined.keep(&mut starting, &config, sets)?;
-    starting.listen_to_operators().await?;
+    let admin = starting.listen_to_operators().await?;
     let ready = async {
         let identity = identity.obtain().await;
         joined.listed(in_force).await;
@@ -66,7 +66,7 @@ pub(super) async fn start(settings: Settings, kubeconfig: Option<PathBuf>) -> Re
         identity = ready => identity,
         mistake = starting.broken() => return Err(vec![mistake]),
     };
-    starting.listen(identity, Some(joined.linter(&config))).await
+    starting.listen(review, admin, identity, Some(joined.linter(&config))).await
 }
 
 async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, Vec<Mistake>> {

@@ -35,13 +35,11 @@ pub(super) struct Starting {
     /// The files that say how registries are reached, and those with trusted roots, as they were before they were read.
     of_registries: (Vec<PathBuf>, u64),
     of_trust: (Vec<PathBuf>, u64),
-    review: Option<Arc<Review>>,
     tasks: JoinSet<()>,
     vital: Vital,
     parts: Vec<Part>,
     refresh: Vec<Refresh>,
     drain: Drain,
-    admin: Option<server::Running>,
 }
 
 impl Starting {
@@ -68,13 +66,11 @@ impl Starting {
             client,
             of_registries,
             of_trust,
-            review: None,
             tasks: JoinSet::new(),
             vital: Vital::default(),
             parts: Vec::new(),
             refresh: Vec::new(),
             drain: Drain::default(),
-            admin: None,
         })
     }
 
@@ -133,7 +129,6 @@ impl Starting {
         let objects = shown::scan_objects(&self.config, &self.registry, &review);
         self.refresh.push(objects.map_err(|error| vec![failed("metrics", &error)])?);
         self.reload_settings(&metrics);
-        self.review = Some(Arc::clone(&review));
         Ok((review, metrics))
     }
 
@@ -189,7 +184,7 @@ impl Starting {
     }
 
     /// Answers probes and scrapers from now on.
-    pub(super) async fn listen_to_operators(&mut self) -> Result<(), Vec<Mistake>> {
+    pub(super) async fn listen_to_operators(&mut self) -> Result<server::Running, Vec<Mistake>> {
         if let Some(client) = self.client.clone() {
             self.spawn(Arc::clone(&client).watch(LOOK_EVERY));
             self.part("clientCA", move || client.status());
@@ -197,14 +192,18 @@ impl Starting {
         let (parts, refresh) = (std::mem::take(&mut self.parts), std::mem::take(&mut self.refresh));
         let router = admin::router(parts, self.registry.clone(), refresh, self.drain.clone());
         let listener = server::listen(self.config.admin, router, None, &Bounds::admin(), Drain::default()).await;
-        self.admin = Some(listener.map_err(|error| vec![failed("admin", &error)])?);
-        Ok(())
+        listener.map_err(|error| vec![failed("admin", &error)])
     }
 
     /// Answers reviews from now on, and those of policies where there is somebody to look at them.
-    pub(super) async fn listen(self, identity: Arc<Identity>, lint: Option<Lint>) -> Result<Running, Vec<Mistake>> {
-        let Self { config, bounds, registry, client, review, mut tasks, vital, drain, admin, .. } = self;
-        let (review, admin) = (review.expect("made before"), admin.expect("listening before"));
+    pub(super) async fn listen(
+        self,
+        review: Arc<Review>,
+        admin: server::Running,
+        identity: Arc<Identity>,
+        lint: Option<Lint>,
+    ) -> Result<Running, Vec<Mistake>> {
+        let Self { config, bounds, registry, client, mut tasks, vital, drain, .. } = self;
         tasks.spawn(Arc::clone(&identity).watch(LOOK_EVERY));
         let tls = tls::server_config(identity, client).map_err(|error| vec![failed("tls", &error)])?;
         let router = server::router_with(review, lint, &bounds, drain.clone(), &registry);
