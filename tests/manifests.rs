@@ -15,8 +15,10 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Container, Namespace, PodSpec, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
+use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use pratique::config::{Config, Defaults};
@@ -29,6 +31,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 const SETTINGS: &str = "manifests/base/settings/pratique.yaml";
+/// The same, but for what the component is for.
+const SETTINGS_ENFORCING: &str = "manifests/components/enforce-baseline/settings/pratique.yaml";
 const OBJECTS: &str = "examples/objects";
 const DEFINITION: &str = "manifests/base/customresourcedefinition.yaml";
 const CERTIFICATES: &str = "manifests/components/cert-manager/certificate.yaml";
@@ -60,11 +64,14 @@ fn every_object_is_understood_whole_by_its_type() {
             Some("ClusterRole") => round_trip::<ClusterRole>(&object),
             Some("ClusterRoleBinding") => round_trip::<ClusterRoleBinding>(&object),
             Some("CustomResourceDefinition") => round_trip::<CustomResourceDefinition>(&object),
-            // A patch, which lacks what the type must have.
+            // Patches, which lack what the type must have.
             Some("Deployment") if file.starts_with("manifests/components/") => continue,
+            Some("ValidatingWebhookConfiguration") if file.starts_with("manifests/components/fail-closed") => continue,
             Some("Deployment") => round_trip::<Deployment>(&object),
             Some("Namespace") => round_trip::<Namespace>(&object),
+            Some("NetworkPolicy") => round_trip::<NetworkPolicy>(&object),
             Some("PodDisruptionBudget") => round_trip::<PodDisruptionBudget>(&object),
+            Some("PriorityClass") => round_trip::<PriorityClass>(&object),
             Some("Role") => round_trip::<Role>(&object),
             Some("RoleBinding") => round_trip::<RoleBinding>(&object),
             Some("Service") => round_trip::<Service>(&object),
@@ -81,13 +88,14 @@ fn every_object_is_understood_whole_by_its_type() {
 
 #[test]
 fn kustomizations_list_every_file_and_only_files_that_exist() {
-    let folders = ["base", "components/cert-manager", "components/latest-floor", "components/pull-secrets-all"];
-    let folders = folders.into_iter().chain(["components/tls-files", "components/vulnerability-reports"]);
-    for folder in folders.map(|folder| format!("manifests/{folder}/")) {
+    let ours = files(&package().join("manifests")).into_iter().map(|file| relative(&file));
+    let folders: Vec<_> = ours.filter_map(|file| file.strip_suffix("kustomization.yaml").map(str::to_owned)).collect();
+    assert!(folders.len() > 10, "{folders:?}");
+    for folder in folders {
         let kustomization = documents(&format!("{folder}kustomization.yaml")).remove(0);
         let mut listed = BTreeSet::new();
         for resources in [&kustomization["resources"]].into_iter().filter(|resources| !resources.is_null()) {
-            listed.extend(strings(resources));
+            listed.extend(strings(resources).into_iter().filter(|resource| !resource.starts_with("..")));
         }
         for generator in kustomization["configMapGenerator"].as_array().into_iter().flatten() {
             listed.extend(strings(&generator["files"]));
@@ -101,6 +109,36 @@ fn kustomizations_list_every_file_and_only_files_that_exist() {
 }
 
 #[test]
+fn the_settings_that_enforce_differ_in_that_alone() {
+    let [mut shipped, enforcing] = [SETTINGS, SETTINGS_ENFORCING].map(|file| documents(file).remove(0));
+    shipped["defaults"]["enforce"] = "baseline".into();
+    assert_eq!(enforcing, shipped);
+}
+
+/// What is asked where nothing is enforced is what is asked where it is.
+#[test]
+fn the_two_webhooks_for_images_differ_in_namespaces_and_failure_alone() {
+    let patch =
+        documents("manifests/components/fail-closed-where-enforced/validatingwebhookconfiguration.yaml").remove(0);
+    let [enforced, unenforced] = patch["webhooks"].as_array().unwrap().as_slice() else { panic!("two: {patch}") };
+    let whole = serde_json::to_value(webhook()).unwrap();
+    assert_eq!(enforced["name"], whole["name"]);
+    let expressions = |webhook: &Value| webhook["namespaceSelector"]["matchExpressions"].as_array().unwrap().clone();
+    let with = |operator: &str| {
+        let label = serde_json::json!({"key": "pratique.dev/enforce", "operator": operator});
+        expressions(&whole).into_iter().chain([label]).collect::<Vec<_>>()
+    };
+    assert_eq!(expressions(enforced), with("Exists"));
+    assert_eq!(expressions(unenforced), with("DoesNotExist"));
+    let mut expected = whole.clone();
+    expected["name"] = "unenforced.images.pratique.dev".into();
+    expected["failurePolicy"] = "Ignore".into();
+    expected["namespaceSelector"] = unenforced["namespaceSelector"].clone();
+    let unenforced: ValidatingWebhook = serde_json::from_value(unenforced.clone()).unwrap();
+    assert_eq!(serde_json::to_value(unenforced).unwrap(), expected);
+}
+
+#[test]
 fn everything_of_ours_is_in_our_namespace() {
     for (file, object) in shipped() {
         let namespace = object["metadata"]["namespace"].as_str();
@@ -109,6 +147,7 @@ fn everything_of_ours_is_in_our_namespace() {
             | "ClusterRole"
             | "ClusterRoleBinding"
             | "CustomResourceDefinition"
+            | "PriorityClass"
             | "ValidatingAdmissionPolicy"
             | "ValidatingAdmissionPolicyBinding"
             | "ValidatingWebhookConfiguration" => {
@@ -558,7 +597,9 @@ fn told(rule: &PolicyRule) -> String {
 
 /// Every object that we ship, each with its file.
 fn shipped() -> Vec<(String, Value)> {
-    let is_object = |file: &String| !file.ends_with("/kustomization.yaml") && file != SETTINGS;
+    let is_object = |file: &String| {
+        !file.ends_with("/kustomization.yaml") && ![SETTINGS, SETTINGS_ENFORCING].contains(&file.as_str())
+    };
     let folders =
         ["manifests/base", "manifests/components"].into_iter().flat_map(|folder| files(&package().join(folder)));
     let paths = folders.map(|file| relative(&file)).filter(is_object);

