@@ -3,7 +3,7 @@ What no value changes is a copy, under files/, of what kustomize applies (a test
 namespace and our labels, and written as it is.
 
     include "pratique.shipped" (dict "root" $ "file" "base/role.yaml")
-    include "pratique.shipped" (dict "root" $ "file" "base/role.yaml" "annotations" (dict ...))
+    include "pratique.shipped" (dict "root" $ "file" "base/role.yaml" "labels" (dict ...) "annotations" (dict ...))
 */ -}}
 {{- define "pratique.shipped" -}}
 {{- range $object := include "pratique.objects" . | fromJsonArray }}
@@ -22,7 +22,7 @@ namespace and our labels, and written as it is.
 {{- $object := fromYaml $document -}}
 {{- if not (hasKey $object "kind") }}{{ fail (printf "files/%s of the chart is missing or damaged" $.file) }}{{ end -}}
 {{- $metadata := $object.metadata -}}
-{{- $_ := set $metadata "labels" (merge (dict) (include "pratique.labels" $root | fromYaml) ($metadata.labels | default dict)) -}}
+{{- $_ := set $metadata "labels" (merge (dict) (include "pratique.labels" $root | fromYaml) ($.labels | default dict) ($metadata.labels | default dict)) -}}
 {{- with merge (dict) $annotations ($metadata.annotations | default dict) }}{{ $_ := set $metadata "annotations" . }}{{ end -}}
 {{- $objects = append $objects $object -}}
 {{- end -}}
