@@ -150,9 +150,7 @@ impl Metrics {
 
     pub(super) fn decision(&self, plan: &Plan<'_>, verdict: &Verdict, elapsed: Duration) {
         self.duration.observe(elapsed.as_secs_f64());
-        // Whoever calls may name a namespace in a review: one that does not exist takes no label.
-        let namespace = plan.namespace_exists.then_some(plan.request.namespace.as_str());
-        self.answered(plan.request.operation, namespace, verdict);
+        self.answered(plan.request.operation, plan.namespace, verdict);
         for report in verdict.images.iter().flat_map(|image| &image.reports) {
             self.reports.with_label_values(&[report.state.label()]).inc();
         }

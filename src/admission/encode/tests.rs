@@ -41,7 +41,7 @@ fn admitting() -> Verdict {
         dry_run: false,
         controllers: Controllers::Warn,
         namespace_unknown: None,
-        namespace_exists: true,
+        namespace: None,
         enforces_everywhere: false,
     };
     decide(&plan, &Facts::default(), Timestamp::UNIX_EPOCH)
