@@ -68,12 +68,8 @@ async fn judges(place: &Place, enforces: bool) {
     let mutable = "run mutable --image=registry.invalid/web:latest";
     let pinned = format!("run pinned --image=registry.invalid/web@{DIGEST}");
     // What was just installed is asked after a moment.
-    eventually("the API server asks us", async || {
-        let outcome =
-            tokio::task::block_in_place(|| place.shell(&format!("kubectl -n shop {mutable} --dry-run=server")));
-        outcome.stderr.contains("tag-mutable")
-    })
-    .await;
+    let asked = format!("kubectl -n shop {mutable} --dry-run=server");
+    place.eventually(&asked, |outcome| outcome.stderr.contains("tag-mutable")).await;
     if enforces {
         place.fails(&format!("kubectl -n shop {mutable}"), &["denied the request", "tag-mutable"]);
     } else {

@@ -7,9 +7,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use pratique_testkit::real::{Cluster, Kubelet, Workload, built, run_in};
-use pratique_testkit::{Directory, Outcome};
+use pratique_testkit::{Directory, Outcome, PATIENCE};
 
 pub(crate) mod load;
 pub(crate) mod remains;
@@ -22,6 +23,8 @@ pub(crate) const IMAGE: &str = "ghcr.io/pratique-dev/pratique";
 const COPIED: [&str; 7] = ["manifests", "certs", "examples", "docs", "README.md", "CHANGELOG.md", "Cargo.toml"];
 /// No command of ours takes so long, also beside everything else on a busy machine.
 const SECONDS: &str = "300";
+/// How often what happens by itself is looked at.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Enough that replicas can be spread, and that one of them can be drained.
 const NODES: usize = 3;
 
@@ -100,16 +103,36 @@ impl Place {
     /// The same, and it must fail and say these words; returns what was printed on standard error.
     pub(crate) fn fails(&self, script: &str, words: &[&str]) -> String {
         let outcome = self.shell(script);
-        assert_ne!(outcome.code, Some(0), "it does not fail: {script}\n{outcome:?}\n{}", self.kubelet.account());
+        assert_ne!(outcome.code, Some(0), "it does not fail: {script}\n{outcome:?}\n{}", self.account());
         for word in words {
             assert!(outcome.stderr.contains(word), "{script}\nthere is no {word:?} in:\n{}", outcome.stderr);
         }
         outcome.stderr
     }
 
-    /// Whether it succeeds: for what is waited for.
+    /// Whether it succeeds.
     pub(crate) fn succeeds(&self, script: &str) -> bool {
         self.shell(script).code == Some(0)
+    }
+
+    /// Runs it again and again until what it leaves is as wanted, for what happens by itself.
+    pub(crate) async fn eventually(&self, script: &str, wanted: impl Fn(&Outcome) -> bool) {
+        let started = Instant::now();
+        loop {
+            let outcome = tokio::task::block_in_place(|| self.shell(script));
+            if wanted(&outcome) {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "it stays so: {script}\n{outcome:?}\n{}", self.account());
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// What to print when something has failed.
+    pub(crate) fn account(&self) -> String {
+        let log = self.cluster.api_server_log();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("webhook")).collect();
+        format!("{}\n--- API server\n{}", self.kubelet.account(), lines[lines.len().saturating_sub(10)..].join("\n"))
     }
 
     /// Where the shell is.
