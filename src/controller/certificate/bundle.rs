@@ -21,7 +21,7 @@ use super::trouble::{Asked, Kind, Trouble, ask};
 /// As `managedFields` names us.
 pub(super) const FIELD_MANAGER: &str = "pratique-certificates";
 /// The entries that call us.
-const WEBHOOKS: [&str; 2] = ["images.pratique.dev", "policies.pratique.dev"];
+const WEBHOOKS: [&str; 3] = ["images.pratique.dev", "unenforced.images.pratique.dev", "policies.pratique.dev"];
 /// What cert-manager's injector goes by: `inject-ca-from`, `inject-ca-from-secret`, `inject-apiserver-ca`.
 const INJECTED: &str = "cert-manager.io/inject-";
 /// Bytes of a bundle that are looked at: the largest that we write has 8 certificates of less than 1 KiB.
