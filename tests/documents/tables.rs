@@ -11,7 +11,7 @@ use pratique::image::{Pattern, Reference};
 use pratique_testkit::report::{OperatorReport, TrivyReport};
 use pratique_testkit::{DIGEST, Directory, Image, Registry, Webhook, pod, review};
 
-use crate::texts::{fenced, lines_after, show_the_second, table, words};
+use crate::texts::{DOCUMENTS, fenced, lines_after, root, show_the_second, table, words};
 
 #[test]
 fn the_reasons_are_those_of_the_program_in_its_order() {
@@ -181,4 +181,34 @@ fn metric(row: &str) -> (String, BTreeSet<String>) {
     let mut cells = row.trim_matches('|').split('|').map(words);
     let name = cells.next().and_then(|words| words.into_iter().next()).unwrap();
     (name, cells.next().unwrap().into_iter().collect())
+}
+
+/// All sources in which there are tests.
+fn sources(folder: &std::path::Path, found: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            sources(&entry, found);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            found.push_str(&std::fs::read_to_string(entry).unwrap());
+        }
+    }
+}
+
+#[test]
+fn each_threat_has_its_number_and_the_tests_that_are_named_are_there() {
+    let mut code = String::new();
+    for folder in ["src", "tests"] {
+        sources(&root().join(folder), &mut code);
+    }
+    let rows = table("threats");
+    for (index, row) in rows.iter().enumerate() {
+        assert!(row.starts_with(&format!("| {} | ", index + 1)), "docs/threat-model.md: row {} is not {row}", index + 1);
+    }
+    assert_eq!(rows.len(), 18, "docs/threat-model.md: the list has 18 threats");
+    let named: Vec<String> =
+        words(&DOCUMENTS["docs/threat-model.md"]).into_iter().filter(|word| word.matches('_').count() > 3).collect();
+    assert!(named.len() > 30, "docs/threat-model.md: only these tests were found: {named:?}");
+    for test in named {
+        assert!(code.contains(&format!("fn {test}(")), "docs/threat-model.md: there is no test {test}");
+    }
 }
