@@ -515,12 +515,12 @@ fn the_docker_config_comes_from_a_secret_that_need_not_be_there() {
     let docker = volumes.iter().find(|volume| volume.name == "docker-config").unwrap().secret.clone().unwrap();
     assert_eq!((docker.secret_name.as_deref(), docker.optional), (Some("pratique-docker-config"), Some(true)));
     assert_eq!(docker.default_mode, Some(0o440), "our group may read, nobody else");
-    let readme = read("README.md");
-    assert!(readme.contains("pratique-docker-config"), "README.md does not say how to make it");
+    let page = read("docs/registries.md");
+    assert!(page.contains("pratique-docker-config"), "docs/registries.md does not say how to make it");
     let mounts = only_container(&pod()).volume_mounts.unwrap();
     let path = &mounts.iter().find(|mount| mount.name == "docker-config").unwrap().mount_path;
     let setting = format!("dockerConfig: {path}/.dockerconfigjson");
-    assert!(read(SETTINGS).contains(&setting) && readme.contains(&setting), "{setting}");
+    assert!(read(SETTINGS).contains(&setting) && page.contains(&setting), "{setting}");
 }
 
 #[test]
