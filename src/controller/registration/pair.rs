@@ -8,9 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
 use crate::policy::document::wording::quoted;
 
 /// Who asks about images: everywhere, or in namespaces with the label.
-pub(super) const IMAGES: &str = "images.pratique.dev";
+pub const IMAGES: &str = "images.pratique.dev";
 /// Who asks in all other namespaces.
-pub(super) const UNENFORCED: &str = "unenforced.images.pratique.dev";
+pub const UNENFORCED: &str = "unenforced.images.pratique.dev";
 /// Which policy a namespace enforces. A namespace where it is empty has it too, and is refused everything.
 const LABEL: &str = "pratique.dev/enforce";
 
