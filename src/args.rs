@@ -151,18 +151,19 @@ pub struct Scans {
     pub output: Output,
 }
 
-/// Ask the API server and the webhook whether everything is as it should be, one line each; nothing is changed.
+/// Ask the API server and the webhook whether everything is as it should be; nothing is changed.
 ///
 /// Examples: pratique status
 ///           kubectl -n pratique-system port-forward service/pratique 8443:443
 ///           pratique status --connect-to 127.0.0.1:8443 -o json
 ///
-/// Looks at the webhook configuration, the certificate and the answers of the webhook, policies, the labels of
-/// namespaces, and the lease. Two reviews of Pods called pratique-status are sent to the webhook; they are dry runs, and
-/// counted and logged there like all others. Where the Service cannot be reached from here, this part is left out.
+/// Looks at the webhook configuration, the certificate and the answers of the webhook, policies, the
+/// labels of namespaces, and the lease. Two reviews of Pods called pratique-status are sent to the
+/// webhook: dry runs, which are counted and logged there like all others. Where the Service cannot be
+/// reached from here, that part is left out, and it is said how to reach it.
 ///
-/// Exit status: 0 nothing wrong (there may be warnings), 1 something is wrong, 2 cannot tell (no API server, no right to
-/// look, wrong usage).
+/// Exit status: 0 nothing wrong (there may be warnings), 1 something is wrong, 2 cannot tell (no API
+/// server, no right to look, wrong usage).
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct Status {
