@@ -106,7 +106,9 @@ fn every_object_is_understood_whole_by_its_type() {
             Some("ValidatingWebhookConfiguration") => round_trip::<ValidatingWebhookConfiguration>(&object),
             // Of others; real API servers are asked with their definitions, in tests/packaging.
             Some("Certificate" | "Issuer") if file == CERTIFICATES => continue,
-            Some("ServiceMonitor" | "PrometheusRule") if file.starts_with("manifests/components/monitoring/") => continue,
+            Some("ServiceMonitor" | "PrometheusRule") if file.starts_with("manifests/components/monitoring/") => {
+                continue;
+            }
             other => panic!("{file}: kind {other:?} has no type in this test; add it"),
         };
         assert_eq!(numbers(read_again), numbers(object), "{file}: a field is misspelt, or stands in the wrong place");
@@ -647,7 +649,8 @@ fn told(rule: &PolicyRule) -> String {
 fn shipped() -> Vec<(String, Value)> {
     let is_object = |file: &String| {
         let name = Path::new(file);
-        let of_kubernetes = name.extension().is_some_and(|kind| kind == "yaml") && !name.ends_with("kustomization.yaml");
+        let of_kubernetes =
+            name.extension().is_some_and(|kind| kind == "yaml") && !name.ends_with("kustomization.yaml");
         of_kubernetes && ![SETTINGS, SETTINGS_ENFORCING].contains(&file.as_str())
     };
     let folders =

@@ -202,7 +202,11 @@ fn each_threat_has_its_number_and_the_tests_that_are_named_are_there() {
     }
     let rows = table("threats");
     for (index, row) in rows.iter().enumerate() {
-        assert!(row.starts_with(&format!("| {} | ", index + 1)), "docs/threat-model.md: row {} is not {row}", index + 1);
+        assert!(
+            row.starts_with(&format!("| {} | ", index + 1)),
+            "docs/threat-model.md: row {} is not {row}",
+            index + 1
+        );
     }
     assert_eq!(rows.len(), 18, "docs/threat-model.md: the list has 18 threats");
     let named: Vec<String> =
