@@ -52,6 +52,7 @@ compile() {
     # other builds. Separated by 0x1f, as cargo wants it: a path may have a space.
     printf -v flags '%s\x1f' --remap-path-prefix="$PWD"=/pratique --remap-path-prefix="$home"=/cargo \
         --remap-path-prefix="$output"=/target
+    mkdir -p "$output/$target"
     env -u RUSTFLAGS -u CFLAGS -u CXXFLAGS -u CPPFLAGS -u LDFLAGS -u CC -u AR CARGO_ENCODED_RUSTFLAGS="${flags%?}" CARGO_INCREMENTAL=0 \
         cargo auditable zigbuild --release --locked --bin pratique --target "$target" \
         --message-format json-render-diagnostics > "$output/$target/release.json"
