@@ -2,13 +2,25 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+/// `0.1.0 (1a72a1d)`: the revision is what whoever built the program said it is, in `PRATIQUE_REVISION`. Nothing asks git,
+/// because in an unpacked archive git answers for the folder around it, or not at all.
+static VERSION: LazyLock<String> = LazyLock::new(|| version_of(option_env!("PRATIQUE_REVISION").unwrap_or_default()));
+
+fn version_of(revision: &str) -> String {
+    match revision {
+        "" => env!("CARGO_PKG_VERSION").to_owned(),
+        revision => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
+    }
+}
+
 /// Decides which container images may run in a Kubernetes cluster.
 #[derive(Debug, Parser)]
-#[command(name = "pratique", version, arg_required_else_help = true, max_term_width = 110)]
+#[command(name = "pratique", version = VERSION.as_str(), arg_required_else_help = true, max_term_width = 110)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -213,6 +225,12 @@ pub enum CheckOutput {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_tells_the_revision_where_it_is_known() {
+        assert_eq!(version_of("abcdef0"), concat!(env!("CARGO_PKG_VERSION"), " (abcdef0)"));
+        assert_eq!(version_of(""), env!("CARGO_PKG_VERSION"));
+    }
 
     #[test]
     fn one_flag_takes_several_files_and_images_stand_alone() {
