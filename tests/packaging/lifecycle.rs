@@ -10,6 +10,7 @@ use crate::place::Place;
 use crate::place::remains::remains;
 
 mod away;
+mod cert_manager;
 mod overlays;
 
 /// What says that all replicas are there.
