@@ -648,8 +648,9 @@ fn told(rule: &PolicyRule) -> String {
 /// Every object that we ship, each with its file.
 fn shipped() -> Vec<(String, Value)> {
     let is_object = |file: &String| {
-        file.ends_with(".yaml")
-            && !file.ends_with("/kustomization.yaml")
+        let name = Path::new(file);
+        name.extension().is_some_and(|kind| kind == "yaml")
+            && !name.ends_with("kustomization.yaml")
             && ![SETTINGS, SETTINGS_ENFORCING].contains(&file.as_str())
     };
     let folders =
