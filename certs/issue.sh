@@ -4,13 +4,14 @@
 #   certs/issue.sh                        for the Service pratique in pratique-system
 #   certs/issue.sh -n NAMESPACE -s NAME   for another one
 #   certs/issue.sh -d DAYS                how long the certificate is good (default 397; the CA: ten years)
+#   certs/issue.sh -o OVERLAY             to go with that one of manifests/overlays (default audit-only)
 #   certs/issue.sh -r                     renew: a new certificate and key by the same CA, so caBundle stays good
 #
 # Everything goes to certs/issued/, beside this script, which git ignores:
 #
 #   tls.crt tls.key      what Pratique serves with
 #   ca.crt ca.key        who signed it; keep ca.key out of the cluster, it is for -r alone
-#   kustomization.yaml   an overlay on manifests/base with the Secret and the caBundles: kubectl apply -k certs/issued
+#   kustomization.yaml   an overlay on that overlay, with the Secret and the caBundles: kubectl apply -k certs/issued
 #
 # It prints the caBundle. Without -r it never overwrites: to begin anew, move certs/issued/ away. Needs openssl 1.1.1.
 set -euo pipefail
@@ -24,12 +25,13 @@ fail() {
     exit 1
 }
 
-namespace=pratique-system service=pratique days=397 renew=no
-while getopts 'n:s:d:rh' option; do
+namespace=pratique-system service=pratique days=397 overlay='' renew=no
+while getopts 'n:s:d:o:rh' option; do
     case "$option" in
         n) namespace=$OPTARG ;;
         s) service=$OPTARG ;;
         d) days=$OPTARG ;;
+        o) overlay=$OPTARG ;;
         r) renew=yes ;;
         h) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
@@ -43,12 +45,15 @@ label='^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$'
 [[ $namespace =~ $label ]] || fail "'$namespace' is no name of a namespace"
 [[ $service =~ $label ]] || fail "'$service' is no name of a Service"
 [[ $days =~ ^[1-9][0-9]{0,3}$ ]] || fail "-d takes a number of days from 1 to 9999, not '$days'"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+[[ -z $overlay || $overlay =~ $label && -f $here/../manifests/overlays/$overlay/kustomization.yaml ]] ||
+    fail "there is no manifests/overlays/$overlay"
 command -v openssl > /dev/null || fail "openssl is needed and was not found"
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 issued=$here/issued
 if [[ $renew = yes ]]; then
     [[ -f $issued/ca.key ]] || fail "there is no $issued/ca.key to renew with; without -r a new CA is made"
+    [[ -z $overlay ]] || fail "-r changes nothing but the certificate: name another overlay in $issued/kustomization.yaml"
 elif [[ -e $issued ]]; then
     fail "$issued is there already; -r renews its certificate, or move it away to begin anew"
 fi
@@ -98,11 +103,16 @@ run x509 -req -sha256 -days "$days" -in "$work/tls.csr" -CA "$work/ca.crt" -CAke
 run verify -CAfile "$work/ca.crt" -purpose sslserver -verify_hostname "$host" "$work/tls.crt" > "$work/verified"
 
 bundle=$(openssl base64 -A -in "$work/ca.crt")
+# One bundle for each webhook: images and policies, and with this component one more.
+overlay=${overlay:-audit-only} webhooks=(0 1)
+if grep -q 'components/fail-closed-where-enforced$' "$here/../manifests/overlays/$overlay/kustomization.yaml"; then
+    webhooks+=(2)
+fi
 cat > "$work/kustomization.yaml" << KUSTOMIZATION
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
-- ../../manifests/base
+- ../../manifests/overlays/$overlay
 components:
 # Pratique takes the certificate of the Secret in place of making one.
 - ../../manifests/components/tls-files
@@ -120,12 +130,7 @@ patches:
 - target:
     kind: ValidatingWebhookConfiguration
   patch: |-
-    - op: add
-      path: /webhooks/0/clientConfig/caBundle
-      value: $bundle
-    - op: add
-      path: /webhooks/1/clientConfig/caBundle
-      value: $bundle
+$(printf "    - {op: add, path: /webhooks/%s/clientConfig/caBundle, value: $bundle}\n" "${webhooks[@]}")
 KUSTOMIZATION
 
 next="put tls.crt and tls.key into the Secret, and the caBundle into the webhook configuration"

@@ -2,13 +2,25 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+/// `0.1.0 (1a72a1d)`: the revision is what whoever built the program said it is, in `PRATIQUE_REVISION`. Nothing asks git,
+/// because in an unpacked archive git answers for the folder around it, or not at all.
+static VERSION: LazyLock<String> = LazyLock::new(|| version_of(option_env!("PRATIQUE_REVISION").unwrap_or_default()));
+
+fn version_of(revision: &str) -> String {
+    match revision {
+        "" => env!("CARGO_PKG_VERSION").to_owned(),
+        revision => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
+    }
+}
+
 /// Decides which container images may run in a Kubernetes cluster.
 #[derive(Debug, Parser)]
-#[command(name = "pratique", version, arg_required_else_help = true, max_term_width = 110)]
+#[command(name = "pratique", version = VERSION.as_str(), arg_required_else_help = true, max_term_width = 110)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -20,6 +32,7 @@ pub enum Command {
     Check(Check),
     Lint(Lint),
     Scans(Scans),
+    Status(Status),
 }
 
 /// What everything that judges reads.
@@ -150,6 +163,49 @@ pub struct Scans {
     pub output: Output,
 }
 
+/// Ask the API server and the webhook whether everything is as it should be; nothing is changed.
+///
+/// Examples: pratique status
+///           kubectl -n pratique-system port-forward service/pratique 8443:443
+///           pratique status --connect-to 127.0.0.1:8443 -o json
+///
+/// Looks at the webhook configuration, the certificate and the answers of the webhook, policies, the
+/// labels of namespaces, and the lease. Two reviews of Pods called pratique-status are sent to the
+/// webhook: dry runs, which are counted and logged there like all others. Where the Service cannot be
+/// reached from here, that part is left out, and it is said how to reach it.
+///
+/// Exit status: 0 nothing wrong (there may be warnings), 1 something is wrong, 2 cannot tell (no API
+/// server, no right to look, wrong usage).
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Status {
+    /// How to reach the API server [default: what KUBECONFIG names, ~/.kube/config, or the cluster that this runs in]
+    #[arg(long, value_name = "FILE", env = "PRATIQUE_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The settings file that is in use in the cluster [default: read from there, by the Deployment pratique]
+    #[arg(long, value_name = "FILE", env = "PRATIQUE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where Pratique is installed [default: POD_NAMESPACE, or pratique-system]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The ValidatingWebhookConfiguration [default: that of the settings, or pratique]
+    #[arg(long, value_name = "NAME")]
+    pub webhook_configuration: Option<String>,
+    /// Connect there in place of the Service, such as to a port-forward; certificates are checked all the same.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    pub connect_to: Option<String>,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+fn host_and_port(text: &str) -> Result<String, &'static str> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => Ok(text.to_owned()),
+        Some(_) | None => Err("name a host and a port, such as 127.0.0.1:8443"),
+    }
+}
+
 /// How a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -169,6 +225,12 @@ pub enum CheckOutput {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_tells_the_revision_where_it_is_known() {
+        assert_eq!(version_of("abcdef0"), concat!(env!("CARGO_PKG_VERSION"), " (abcdef0)"));
+        assert_eq!(version_of(""), env!("CARGO_PKG_VERSION"));
+    }
 
     #[test]
     fn one_flag_takes_several_files_and_images_stand_alone() {
@@ -197,5 +259,16 @@ mod tests {
         assert!(parses(&["lint", "-o", "json"]) && !parses(&["lint", "-o", "sarif"]));
         assert!(parses(&["scans", "a", "-", "-o", "json"]) && !parses(&["scans", "a", "-o", "sarif"]));
         assert!(!parses(&["scans"]));
+    }
+
+    #[test]
+    fn a_place_to_connect_to_is_a_host_and_a_port() {
+        let parses = |to: &str| Arguments::try_parse_from(["pratique", "status", "--connect-to", to]).is_ok();
+        for to in ["127.0.0.1:8443", "localhost:1", "[::1]:8443"] {
+            assert!(parses(to), "{to}");
+        }
+        for to in ["127.0.0.1", ":8443", "localhost:0", "localhost:65536", "localhost:https", ""] {
+            assert!(!parses(to), "{to}");
+        }
     }
 }

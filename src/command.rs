@@ -31,6 +31,7 @@ pub mod lint;
 mod report;
 pub mod scans;
 pub mod serve;
+mod status;
 
 /// The exit status of what could not be answered: wrong usage, unreadable input, undetermined.
 pub const NO_ANSWER: u8 = 2;
@@ -43,6 +44,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Check(check) => check::run(&check),
         Command::Lint(lint) => lint::run(&lint),
         Command::Scans(scans) => scans::run(&scans),
+        Command::Status(status) => status::run(&status),
     }
 }
 

@@ -42,7 +42,7 @@ const TABLE: &str = "
     command       | image request fact policy decision    \
                     evidence admission observe config     \
                     controller review server args         | arc_swap axum clap futures_util jiff prometheus rustls serde serde_json \
-                                                            serde_saphyr tokio tracing
+                                                            serde_saphyr tokio tracing k8s_openapi kube reqwest x509_parser
     lib           |                                       |
     main          | *                                     | clap rustls tokio tracing
 ";

@@ -13,6 +13,7 @@ use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use kube::Api;
 use prometheus::{IntGaugeVec, Opts, Registry};
 
+use crate::config::Config;
 use crate::evidence::cluster::connection::Connection;
 use crate::server::admin::PartStatus;
 
@@ -20,9 +21,11 @@ use super::Names;
 use super::failure::described;
 
 pub use compare::{Weakness, weaknesses};
+pub use pair::{IMAGES, UNENFORCED};
 
 mod compare;
 mod expected;
+mod pair;
 mod rules;
 mod selectors;
 
@@ -30,10 +33,32 @@ mod selectors;
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// And so often while something is weak: who mends it, or has just installed us, wants to see that it is well.
 const MENDED_EVERY: Duration = Duration::from_secs(5);
+/// The entries that call us.
+pub const OURS: [&str; 3] = [IMAGES, UNENFORCED, "policies.pratique.dev"];
 /// Less than until the next look.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The metric label of a configuration that could not be read.
 const UNREADABLE: &str = "unreadable";
+
+/// What namespaces that do not say themselves by which policy they are enforced are like, as the settings say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unlabelled {
+    /// `defaults.enforce` and `floor` are null: nothing is refused there.
+    Free,
+    /// One of them names a policy.
+    Enforced,
+}
+
+impl Unlabelled {
+    /// As these settings have it.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        match (&config.defaults.enforce, &config.floor) {
+            (None, None) => Self::Free,
+            (Some(_), _) | (_, Some(_)) => Self::Enforced,
+        }
+    }
+}
 
 /// What the last look found.
 #[derive(Debug)]
@@ -56,9 +81,9 @@ impl Registration {
     }
 
     /// Looks again and again, until the process ends.
-    pub async fn watch(self: Arc<Self>, connection: Connection, names: Names) {
+    pub async fn watch(self: Arc<Self>, connection: Connection, names: Names, unlabelled: Unlabelled) {
         let api = Api::<ValidatingWebhookConfiguration>::all(connection.client());
-        let expected = expected::for_names(&names);
+        let expected = expected(&names);
         loop {
             let live = match tokio::time::timeout(PATIENCE, api.get_opt(&names.webhook_configuration)).await {
                 Ok(Ok(live)) => Ok(live),
@@ -68,7 +93,7 @@ impl Registration {
                 }
                 Err(_) => Err(format!("the API server took longer than {PATIENCE:?}")),
             };
-            self.look(live.map(|live| weaknesses(&expected, live.as_ref(), &names)));
+            self.look(live.map(|live| weaknesses(&expected, live.as_ref(), &names, unlabelled)));
             let well = self.status() == PartStatus::Ready;
             tokio::time::sleep(if well { LOOK_EVERY } else { MENDED_EVERY }).await;
         }
@@ -100,6 +125,12 @@ impl Registration {
             Err(why) => PartStatus::Degraded(format!("the webhook configuration cannot be read: {why}")),
         }
     }
+}
+
+/// What is expected of the live configuration, under these names.
+#[must_use]
+pub fn expected(names: &Names) -> ValidatingWebhookConfiguration {
+    expected::for_names(names)
 }
 
 /// Says each change once.

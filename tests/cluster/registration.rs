@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pratique::controller::Names;
-use pratique::controller::registration::Registration;
+use pratique::controller::registration::{Registration, Unlabelled};
 use pratique::evidence::cluster::connection::Connection;
 use pratique::server::admin::PartStatus;
 use pratique_testkit::eventually;
@@ -27,7 +27,7 @@ async fn looked(kubeconfig: &Path) -> PartStatus {
     let connection = Connection::open(Some(kubeconfig)).await.expect("a kubeconfig that can be used");
     let registration = Arc::new(Registration::new(&Registry::new()).expect("fresh collectors"));
     let unseen = registration.status();
-    let watching = tokio::spawn(Arc::clone(&registration).watch(connection, names()));
+    let watching = tokio::spawn(Arc::clone(&registration).watch(connection, names(), Unlabelled::Free));
     eventually("it was looked at", async || registration.status() != unseen).await;
     watching.abort();
     registration.status()

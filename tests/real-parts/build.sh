@@ -163,6 +163,7 @@ case ${1:-all} in
         build helm helm.sh/helm/v3/internal/version.version
         build prometheus
         build promtool
+        build cert-manager-controllers
         copy prometheus-operator example/prometheus-operator-crd
         copy cert-manager deploy/crds
         ;;

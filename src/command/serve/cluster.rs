@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::command;
 use crate::config::Config;
 use crate::controller::certificate::Keeper;
-use crate::controller::registration::Registration;
+use crate::controller::registration::{Registration, Unlabelled};
 use crate::controller::{Names, events, lease, status};
 use crate::evidence::cluster::connection::Connection;
 use crate::evidence::cluster::nodes::Nodes;
@@ -247,7 +247,7 @@ impl Joined {
         let registration = Arc::new(registration);
         starting.spawn_vital(
             "the look at our own registration",
-            Arc::clone(&registration).watch(self.connection.clone(), self.names.clone()),
+            Arc::clone(&registration).watch(self.connection.clone(), self.names.clone(), Unlabelled::of(config)),
         );
         starting.part("registration", move || registration.status());
         let shown = Arc::new(OnceLock::new());

@@ -14,14 +14,13 @@ use serde_json::json;
 
 use crate::server::tls::issue::Authority;
 
+use super::super::registration::OURS;
 use super::rotation::MOST_AUTHORITIES;
 use super::secret::pem;
 use super::trouble::{Asked, Kind, Trouble, ask};
 
 /// As `managedFields` names us.
 pub(super) const FIELD_MANAGER: &str = "pratique-certificates";
-/// The entries that call us.
-const WEBHOOKS: [&str; 2] = ["images.pratique.dev", "policies.pratique.dev"];
 /// What cert-manager's injector goes by: `inject-ca-from`, `inject-ca-from-secret`, `inject-apiserver-ca`.
 const INJECTED: &str = "cert-manager.io/inject-";
 /// Bytes of a bundle that are looked at: the largest that we write has 8 certificates of less than 1 KiB.
@@ -83,7 +82,7 @@ pub(super) async fn look(client: Client, name: &str) -> Result<Live, Trouble> {
 fn live(name: &str, object: ValidatingWebhookConfiguration) -> Live {
     let annotations = object.metadata.annotations.unwrap_or_default();
     let injected = annotations.iter().any(|(key, value)| key.starts_with(INJECTED) && !value.is_empty());
-    let ours = object.webhooks.unwrap_or_default().into_iter().filter(|entry| WEBHOOKS.contains(&entry.name.as_str()));
+    let ours = object.webhooks.unwrap_or_default().into_iter().filter(|entry| OURS.contains(&entry.name.as_str()));
     let entries: Vec<_> = ours.map(|entry| (entry.name, authorities(entry.client_config.ca_bundle))).collect();
     if entries.is_empty() {
         let words = "has no webhook called images.pratique.dev, so no API server calls us: apply it again";

@@ -1,5 +1,6 @@
 //! What the live configuration lets through that the expected one does not, and what it makes fail. By meaning: whatever
-//! an administrator has added beside what we ship is no weakness.
+//! an administrator has added beside what we ship is no weakness, and two webhooks of ours that share the namespaces between
+//! them are as good as one for all.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use crate::policy::document::wording::quoted;
 
 use super::super::Names;
-use super::{rules, selectors};
+use super::{Unlabelled, pair, rules, selectors};
 
 pub(super) const CONFIGURATION: &str = "configuration";
 pub(super) const WEBHOOK: &str = "webhook";
@@ -73,6 +74,7 @@ pub fn weaknesses(
     expected: &ValidatingWebhookConfiguration,
     live: Option<&ValidatingWebhookConfiguration>,
     names: &Names,
+    unlabelled: Unlabelled,
 ) -> Vec<Weakness> {
     let Some(live) = live else {
         let name = &names.webhook_configuration;
@@ -83,7 +85,12 @@ pub fn weaknesses(
     };
     let mut found = Vec::new();
     for expected in expected.webhooks.iter().flatten() {
-        match live.webhooks.iter().flatten().find(|webhook| webhook.name == expected.name) {
+        let live_of = |name: &str| live.webhooks.iter().flatten().find(|webhook| webhook.name == name);
+        let of_this = live_of(&expected.name);
+        let unenforced = (expected.name == pair::IMAGES).then(|| live_of(pair::UNENFORCED)).flatten();
+        let split = expected.name == pair::IMAGES && of_this.is_some_and(pair::is_for_labelled);
+        match of_this {
+            Some(live) if split => of_webhook(&pair::labelled(expected), live, names, &mut found),
             Some(live) => of_webhook(expected, live, names, &mut found),
             None => {
                 let words = format!(
@@ -92,6 +99,15 @@ pub fn weaknesses(
                 );
                 found.push(Weakness::new(WEBHOOK, words));
             }
+        }
+        match unenforced {
+            Some(live) => {
+                of_webhook(&pair::unlabelled(expected, live), live, names, &mut found);
+                let opens = split && unlabelled == Unlabelled::Enforced;
+                found.extend(pair::opening(live).filter(|_| opens).map(|words| Weakness::new(FAILURE_POLICY, words)));
+            }
+            None if split => found.push(Weakness::new(NAMESPACE_SELECTOR, pair::missing())),
+            None => {}
         }
     }
     found

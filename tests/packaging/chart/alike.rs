@@ -30,7 +30,8 @@ fn what_is_said_of_webhooks_is_said_of_each() {
 settings: {workloads: [{group: argoproj.io, kind: Rollout, podSpec: spec.template.spec}]}
 webhook:
   timeoutSeconds: 9
-  extraRules: [{apiGroups: [argoproj.io], apiVersions: [v1alpha1], resources: [rollouts], operations: [CREATE], scope: Namespaced}]
+  extraRules:
+  - {apiGroups: [argoproj.io], apiVersions: [v1alpha1], resources: [rollouts], operations: [CREATE], scope: Namespaced}
 certificates: {source: secret, caBundle: '-----BEGIN CERTIFICATE----- MA== -----END CERTIFICATE-----'}
 ";
     let rendered = rendered(values);

@@ -19,7 +19,7 @@ fn the_program_takes_the_rendered_settings_without_complaint() {
         "enforcement: enforce",
         "{enforcement: enforce, settings: {floor: restricted, defaults: {warn: null, audit: null}}}",
         "webhook: {extraExemptNamespaces: [calico-system, kube-system]}",
-        "settings: {listen: '[::]:443', admin: '[::]:80', controllers: null, platforms: [linux/amd64, linux/arm/v7], log: {format: text}}",
+        "settings: {listen: '[::]:443', admin: '[::]:80', controllers: null, platforms: [linux/arm/v7], log: {format: text}}",
     ] {
         let place = Directory::new();
         place.write("pratique.yaml", &rendered(values));

@@ -47,12 +47,18 @@ impl Cluster {
     /// etcd and kube-apiserver. A deleted namespace stays `Terminating` and Deployments make no Pods; the service account
     /// `default` is made with each namespace by [`Cluster::namespace`].
     pub async fn start() -> Self {
-        Self::with(false).await
+        Self::with(false, false).await
     }
 
     /// With kube-controller-manager.
     pub async fn with_controllers() -> Self {
-        Self::with(true).await
+        Self::with(true, false).await
+    }
+
+    /// With kube-controller-manager, and an API server that reaches Services, Pods and nodes through a socket alone, as
+    /// behind Konnectivity: whoever listens at [`Cluster::network`] is their network. Until somebody does none is reached.
+    pub async fn with_network() -> Self {
+        Self::with(true, true).await
     }
 
     /// One with controllers for all the tests of a binary that stop nothing in it.
@@ -61,11 +67,14 @@ impl Cluster {
         SHARED.get_or_init(Self::with_controllers).await
     }
 
-    async fn with(has_controllers: bool) -> Self {
+    async fn with(has_controllers: bool, has_network: bool) -> Self {
         let folder = Directory::new();
         let leash = Leash::on_folder(folder.path());
         let (etcd_port, port) = (steady_port(), steady_port());
         let files = Files::write(&folder);
+        if has_network {
+            files.write_network();
+        }
         let admin = folder.path().join("admin.kubeconfig");
         kubeconfig::write(&admin, &files, port, &files.admin(), None);
         let mut etcd = parts::etcd(&files, etcd_port);
@@ -247,6 +256,12 @@ impl Cluster {
     #[must_use]
     pub fn audited(&self) -> String {
         self.files.audited()
+    }
+
+    /// The socket at which the API server asks for connections (`CONNECT host:port HTTP/1.1`), where it is so started.
+    #[must_use]
+    pub fn network(&self) -> PathBuf {
+        self.files.network()
     }
 
     /// A folder that is gone with the cluster.

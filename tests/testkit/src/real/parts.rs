@@ -10,12 +10,19 @@ const FOLDER: &str = "PRATIQUE_REAL_PARTS";
 
 /// The program of `tests/real-parts/<name>`, in the version that its `go.mod` or its `requirements.txt` names.
 pub fn built(name: &str) -> String {
-    let Some(folder) = std::env::var_os(FOLDER) else {
-        panic!("{FOLDER} is not set: run these by .ci/run registries, signatures or scanners");
-    };
-    let path = PathBuf::from(folder).join(format!("{name}-{}", version(name)));
+    let path = provided(name);
     assert!(path.is_file(), "{} is not there: tests/real-parts/build.sh makes it", path.display());
     path.display().to_string()
+}
+
+/// The program or the folder of that name and version, as it was provided.
+pub fn provided(name: &str) -> PathBuf {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        panic!("{FOLDER} is not set: run these by .ci/run registries, signatures, scanners or packaging");
+    };
+    let path = PathBuf::from(folder).join(format!("{name}-{}", version(name)));
+    assert!(path.exists(), "{} is not there: tests/real-parts/build.sh makes it", path.display());
+    path
 }
 
 fn version(name: &str) -> String {

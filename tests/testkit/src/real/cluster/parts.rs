@@ -51,6 +51,9 @@ rules:
 - {level: None}
 ";
 
+/// How the API server reaches what is in the cluster, where that is said.
+const EGRESS: &str = "egress.yaml";
+
 /// Where certificates, keys and data are.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -95,6 +98,22 @@ impl Files {
         fs::read_to_string(self.folder.join("audit.log")).expect("the API server notes something")
     }
 
+    /// The API server is to reach Services, Pods and nodes by a socket.
+    pub(super) fn write_network(&self) {
+        let transport = json!({"uds": {"udsName": self.network().display().to_string()}});
+        let connection = json!({"proxyProtocol": "HTTPConnect", "transport": transport});
+        let config = json!({
+            "apiVersion": "apiserver.k8s.io/v1beta1",
+            "kind": "EgressSelectorConfiguration",
+            "egressSelections": [{"name": "cluster", "connection": connection}],
+        });
+        fs::write(self.folder.join(EGRESS), config.to_string()).expect("a file in our own folder can be written");
+    }
+
+    pub(super) fn network(&self) -> PathBuf {
+        self.folder.join("network.sock")
+    }
+
     /// PEM.
     pub(super) fn authority(&self) -> Vec<u8> {
         self.read("ca.crt")
@@ -111,7 +130,7 @@ pub(super) fn etcd(files: &Files, port: u16) -> Running {
     let url = format!("http://127.0.0.1:{port}");
     start(
         "etcd",
-        &[
+        [
             ("data-dir", files.path("etcd")),
             ("listen-client-urls", url.clone()),
             ("advertise-client-urls", url),
@@ -125,9 +144,11 @@ pub(super) fn etcd(files: &Files, port: u16) -> Running {
 }
 
 pub(super) fn api_server(files: &Files, etcd_port: u16, port: u16) -> Running {
+    let network = files.folder.join(EGRESS).exists();
+    let network = network.then(|| ("egress-selector-config-file", files.path(EGRESS)));
     start(
         "kube-apiserver",
-        &[
+        network.into_iter().chain([
             ("etcd-servers", format!("http://127.0.0.1:{etcd_port}")),
             ("bind-address", "127.0.0.1".to_owned()),
             ("advertise-address", "127.0.0.1".to_owned()),
@@ -151,7 +172,7 @@ pub(super) fn api_server(files: &Files, etcd_port: u16, port: u16) -> Running {
             ("requestheader-username-headers", "X-Remote-User".to_owned()),
             ("requestheader-group-headers", "X-Remote-Group".to_owned()),
             ("requestheader-extra-headers-prefix", "X-Remote-Extra-".to_owned()),
-        ],
+        ]),
     )
 }
 
@@ -159,7 +180,7 @@ pub(super) fn controllers(files: &Files, kubeconfig: &Path) -> Running {
     let kubeconfig = kubeconfig.display().to_string();
     start(
         "kube-controller-manager",
-        &[
+        [
             ("kubeconfig", kubeconfig.clone()),
             ("authentication-kubeconfig", kubeconfig.clone()),
             ("authorization-kubeconfig", kubeconfig),
@@ -177,9 +198,9 @@ pub(super) fn controllers(files: &Files, kubeconfig: &Path) -> Running {
     )
 }
 
-fn start(name: &str, settings: &[(&str, String)]) -> Running {
+fn start(name: &str, settings: impl IntoIterator<Item = (&'static str, String)>) -> Running {
     let mut command = Command::new(asset(name));
     // None of the settings that this process may have: etcd reads ETCD_*.
-    command.env_clear().args(settings.iter().map(|(key, value)| format!("--{key}={value}")));
+    command.env_clear().args(settings.into_iter().map(|(key, value)| format!("--{key}={value}")));
     Running::start(&mut command)
 }
