@@ -190,6 +190,10 @@ async fn there_is_one_release_in_a_namespace_of_its_own_and_its_notes_say_what_i
     assert!(!upgraded.contains("WARNING"), "{upgraded}");
     assert!(upgraded.contains("else by baseline") && upgraded.contains("--set enforcement=audit-only"), "{upgraded}");
 
+    let upgrade = ["upgrade", "pratique", &chart, "--namespace", "admission"];
+    let on_the_host = release.done(&[&upgrade[..], &["--set", "hostNetwork=true"]].concat());
+    assert!(on_the_host.contains("pod-security.kubernetes.io/enforce=privileged"), "{on_the_host}");
+
     for (name, namespace) in [("another", "elsewhere"), ("another", "admission"), ("pratique", "elsewhere")] {
         let refused = release.install(name, namespace, &[]).stderr;
         let words = "Pratique is in this cluster already, as the release pratique in the namespace admission";
