@@ -178,6 +178,27 @@ async fn there_is_one_release_in_a_namespace_of_its_own_and_its_notes_say_what_i
     }
 }
 
+/// Selectors and names are the same, so nothing is made anew.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs real programs: .ci/run packaging"]
+async fn what_kubectl_installed_can_be_taken_over() {
+    let cluster = Cluster::start().await;
+    let release = Release::on(&cluster);
+    let overlay = package().join("manifests/overlays/audit-only").display().to_string();
+    let applied = cluster.kubectl(&["apply", "-k", &overlay]);
+    assert_eq!(applied.code, Some(0), "{applied:?}");
+    let identity = ["get", "-n", "pratique-system", "deployment/pratique", "service/pratique", "-o"];
+    let identity = || cluster.kubectl(&[&identity[..], &["jsonpath={.items[*].metadata.uid}"]].concat()).stdout;
+    let before = identity();
+    let refused = release.install("pratique", "pratique-system", &[]);
+    assert!(refused.stderr.contains("cannot be imported into the current release"), "{refused:?}");
+    let taken = release.install("pratique", "pratique-system", &["--take-ownership"]);
+    assert_eq!(taken.code, Some(0), "{taken:?}");
+    assert_eq!(identity(), before);
+    let settings = listed(&cluster, "configmaps").into_iter().filter(|name| name.starts_with("pratique-settings"));
+    assert_eq!(settings.count(), 2, "kustomize's, with the hash in its name, is left, and no longer read");
+}
+
 /// With the kinds of others, and our own.
 async fn definitions(cluster: &Cluster) {
     let parts = std::path::Path::new(&built("helm")).parent().expect("a folder").to_owned();

@@ -117,6 +117,10 @@ fn a_value_of_the_right_type_that_cannot_be_meant_is_refused() {
         ("webhook: {timeoutSeconds: 1}", "at '/webhook/timeoutSeconds': minimum: got 1, want 2"),
         ("webhook: {timeoutSeconds: 30}", "at '/webhook/timeoutSeconds': maximum: got 30, want 10"),
         ("webhook: {extraExemptNamespaces: ['kube-*']}", "at '/webhook/extraExemptNamespaces/0'"),
+        // Every object of the cluster would be asked about, Leases and Nodes included.
+        ("webhook: {extraRules: [{apiGroups: ['*']}]}", "at '/webhook/extraRules/0/apiGroups/0'"),
+        ("webhook: {extraRules: [{resources: ['*']}]}", "at '/webhook/extraRules/0/resources/0'"),
+        ("webhook: {extraRules: [{apiGroups: [apps]}]}", "at '/webhook/extraRules/0/apiGroups/0': 'not' failed"),
         ("networkPolicy: {apiServerCIDRs: [10.0.0.1]}", "at '/networkPolicy/apiServerCIDRs/0'"),
         ("podDisruptionBudget: {maxUnavailable: 0}", "at '/podDisruptionBudget/maxUnavailable': minimum"),
         ("podDisruptionBudget: {maxUnavailable: 0%}", "at '/podDisruptionBudget/maxUnavailable'"),
@@ -168,7 +172,7 @@ fn set(values: &mut Value, pointer: &str, value: &Value) {
                 &mut list[0]
             }
             Value::Object(fields) => fields.entry(part).or_insert(Value::Null),
-            other => panic!("{pointer}: {other} is no place"),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => panic!("{pointer} is in no map"),
         };
         if let Some(next) = parts.peek()
             && place.is_null()

@@ -15,6 +15,11 @@ fn values_that_do_not_go_together_are_refused_in_words() {
         ("settings: {floor: acme}", "settings.floor is acme, and enforcement is audit-only"),
         ("settings: {admin: '0.0.0.0:8443'}", "settings.listen and settings.admin have the same port"),
         (ROLLOUTS, "settings.workloads names Rollout of the API group argoproj.io, and no rule in webhook.extraRules"),
+        (
+            "webhook: {extraRules: [{apiGroups: [argoproj.io], apiVersions: [v1alpha1], resources: [rollouts], \
+             operations: [CREATE], scope: Namespaced}]}",
+            "webhook.extraRules has a rule for the API group argoproj.io, and settings.workloads names no kind of it",
+        ),
         ("settings: {scans: {namespaces: [trivy]}}", "set vulnerabilityReports.enabled, too"),
         ("settings: {registries: {pullSecrets: all}}", "set pullSecretsAll, too"),
         (
@@ -65,5 +70,9 @@ fn the_namespaces_of_the_cluster_itself_are_no_home() {
     for namespace in ["kube-system", "kube-public", "kube-node-lease"] {
         let refused = Rendering { namespace, ..Rendering::of("") }.text().expect_err(namespace);
         assert!(refused.contains(&format!("the namespace {namespace} is for others")), "{refused}");
+    }
+    for namespace in ["123", "1e3", "true"] {
+        let refused = Rendering { namespace, ..Rendering::of("") }.text().expect_err(namespace);
+        assert!(refused.contains(&format!("the namespace {namespace} is a number or a truth value")), "{refused}");
     }
 }

@@ -28,9 +28,8 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("settings.controllers", "enforce", ""),
     (
         "settings.workloads",
-        "[{group: argoproj.io, kind: Rollout, podSpec: spec.template.spec}]",
-        "webhook: {extraRules: [{apiGroups: [argoproj.io], apiVersions: [v1alpha1], resources: [rollouts], \
-         operations: [CREATE], scope: Namespaced}]}",
+        "[{group: argoproj.io, kind: Rollout, podSpec: spec.template.spec}, {group: argoproj.io, kind: B, podSpec: spec}]",
+        ROLLOUTS,
     ),
     ("settings.dryRun", "true", ""),
     ("settings.registries.hosts", "/a", ""),
@@ -66,8 +65,8 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("webhook.extraExemptNamespaces", "[calico-system]", ""),
     (
         "webhook.extraRules",
-        "[{apiGroups: [argoproj.io], apiVersions: [v1alpha1], resources: [rollouts], operations: [CREATE], scope: Namespaced}]",
-        "",
+        "[{apiGroups: [argoproj.io], apiVersions: [v1], resources: [rollouts], operations: [CREATE], scope: Namespaced}]",
+        ROLLOUTS,
     ),
     ("guard.enabled", "false", ""),
     ("latestFloor.enabled", "true", ""),
@@ -105,6 +104,11 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("extraVolumes", "[{name: own, emptyDir: {}}]", ""),
     ("extraVolumeMounts", "[{name: own, mountPath: /own}]", ""),
 ];
+/// Both or neither.
+const ROLLOUTS: &str = "
+settings: {workloads: [{group: argoproj.io, kind: Rollout, podSpec: spec.template.spec}]}
+webhook: {extraRules: [{apiGroups: [argoproj.io], apiVersions: [v1alpha1], resources: [rollouts], operations: [CREATE], scope: Namespaced}]}
+";
 const PROVIDERS: &str = "settings: {registries: {credentialProviders: {config: /b, binaries: /b}}}";
 const ISSUER: &str = "certificates: {source: cert-manager, issuerRef: {name: own}}";
 
