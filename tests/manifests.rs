@@ -104,8 +104,8 @@ fn every_object_is_understood_whole_by_its_type() {
             Some("ValidatingAdmissionPolicy") => round_trip::<ValidatingAdmissionPolicy>(&object),
             Some("ValidatingAdmissionPolicyBinding") => round_trip::<ValidatingAdmissionPolicyBinding>(&object),
             Some("ValidatingWebhookConfiguration") => round_trip::<ValidatingWebhookConfiguration>(&object),
+            // Of others; real API servers are asked with their definitions, in tests/packaging.
             Some("Certificate" | "Issuer") if file == CERTIFICATES => continue,
-            // A real API server is asked about them, with the definitions of prometheus-operator: tests/packaging.
             Some("ServiceMonitor" | "PrometheusRule") if file.starts_with("manifests/components/monitoring/") => {
                 continue;
             }
@@ -127,12 +127,12 @@ fn kustomizations_list_every_file_and_only_files_that_exist() {
             listed.extend(strings(resources).into_iter().filter(|resource| !resource.starts_with("..")));
         }
         for generator in kustomization["configMapGenerator"].as_array().into_iter().flatten() {
-            // `key=file`, or a file under its own name.
-            let file = |listed: String| listed.rsplit('=').next().unwrap().to_owned();
-            listed.extend(strings(&generator["files"]).into_iter().map(file));
+            // `name in the ConfigMap=name of the file`, or the file alone.
+            let files = strings(&generator["files"]).into_iter();
+            listed.extend(files.map(|file| file.rsplit('=').next().unwrap().to_owned()));
         }
         let patches = kustomization["patches"].as_array().into_iter().flatten();
-        listed.extend(patches.map(|patch| patch["path"].as_str().unwrap().to_owned()));
+        listed.extend(patches.filter_map(|patch| patch["path"].as_str().map(str::to_owned)));
         let found = files(&package().join(&folder)).into_iter();
         let found = found.map(|file| relative(&file).trim_start_matches(&folder).to_owned());
         assert_eq!(listed, found.filter(|file| file != "kustomization.yaml").collect(), "{folder}");
@@ -517,12 +517,12 @@ fn the_docker_config_comes_from_a_secret_that_need_not_be_there() {
     let docker = volumes.iter().find(|volume| volume.name == "docker-config").unwrap().secret.clone().unwrap();
     assert_eq!((docker.secret_name.as_deref(), docker.optional), (Some("pratique-docker-config"), Some(true)));
     assert_eq!(docker.default_mode, Some(0o440), "our group may read, nobody else");
-    let readme = read("README.md");
-    assert!(readme.contains("pratique-docker-config"), "README.md does not say how to make it");
+    let page = read("docs/registries.md");
+    assert!(page.contains("pratique-docker-config"), "docs/registries.md does not say how to make it");
     let mounts = only_container(&pod()).volume_mounts.unwrap();
     let path = &mounts.iter().find(|mount| mount.name == "docker-config").unwrap().mount_path;
     let setting = format!("dockerConfig: {path}/.dockerconfigjson");
-    assert!(read(SETTINGS).contains(&setting) && readme.contains(&setting), "{setting}");
+    assert!(read(SETTINGS).contains(&setting) && page.contains(&setting), "{setting}");
 }
 
 #[test]
@@ -649,9 +649,9 @@ fn told(rule: &PolicyRule) -> String {
 fn shipped() -> Vec<(String, Value)> {
     let is_object = |file: &String| {
         let name = Path::new(file);
-        name.extension().is_some_and(|kind| kind == "yaml")
-            && !name.ends_with("kustomization.yaml")
-            && ![SETTINGS, SETTINGS_ENFORCING].contains(&file.as_str())
+        let of_kubernetes =
+            name.extension().is_some_and(|kind| kind == "yaml") && !name.ends_with("kustomization.yaml");
+        of_kubernetes && ![SETTINGS, SETTINGS_ENFORCING].contains(&file.as_str())
     };
     let folders =
         ["manifests/base", "manifests/components"].into_iter().flat_map(|folder| files(&package().join(folder)));

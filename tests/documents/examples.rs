@@ -66,3 +66,24 @@ fn files_of_other_programs_say_what_they_are_and_can_be_read() {
         assert!(read.is_ok(), "{document}:{line}: this is no YAML: {}", read.unwrap_err());
     }
 }
+
+/// The schema of the chart refuses a misspelt value; here the names are compared.
+#[test]
+fn values_that_are_shown_are_those_of_the_chart() {
+    let known = std::fs::read_to_string(root().join("manifests/chart/values.yaml")).unwrap();
+    let known: Value = serde_saphyr::from_str(&known).unwrap();
+    let shown: Vec<Block> =
+        blocks("yaml").into_iter().filter(|block| block.text.starts_with("# values.yaml\n")).collect();
+    assert!(!shown.is_empty(), "the documents: show values of the chart");
+    for Block { document, line, text, .. } in shown {
+        let values: Value = serde_saphyr::from_str(&text).unwrap();
+        for (name, value) in values.as_object().unwrap() {
+            let its = known.get(name).unwrap_or_else(|| panic!("{document}:{line}: the chart has no value {name}"));
+            // One that is empty takes what its schema says.
+            let (Some(its), Some(inner)) = (its.as_object(), value.as_object()) else { continue };
+            for name in inner.keys().filter(|name| !its.is_empty() && !its.contains_key(*name)) {
+                panic!("{document}:{line}: the chart has no such value: {name}");
+            }
+        }
+    }
+}

@@ -57,3 +57,16 @@ fn anchor(heading: &str) -> String {
     let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
 }
+
+/// Their `runbook_url` leads there.
+#[test]
+fn the_runbook_has_a_heading_for_each_alert_and_no_other_alert() {
+    let rules = std::fs::read_to_string(root().join("manifests/components/monitoring/prometheusrule.yaml")).unwrap();
+    let shipped: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let headings = prose(&DOCUMENTS["docs/runbook.md"]).filter_map(|line| line.strip_prefix("### Pratique"));
+    let told: Vec<String> = headings.map(|rest| format!("Pratique{rest}")).collect();
+    assert_eq!(
+        told, shipped,
+        "docs/runbook.md: the headings of alerts (first) are not the alerts that we ship, in their order"
+    );
+}
