@@ -48,7 +48,7 @@ async fn the_chart_comes_and_goes_and_comes_again_over_what_it_left() {
     let place = Place::new().await;
     place.run(
         "kubectl create namespace pratique-system
-        helm template pratique manifests/chart -n pratique-system | kubectl apply --dry-run=server -f -
+        helm template pratique manifests/chart -n pratique-system --kube-version 1.36 | kubectl apply --dry-run=server -f -
         kubectl delete namespace pratique-system",
     );
     let way = chart();
@@ -103,7 +103,8 @@ async fn the_chart_is_upgraded_and_rolled_back_without_a_lost_call() {
     place.run(POLICY);
     let load = Load::start(&place).await;
     load.more(50).await;
-    let upgrade = "helm -n pratique-system upgrade pratique manifests/chart";
+    // Without it helm takes the values of before, and with them the image.
+    let upgrade = "helm -n pratique-system upgrade pratique manifests/chart --reset-values";
     place.run(&format!("{upgrade}\n{ROLLED_OUT}"));
     // One value is the whole step, and the step back.
     let asked = "kubectl run web --image=registry.invalid/web:latest --dry-run=server";
