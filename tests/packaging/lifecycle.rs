@@ -65,6 +65,7 @@ async fn comes_and_goes(place: &Place, way: &Way) {
 }
 
 /// What remains is what this way leaves, and what users have written themselves; and Pods can be made.
+#[expect(clippy::print_stdout, reason = "what was measured is shown")]
 async fn taken_away(place: &Place, way: &Way) {
     place.run(&way.uninstall);
     // Their labels are the users' own.
