@@ -8,6 +8,7 @@ use pratique_testkit::real::{built, run_in};
 use pratique_testkit::{Directory, Outcome, run};
 use serde_json::Value;
 
+mod alike;
 mod compared;
 mod installed;
 mod schema;
@@ -126,6 +127,16 @@ fn the_packed_chart_has_what_it_reads_and_nothing_else() {
     for line in listed.lines() {
         assert!(files.contains(&line) || folders.iter().any(|folder| line.starts_with(folder)), "{line}");
     }
-    let rendered = helm(&home, &["template", "pratique", &archive, "--kube-version", KUBERNETES]);
+    let template = |chart: &str| helm(&home, &["template", "pratique", chart, "--kube-version", KUBERNETES]);
+    let rendered = template(&archive);
     assert_eq!(rendered.code, Some(0), "{}", rendered.stderr);
+
+    // As a part of another chart, which gives `global` to all its parts.
+    home.write_in("whole", "Chart.yaml", "{apiVersion: v2, name: whole, version: 0.0.1}");
+    home.write_in("whole", "values.yaml", "{global: {imageRegistry: registry.example}, pratique: {replicas: 3}}");
+    std::fs::create_dir(home.file("whole/charts")).expect("a folder can be made");
+    std::fs::copy(&archive, home.file("whole/charts/pratique.tgz")).expect("a file can be copied");
+    let whole = template(&home.file("whole"));
+    assert_eq!(whole.code, Some(0), "{}", whole.stderr);
+    assert_eq!(objects(&whole.stdout).len(), objects(&rendered.stdout).len());
 }

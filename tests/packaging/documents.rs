@@ -60,6 +60,7 @@ fn each_block_of_commands_belongs_to_a_story_or_says_why_not() {
 }
 
 /// Runs all stories of these documents, whatever becomes of the others, and says what is not so.
+#[expect(clippy::print_stdout, reason = "what was measured is shown")]
 async fn are_true(wanted: impl Fn(&str) -> bool) {
     let mut wrong = Vec::new();
     for (document, text) in documents().iter().filter(|(document, _)| wanted(document)) {

@@ -48,19 +48,10 @@ same_objects! {
     the_overlay_single_node: SINGLE_NODE, ["overlays/single-node"];
     the_overlay_cert_manager: "certificates: {source: cert-manager}", ["overlays/cert-manager"];
     the_component_tls_files: "certificates: {source: secret}", [AUDIT_ONLY, "components/tls-files"];
+    the_component_without_guard: "guard: {enabled: false}", [AUDIT_ONLY, "components/without-guard"];
     the_component_monitoring: MONITORING, [AUDIT_ONLY, "components/monitoring"];
     the_components_that_add_rights_and_a_floor: FURTHER_RIGHTS,
         [AUDIT_ONLY, "components/latest-floor", "components/pull-secrets-all", "components/vulnerability-reports"];
-}
-
-#[test]
-#[ignore = "needs real programs: .ci/run packaging"]
-fn without_the_guard_its_four_objects_are_missing_and_no_other() {
-    let guard = ["namespace-labels.pratique.dev", "objects.pratique.dev"];
-    let is_guard = |object: &Value| guard.iter().any(|name| object["metadata"]["name"] == *name);
-    let (guards, expected): (Vec<_>, Vec<_>) = kustomized(&[AUDIT_ONLY]).into_iter().partition(is_guard);
-    assert_eq!(guards.len(), 4);
-    compare(Rendering::of("guard: {enabled: false}").objects(), expected);
 }
 
 /// kustomize cannot do it: it knows nothing of expressions, selectors, names in certificates and commands in alerts.

@@ -62,13 +62,27 @@ impl<'cluster> Release<'cluster> {
 async fn a_real_api_server_takes_every_object() {
     let cluster = Cluster::start().await;
     definitions(&cluster).await;
-    cluster.namespace("pratique-system", &[]).await;
+    // As NOTES ask for it: what Pod Security has to say is a warning, or a refusal of the Pod of `helm test`.
+    let restricted =
+        [("pod-security.kubernetes.io/enforce", "restricted"), ("pod-security.kubernetes.io/warn", "restricted")];
+    cluster.namespace("pratique-system", &restricted).await;
+    cluster.namespace("of-the-host", &[("pod-security.kubernetes.io/enforce", "privileged")]).await;
     // The Pod of `helm test` is refused without it, and it is not there after a dry run.
-    let account = package().join("manifests/base/serviceaccount.yaml").display().to_string();
-    assert_eq!(cluster.kubectl(&["apply", "--server-side", "-f", &account]).code, Some(0));
-    for values in ["", "{enforcement: enforce, replicas: 1}", EVERYTHING, "hostNetwork: true"] {
+    for namespace in ["pratique-system", "of-the-host"] {
+        let account = Rendering { namespace, ..Rendering::of("") }.objects();
+        let account =
+            account.iter().find(|object| object["kind"] == "ServiceAccount").expect("there is one").to_string();
+        let applied = cluster.kubectl_with_input(&["apply", "--server-side", "-f", "-"], &account);
+        assert_eq!(applied.code, Some(0), "{applied:?}");
+    }
+    for (namespace, values) in [
+        ("pratique-system", ""),
+        ("pratique-system", "{enforcement: enforce, replicas: 1}"),
+        ("pratique-system", EVERYTHING),
+        ("of-the-host", "hostNetwork: true"),
+    ] {
         let kinds = &["pratique.dev/v1alpha1/ImagePolicy"];
-        let text = Rendering { kinds, ..Rendering::of(values) }.text().unwrap_or_else(|error| panic!("{error}"));
+        let text = Rendering { kinds, namespace, values }.text().unwrap_or_else(|error| panic!("{error}"));
         let apply = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
         let applied = cluster.kubectl_with_input(&apply, &text);
         assert_eq!((applied.code, applied.stderr.as_str()), (Some(0), ""), "{values}");
@@ -114,6 +128,11 @@ async fn upgrades_leave_alone_what_the_program_wrote_and_uninstalling_leaves_the
         r#"policies=[{"name":"acme","spec":{"rules":[{"name":"all","images":["**"],"admit":true}]}}]"#,
     ]);
     assert_eq!(listed(&cluster, "imgpol"), ["acme", "own"], "with the second release the kind is there");
+
+    let configuration = ["validatingwebhookconfiguration", "pratique"];
+    assert_eq!(cluster.kubectl(&[&["delete"], &configuration[..]].concat()).code, Some(0));
+    release.upgrade(&["--reset-then-reuse-values"]);
+    assert_eq!(names(&bundles(&cluster)), names(&before), "what was deleted at night is back, with nothing changed");
 
     release.done(&["uninstall", "pratique", "--namespace", "pratique-system"]);
     assert_eq!(listed(&cluster, "imgpol"), ["own"], "what helm made goes, what you made stays");
@@ -170,6 +189,10 @@ async fn there_is_one_release_in_a_namespace_of_its_own_and_its_notes_say_what_i
     ]);
     assert!(!upgraded.contains("WARNING"), "{upgraded}");
     assert!(upgraded.contains("else by baseline") && upgraded.contains("--set enforcement=audit-only"), "{upgraded}");
+
+    let upgrade = ["upgrade", "pratique", &chart, "--namespace", "admission"];
+    let on_the_host = release.done(&[&upgrade[..], &["--set", "hostNetwork=true"]].concat());
+    assert!(on_the_host.contains("pod-security.kubernetes.io/enforce=privileged"), "{on_the_host}");
 
     for (name, namespace) in [("another", "elsewhere"), ("another", "admission"), ("pratique", "elsewhere")] {
         let refused = release.install(name, namespace, &[]).stderr;

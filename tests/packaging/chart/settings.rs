@@ -19,7 +19,7 @@ fn the_program_takes_the_rendered_settings_without_complaint() {
         "enforcement: enforce",
         "{enforcement: enforce, settings: {floor: restricted, defaults: {warn: null, audit: null}}}",
         "webhook: {extraExemptNamespaces: [calico-system, kube-system]}",
-        "settings: {listen: '[::]:443', admin: '[::]:80', controllers: null, platforms: [linux/amd64, linux/arm/v7], log: {format: text}}",
+        "settings: {listen: '[::]:443', admin: '[::]:80', controllers: null, platforms: [linux/arm/v7], log: {format: text}}",
     ] {
         let place = Directory::new();
         place.write("pratique.yaml", &rendered(values));
@@ -70,12 +70,11 @@ fn the_settings_in_comments_are_valid_and_with_the_others_all_that_there_are() {
 
 #[test]
 fn every_setting_of_the_program_is_in_the_schema_but_those_that_the_chart_writes() {
-    let readme = std::fs::read_to_string(package().join("README.md")).expect("there is one");
-    let section = readme.split_once("\n## Settings\n").expect("there is a section").1;
+    let page = std::fs::read_to_string(package().join("docs/settings.md")).expect("there is one");
     let mut documented = BTreeSet::new();
-    for block in section.split("\n## ").next().expect("a section").split("```yaml\n").skip(1) {
+    for block in page.split("```yaml\n").skip(1) {
         let block = block.split("```").next().expect("a block ends");
-        let settings: Value = serde_saphyr::from_str(block).expect("the README's settings are YAML");
+        let settings: Value = serde_saphyr::from_str(block).expect("the documented settings are YAML");
         documented.extend(paths(&settings));
     }
     assert!(documented.len() > 25, "{documented:?}");
@@ -96,7 +95,7 @@ fn every_setting_of_the_program_is_in_the_schema_but_those_that_the_chart_writes
         assert!(documented.remove(path), "{path} is no setting");
     }
     let known = schema_paths(&chart_file("values.schema.json")["properties"]["settings"], "");
-    // What is in lists and in what may be null, the README says in comments.
+    // What is in lists and in what may be null, the page says in comments.
     let known: BTreeSet<String> = known
         .into_iter()
         .filter_map(|path| match path.as_str() {

@@ -107,7 +107,9 @@ const OTHERS: &[(&str, &str, &str)] = &[
 /// Both or neither.
 const ROLLOUTS: &str = "
 settings: {workloads: [{group: argoproj.io, kind: Rollout, podSpec: spec.template.spec}]}
-webhook: {extraRules: [{apiGroups: [argoproj.io], apiVersions: [v1alpha1], resources: [rollouts], operations: [CREATE], scope: Namespaced}]}
+webhook:
+  extraRules:
+  - {apiGroups: [argoproj.io], apiVersions: [v1alpha1], resources: [rollouts], operations: [CREATE], scope: Namespaced}
 ";
 const PROVIDERS: &str = "settings: {registries: {credentialProviders: {config: /b, binaries: /b}}}";
 const ISSUER: &str = "certificates: {source: cert-manager, issuerRef: {name: own}}";

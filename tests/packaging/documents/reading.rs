@@ -29,7 +29,7 @@ pub(super) fn documents() -> BTreeMap<String, String> {
         let name = entry.expect("it can be listed").file_name();
         names.push(format!("docs/{}", name.to_str().expect("our names are UTF-8")));
     }
-    let texts = names.into_iter().filter(|name| name.ends_with(".md"));
+    let texts = names.into_iter().filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "md"));
     texts.map(|name| (name.clone(), fs::read_to_string(root.join(name)).expect("it can be read"))).collect()
 }
 

@@ -27,7 +27,13 @@ pub(super) fn script(story: &Story) -> Result<(String, usize), String> {
         {
             count += 1;
             let place = format!("{}:{}", story.document, command.line);
-            script += &format!("printf '%s%s\\n%s\\n' {} {} {}\n", quoted(MARK), quoted(&place), quoted(&command.text));
+            let shown = [quoted(MARK), quoted(&place), quoted(&command.text)].join(" ");
+            script.extend([
+                "printf '%s%s\n%s\n' ",
+                shown.as_str(),
+                "
+",
+            ]);
             script += &step(&command.text);
         }
     }

@@ -59,7 +59,7 @@ impl Load {
         eventually("Pods are refused there", async || {
             let mut tally = Tally::default();
             let answer = labelled.create(&dry_run(), &pod(Question::Refused)).await;
-            tally.count(Question::Refused, Duration::ZERO, answer);
+            tally.count(Question::Refused, Duration::ZERO, &answer);
             tally.right == 1
         })
         .await;
@@ -95,6 +95,7 @@ impl Load {
     }
 
     /// The same, and none was lost, and none answered wrongly.
+    #[expect(clippy::print_stdout, reason = "what was measured is shown")]
     pub(crate) async fn untroubled(self, place: &Place, what: &str) {
         self.more(100).await;
         let tally = self.end().await;
@@ -121,7 +122,7 @@ async fn send(labelled: Api<Pod>, unlabelled: Api<Pod>, tally: Arc<Mutex<Tally>>
         calls.spawn(async move {
             let started = Instant::now();
             let answer = client.create(&dry_run(), &pod(question)).await;
-            tally.lock().unwrap_or_else(PoisonError::into_inner).count(question, started.elapsed(), answer);
+            tally.lock().unwrap_or_else(PoisonError::into_inner).count(question, started.elapsed(), &answer);
         });
         while calls.try_join_next().is_some_and(|ended| ended.is_ok()) {}
     }
@@ -150,9 +151,9 @@ impl Tally {
         right + lost + wrong
     }
 
-    fn count(&mut self, question: Question, took: Duration, answer: kube::Result<Pod>) {
+    fn count(&mut self, question: Question, took: Duration, answer: &kube::Result<Pod>) {
         self.slowest = self.slowest.max(took);
-        let what = match &answer {
+        let what = match answer {
             Ok(_) => "admitted".to_owned(),
             Err(kube::Error::Api(status)) => status.message.clone(),
             Err(error) => error.to_string(),

@@ -40,6 +40,8 @@ mod volumes;
 
 /// How often everything is looked at: a roll-out of two replicas takes seconds.
 const PACE: Duration = Duration::from_millis(100);
+/// So many of the last lines of each log are shown where a test has failed.
+const SHOWN: usize = 20;
 /// So many of the last complaints are kept.
 const COMPLAINTS: usize = 50;
 
@@ -162,14 +164,15 @@ impl Kubelet {
     /// each log.
     #[must_use]
     pub fn account(&self) -> String {
-        let mut text = held(&self.shared.complaints).join("\n");
-        text += &format!("\n{} connections found nobody\n", self.shared.network.refused());
-        for (name, journal) in held(&self.shared.journals).iter() {
+        let complaints = held(&self.shared.complaints).clone();
+        let refused = format!("{} connections found nobody", self.shared.network.refused());
+        let journals = held(&self.shared.journals);
+        let logs = journals.iter().map(|(name, journal)| {
             let log = journal.text();
             let lines: Vec<&str> = log.lines().collect();
-            text += &format!("--- {name}\n{}\n", lines[lines.len().saturating_sub(20)..].join("\n"));
-        }
-        text
+            format!("--- {name}\n{}", lines[lines.len().saturating_sub(SHOWN)..].join("\n"))
+        });
+        complaints.into_iter().chain([refused]).chain(logs).collect::<Vec<_>>().join("\n")
     }
 
     /// How many connections to Services found no endpoint.

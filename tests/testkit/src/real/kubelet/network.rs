@@ -110,9 +110,9 @@ impl Network {
                 while let Ok((caller, _)) = listener.accept().await {
                     let Some(endpoint) = held(&network.table).choose(&key) else { continue };
                     tokio::spawn(async move {
-                        let Ok(called) = TcpStream::connect(endpoint).await else { return };
+                        let Ok(backend) = TcpStream::connect(endpoint).await else { return };
                         let _hint = caller.set_nodelay(true);
-                        join(caller, called).await;
+                        join(caller, backend).await;
                     });
                 }
             });
@@ -170,16 +170,16 @@ fn behind<'slice>(
 /// One connection of the API server: to whom, and then back and forth.
 async fn tunnel(mut caller: tokio::net::UnixStream, network: Arc<Network>) {
     let Some((host, port)) = target(&mut caller).await else { return };
-    let called = match network.route(&host, port) {
+    let backend = match network.route(&host, port) {
         Some(address) => TcpStream::connect(address).await.ok(),
         None => None,
     };
-    let Some(called) = called else {
+    let Some(backend) = backend else {
         let _caller_left = caller.write_all(b"HTTP/1.1 503 connection refused\r\nContent-Length: 0\r\n\r\n").await;
         return;
     };
     if caller.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.is_ok() {
-        join(caller, called).await;
+        join(caller, backend).await;
     }
 }
 
@@ -194,11 +194,11 @@ async fn target(caller: &mut (impl AsyncRead + Unpin)) -> Option<(String, u16)> 
     Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?))
 }
 
-async fn join(mut caller: impl AsyncRead + AsyncWrite + Unpin, mut called: TcpStream) {
+async fn join(mut caller: impl AsyncRead + AsyncWrite + Unpin, mut backend: TcpStream) {
     // Small writes must not wait for each other.
-    let _hint = called.set_nodelay(true);
+    let _hint = backend.set_nodelay(true);
     // Until both have ended it, or either broke it.
-    let _ended = tokio::io::copy_bidirectional(&mut caller, &mut called).await;
+    let _ended = tokio::io::copy_bidirectional(&mut caller, &mut backend).await;
 }
 
 #[cfg(test)]

@@ -12,12 +12,12 @@ use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use serde_json::{Value, json};
 
 use super::command::{Rewriting, TOKEN_FOLDER};
-use super::container::{Container, State};
+use super::container::Container;
 use super::status;
 use super::volumes::Volumes;
 use super::{Shared, Surroundings};
 
-/// How often ConfigMaps and Secrets are looked at again; a kubelet takes up to a minute.
+/// How often what volumes hold is looked at again; a kubelet takes up to a minute.
 const REFRESH: Duration = Duration::from_secs(1);
 /// What a Pod that says nothing gets.
 const GRACE_SECONDS: i64 = 30;
@@ -187,7 +187,6 @@ impl Drop for Local {
         for container in &self.containers {
             container.kill();
             container.forget(&self.shared);
-            debug_assert!(!matches!(container.state, State::Held) || !container.is_ours());
         }
         self.shared.network.forget(&self.ip);
     }

@@ -82,12 +82,12 @@ impl Volumes {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         if let Some(source) = &volume.config_map {
             let found = config_map(client, namespace, &source.name).await?;
-            return chosen(found, &source.items, source.optional, &source.name);
+            return chosen(found, source.items.as_ref(), source.optional, &source.name);
         }
         if let Some(source) = &volume.secret {
             let name = source.secret_name.clone().unwrap_or_default();
             let found = secret(client, namespace, &name).await?;
-            return chosen(found, &source.items, source.optional, &name);
+            return chosen(found, source.items.as_ref(), source.optional, &name);
         }
         let mut files = Files::new();
         if let Some(source) = &volume.downward_api {
@@ -121,11 +121,11 @@ impl Volumes {
         }
         if let Some(wanted) = &source.config_map {
             let found = config_map(client, namespace, &wanted.name).await?;
-            files.extend(chosen(found, &wanted.items, wanted.optional, &wanted.name)?);
+            files.extend(chosen(found, wanted.items.as_ref(), wanted.optional, &wanted.name)?);
         }
         if let Some(wanted) = &source.secret {
             let found = secret(client, namespace, &wanted.name).await?;
-            files.extend(chosen(found, &wanted.items, wanted.optional, &wanted.name)?);
+            files.extend(chosen(found, wanted.items.as_ref(), wanted.optional, &wanted.name)?);
         }
         for item in source.downward_api.iter().flat_map(|api| api.items.iter().flatten()) {
             let told = item.field_ref.as_ref().map(|its| field(pod, &self.ip, &its.field_path)).transpose()?;
@@ -155,7 +155,7 @@ pub(super) async fn secret(client: &Client, namespace: &str, name: &str) -> Resu
 /// Those of the files that are wanted, under the paths that they are wanted at.
 fn chosen(
     found: Option<Files>,
-    items: &Option<Vec<KeyToPath>>,
+    items: Option<&Vec<KeyToPath>>,
     optional: Option<bool>,
     name: &str,
 ) -> Result<Files, String> {
@@ -255,9 +255,12 @@ mod tests {
     #[test]
     fn what_is_not_optional_and_not_there_is_waited_for() {
         let wanted = Some(vec![KeyToPath { key: "a".to_owned(), path: "b".to_owned(), ..KeyToPath::default() }]);
-        assert_eq!(chosen(Some(files(&[("a", "1"), ("c", "2")])), &wanted, None, "x"), Ok(files(&[("b", "1")])));
-        assert_eq!(chosen(Some(files(&[])), &wanted, None, "x"), Err("x has no a".to_owned()));
-        assert_eq!(chosen(None, &None, None, "x"), Err("x is not there".to_owned()));
-        assert_eq!(chosen(None, &None, Some(true), "x"), Ok(files(&[])));
+        assert_eq!(
+            chosen(Some(files(&[("a", "1"), ("c", "2")])), wanted.as_ref(), None, "x"),
+            Ok(files(&[("b", "1")]))
+        );
+        assert_eq!(chosen(Some(files(&[])), wanted.as_ref(), None, "x"), Err("x has no a".to_owned()));
+        assert_eq!(chosen(None, None, None, "x"), Err("x is not there".to_owned()));
+        assert_eq!(chosen(None, None, Some(true), "x"), Ok(files(&[])));
     }
 }
