@@ -241,6 +241,9 @@ fn all_that_is_named_is_printed(stage: &Stage<'_>) {
     for reason in pratique::decision::verdict::Reason::ALL {
         printed.value("pratique_refusals_total", "reason", reason.code());
     }
+    let part = "clientCA";
+    assert!(include_str!("../../src/command/serve/starting.rs").contains(&format!("self.part(\"{part}\"")));
+    printed.value("pratique_readiness_part", "part", part);
     let mut asked: Vec<(String, String)> = alerts().into_iter().map(|alert| (alert.name, alert.query)).collect();
     for panel in panels() {
         asked.extend(panel.targets.iter().map(|target| (panel.title.clone(), target.sent())));

@@ -1,9 +1,11 @@
 //! Two real replicas in a real cluster, registries that can be told to fail, everybody who asks, and a real Prometheus that
 //! finds the replicas as the documentation says.
 
+use futures_util::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
-use kube::{Api, Client};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
 use pratique_testkit::real::Cluster;
 use pratique_testkit::report::TrivyReport;
 use pratique_testkit::signer::{Key, KeyKind};
@@ -35,6 +37,9 @@ pub(super) struct Stage<'cluster> {
     pub(super) failing: Vec<(Registry, Behaviour)>,
     pub(super) gone: Registry,
     digest: String,
+    /// Of an image that no report speaks of.
+    unscanned: String,
+    is_broken: bool,
     reports: Directory,
     round: usize,
     _hosts: Directory,
@@ -59,6 +64,7 @@ impl<'cluster> Stage<'cluster> {
                 digest = registry.push(REPOSITORY, tag, &image);
             }
         }
+        let unscanned = good.push(REPOSITORY, "unscanned", &Image::single().label("unscanned"));
         let name = format!("{}/{REPOSITORY}:v1", good.host());
         reports.write("web.json", &TrivyReport::of(&name).manifest(&digest).text());
         let shipped = read("manifests/base/settings/pratique.yaml");
@@ -72,10 +78,24 @@ impl<'cluster> Stage<'cluster> {
             let labels: Vec<(&str, &str)> = enforced.iter().map(|policy| ("pratique.dev/enforce", *policy)).collect();
             cluster.namespace(namespace, &labels).await;
         }
-        let client = cluster.client().await;
+        let client = client(cluster).await;
         published(cluster);
         let prometheus = Prometheus::start(&configuration(&installed), rules);
-        Self { installed, prometheus, cluster, client, good, failing, gone, digest, reports, round: 0, _hosts: hosts }
+        Self {
+            installed,
+            prometheus,
+            cluster,
+            client,
+            good,
+            failing,
+            gone,
+            digest,
+            unscanned,
+            is_broken: false,
+            reports,
+            round: 0,
+            _hosts: hosts,
+        }
     }
 
     /// A round of Pods, of which some are refused for what they are.
@@ -84,22 +104,27 @@ impl<'cluster> Stage<'cluster> {
         let good = format!("{}/{REPOSITORY}", self.good.host());
         let pinned = format!("{good}@{}", self.digest);
         for (namespace, image) in [
-            ("shop", pinned.clone()),
-            ("shop", format!("{good}:latest")),
-            ("bank", format!("{good}:v1")),
-            ("lab", pinned.clone()),
-            ("vault", format!("{good}:v1")),
-            ("play", pinned),
-            ("play", format!("{good}:latest")),
+            ("shop", &pinned),
+            ("shop", &format!("{good}:latest")),
+            ("bank", &format!("{good}:v1")),
+            ("lab", &pinned),
+            ("vault", &format!("{good}:v1")),
+            ("play", &pinned),
+            ("play", &format!("{good}:latest")),
         ] {
-            self.ask(namespace, &image).await;
+            self.ask(namespace, image).await;
         }
-        // Of each of the others an image that nobody has asked for before.
-        let others = self.failing.iter().map(|(registry, _)| registry).chain([&self.gone]);
-        for host in others.map(|registry| registry.host().to_owned()).collect::<Vec<_>>() {
-            let tag = if self.round == 1 { "v1".to_owned() } else { format!("t{}", self.round) };
-            self.ask("bank", &format!("{host}/{REPOSITORY}:{tag}")).await;
+        if self.is_broken {
+            self.ask("lab", &format!("{good}@{}", self.unscanned)).await;
         }
+        // Of each of the others an image that nobody has asked for before; of the one that says nothing now and then, since
+        // whoever asks waits.
+        let tag = if self.round == 1 { "v1".to_owned() } else { format!("t{}", self.round) };
+        let answers = |behaviour: &Behaviour| !matches!(behaviour, Behaviour::SlowHeaders) || self.round % 4 == 1;
+        let failing = self.failing.iter().filter(|(_, behaviour)| answers(behaviour)).map(|(registry, _)| registry);
+        let others = failing.chain([&self.gone]);
+        let images: Vec<String> = others.map(|its| format!("{}/{REPOSITORY}:{tag}", its.host())).collect();
+        join_all(images.iter().map(|image| self.ask("bank", image))).await;
     }
 
     /// As a dry run: reviewed, and not made.
@@ -114,7 +139,7 @@ impl<'cluster> Stage<'cluster> {
     }
 
     /// Everything that somebody is to be told of.
-    pub(super) async fn break_everything(&self) {
+    pub(super) async fn break_everything(&mut self) {
         for (registry, behaviour) in &self.failing {
             registry.on(Route::Any, behaviour.clone());
         }
@@ -140,9 +165,7 @@ impl<'cluster> Stage<'cluster> {
             })
             .await;
         }
-        // An image that no report speaks of.
-        let label = ["label", "--overwrite", "namespace", "play", "pratique.dev/enforce=restricted"];
-        done(&self.cluster.kubectl(&label));
+        self.is_broken = true;
     }
 
     /// What each replica prints now.
@@ -150,6 +173,17 @@ impl<'cluster> Stage<'cluster> {
         let exposition = |replica| self.installed.admin(replica, "/metrics").expect("it answers").1;
         (0..REPLICAS).map(exposition).collect()
     }
+}
+
+/// One that asks once: kube's would try again what is refused for want of an answer.
+async fn client(cluster: &Cluster) -> Client {
+    // It also makes the provider of TLS known.
+    let _other = cluster.client().await;
+    let read = Kubeconfig::read_from(cluster.kubeconfig()).expect("our own kubeconfig can be read");
+    let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
+    let mut config = config.expect("our own kubeconfig is in order");
+    config.default_retry = false;
+    Client::try_from(config).expect("a client can be made")
 }
 
 fn policies() -> Vec<Value> {
