@@ -192,10 +192,10 @@ fn a_certificate_is_vouched_for_or_not_and_near_its_end_or_not() {
     assert_eq!(of(None), []);
 }
 
-fn answered(canned: &Canned, allowed: bool, warnings: &[&str]) -> String {
+fn answered(allowed: bool, warnings: &[&str]) -> String {
     let status = json!({"message": "image: tag-mutable\n  and more\u{1b}"});
     let status = if allowed { serde_json::Value::Null } else { status };
-    json!({"response": {"uid": canned.uid(), "allowed": allowed, "warnings": warnings, "status": status}}).to_string()
+    json!({"response": {"uid": Canned::uid(), "allowed": allowed, "warnings": warnings, "status": status}}).to_string()
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn an_answer_is_right_by_the_policy_that_is_in_force_where_it_was_asked() {
     let canned = |expected| Canned { namespace: "shop".to_owned(), expected };
     let of = |expected: Expected, allowed, warnings: &[&str]| {
         let canned = canned(expected);
-        let body = answered(&canned, allowed, warnings);
+        let body = answered(allowed, warnings);
         let call = call(shown(90, &[Ok(())]), Ok((200, &body)));
         verdict::webhook::answer(&canned, &call, &place(None), &settings("")).expect("a line")
     };
@@ -228,11 +228,7 @@ fn an_answer_is_right_by_the_policy_that_is_in_force_where_it_was_asked() {
 
     let slow = Call {
         shown: None,
-        answer: Ok(Answer {
-            status: 200,
-            body: answered(&canned(Expected::Answer), true, &[]).into_bytes(),
-            took: Duration::from_millis(1_001),
-        }),
+        answer: Ok(Answer { status: 200, body: answered(true, &[]).into_bytes(), took: Duration::from_millis(1_001) }),
     };
     let line = verdict::webhook::answer(&canned(Expected::Answer), &slow, &place(None), &settings(""));
     assert_eq!(line.expect("a line").level, Level::Warning);
@@ -245,13 +241,13 @@ fn who_does_not_answer_or_is_somebody_else_is_wrong_and_what_was_said_of_the_cer
     let refused = of(&call(None, Err("connection refused")), &settings("")).expect("a line");
     let words = "nobody answers at pratique.guards.svc:443 (connection refused): look at `kubectl -n guards get pods`";
     assert!(refused.level == Level::Wrong && refused.words.starts_with(words), "{refused:?}");
-    let client_ca = settings("tls: {certificate: a, key: b, clientCa: c, clientNames: [kube-apiserver]}\n");
+    let client_ca = settings("tls: {certificate: a, key: b, clientCA: c, clientNames: [kube-apiserver]}\n");
     let demanding = of(&call(shown(90, &[Ok(())]), Err("certificate required")), &client_ca).expect("a line");
-    assert!(demanding.level == Level::Warning && demanding.words.contains("tls.clientCa"), "{demanding:?}");
+    assert!(demanding.level == Level::Warning && demanding.words.contains("tls.clientCA"), "{demanding:?}");
     assert_eq!(of(&call(shown(90, &[Err("x")]), Err("untrusted")), &settings("")), None);
     assert_eq!(of(&call(shown(90, &[]), Err("untrusted")), &settings("")), None);
-    let other = answered(&canned, true, &[]).replace(&canned.uid(), "another");
-    let denied = answered(&canned, false, &[]);
+    let other = answered(true, &[]).replace(&Canned::uid(), "another");
+    let denied = answered(false, &[]);
     for (status, body, words) in [
         (200, "{}", "the answer is no review"),
         (200, "nginx\u{1b}", "the answer is no review"),
