@@ -179,16 +179,16 @@ pub struct Scans {
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct Status {
-    /// How to reach the API server [default: what KUBECONFIG names, ~/.kube/config, or the cluster that this runs in]
+    /// How to reach the API server [default: what `KUBECONFIG` names, ~/.kube/config, or the cluster that this runs in]
     #[arg(long, value_name = "FILE", env = "PRATIQUE_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
     /// The settings file that is in use in the cluster [default: read from there, by the Deployment pratique]
     #[arg(long, value_name = "FILE", env = "PRATIQUE_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Where Pratique is installed [default: POD_NAMESPACE, or pratique-system]
+    /// Where Pratique is installed [default: `POD_NAMESPACE`, or pratique-system]
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// The ValidatingWebhookConfiguration [default: that of the settings, or pratique]
+    /// The webhook configuration [default: that of the settings, or pratique]
     #[arg(long, value_name = "NAME")]
     pub webhook_configuration: Option<String>,
     /// Connect there in place of the Service, such as to a port-forward; certificates are checked all the same.

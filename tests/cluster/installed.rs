@@ -74,6 +74,12 @@ impl<'cluster> Setup<'cluster> {
         self
     }
 
+    /// A variable of every replica: `PRATIQUE_SCANS` is `--scans`.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// How the forwarder asks whether a replica is ready.
     pub(crate) fn probe(self, probe: Probe) -> Self {
         Self { probe, ..self }

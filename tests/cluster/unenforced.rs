@@ -48,10 +48,10 @@ async fn without_a_label_nothing_is_refused_whatever_happens_and_with_one_nothin
     cluster.namespace("free", &[]).await;
     cluster.namespace("shop", &[("pratique.dev/enforce", "baseline")]).await;
     eventually("the label is known", async || {
-        installed.create(&pod("shop", "a"), &["--dry-run=server"]).stderr.contains("tag-latest")
+        installed.create(&pod("shop", "a"), &["--dry-run=server"]).stderr.contains("tag-mutable")
     })
     .await;
-    installed.would_reject(&pod("shop", "a"), &["images.pratique.dev", "tag-latest"]);
+    installed.would_reject(&pod("shop", "a"), &["images.pratique.dev", "tag-mutable"]);
     let warned = installed.create(&pod("free", "a"), &["--dry-run=server"]);
     assert_eq!(warned.code, Some(0), "{warned:?}");
     assert!(warned.stderr.contains("Warning: ") && warned.stderr.contains("(policy baseline)"), "{warned:?}");

@@ -239,25 +239,26 @@ fn vouched(
         return Err(format!("the caBundle is larger than {MOST_BUNDLE} bytes"));
     }
     let mut roots = RootCertStore::empty();
-    let mut expired = 0_usize;
+    let mut out_of_time = 0_usize;
     for certificate in CertificateDer::pem_slice_iter(bundle).take(MOST_AUTHORITIES).filter_map(Result::ok) {
         // Verifiers in Go want the CA itself to be valid too; those in Rust do not look.
         if in_time(&certificate, now) {
             let _unusable = roots.add(certificate);
         } else {
-            expired += 1;
+            out_of_time += 1;
         }
     }
-    if roots.is_empty() && expired > 0 {
-        return Err("every certificate in the caBundle has expired".to_owned());
+    if roots.is_empty() && out_of_time > 0 {
+        return Err("no certificate in the caBundle is in its time".to_owned());
     }
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
     let verifier = verifier.map_err(|_| "the caBundle holds no certificate that can be read".to_owned())?;
     verifier.verify_server_cert(leaf, rest, host, &[], now).map(drop).map_err(|error| words(&error))
 }
 
+/// One that cannot be read is for the verifier to refuse.
 fn in_time(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return false };
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return true };
     let Ok(now) = i64::try_from(now.as_secs()) else { return false };
     parsed.validity().not_before.timestamp() <= now && now < parsed.validity().not_after.timestamp()
 }
@@ -281,3 +282,6 @@ fn until(leaf: &CertificateDer<'_>) -> Result<Timestamp, String> {
     let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| "it cannot be read".to_owned())?;
     Timestamp::from_second(parsed.validity().not_after.timestamp()).map_err(|_| "its end is no time".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,7 +63,7 @@ impl Canned {
     }
 
     /// What the answer must name too.
-    pub(super) fn uid(&self) -> String {
+    pub(super) fn uid() -> String {
         format!("{NAME}-{}", std::process::id())
     }
 
@@ -77,7 +77,7 @@ impl Canned {
             "apiVersion": "admission.k8s.io/v1",
             "kind": "AdmissionReview",
             "request": {
-                "uid": self.uid(),
+                "uid": Self::uid(),
                 "kind": kind, "resource": resource, "requestKind": kind, "requestResource": resource,
                 "name": NAME,
                 "namespace": self.namespace,

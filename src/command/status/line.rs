@@ -42,20 +42,20 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn ok(about: &'static str, words: String) -> Self {
-        Self::new(Level::Ok, about, &words)
+    pub(super) fn ok(about: &'static str, words: impl Into<String>) -> Self {
+        Self::new(Level::Ok, about, &words.into())
     }
 
-    pub(super) fn warning(about: &'static str, words: String) -> Self {
-        Self::new(Level::Warning, about, &words)
+    pub(super) fn warning(about: &'static str, words: impl Into<String>) -> Self {
+        Self::new(Level::Warning, about, &words.into())
     }
 
-    pub(super) fn unknown(about: &'static str, words: String) -> Self {
-        Self::new(Level::Unknown, about, &words)
+    pub(super) fn unknown(about: &'static str, words: impl Into<String>) -> Self {
+        Self::new(Level::Unknown, about, &words.into())
     }
 
-    pub(super) fn wrong(about: &'static str, words: String) -> Self {
-        Self::new(Level::Wrong, about, &words)
+    pub(super) fn wrong(about: &'static str, words: impl Into<String>) -> Self {
+        Self::new(Level::Wrong, about, &words.into())
     }
 
     /// Whatever is in it, it is one line and not long.

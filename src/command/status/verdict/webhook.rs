@@ -61,27 +61,26 @@ pub(in super::super) fn certificate(call: &Call, place: &Place, now: Timestamp) 
         let words = "there is no caBundle, so API servers trust nobody, whatever is shown: see certs/README.md";
         lines.push(Line::wrong("certificate", words.to_owned()));
     }
-    match &shown.until {
+    let end = match &shown.until {
         Err(why) => {
-            lines.push(Line::wrong("certificate", format!("what is shown is no certificate that can be used: {why}")))
+            Some(Line::wrong("certificate", format!("what is shown is no certificate that can be used: {why}")))
         }
-        Ok(until) if *until <= now => {
-            lines.push(Line::wrong("certificate", format!("it has expired at {until}: renew it")))
-        }
+        Ok(until) if *until <= now => Some(Line::wrong("certificate", format!("it has expired at {until}: renew it"))),
         Ok(until) if until.duration_since(now) < NEAR => {
             let words = format!(
                 "it is good until {until} only, and should have been renewed by now: see /readyz and the log of the replica with \
                  the lease, or who issues it"
             );
-            lines.push(Line::warning("certificate", words));
+            Some(Line::warning("certificate", words))
         }
         Ok(until) if lines.is_empty() => {
             let words =
                 format!("what is shown as {} is vouched for by the caBundle, and good until {until}", place.host);
-            lines.push(Line::ok("certificate", words));
+            Some(Line::ok("certificate", words))
         }
-        Ok(_) => {}
-    }
+        Ok(_) => None,
+    };
+    lines.extend(end);
     lines
 }
 
@@ -95,7 +94,7 @@ pub(in super::super) fn answer(canned: &Canned, call: &Call, place: &Place, sett
         }
         Err(_) if call.shown.as_ref().is_some_and(|shown| shown.believed.is_empty()) => return None,
         Err(why) if settings.known().is_some_and(|config| config.tls.client_ca.is_some()) => {
-            let words = format!("not asked: by `tls.clientCa` it answers only callers with a certificate ({why})");
+            let words = format!("not asked: by `tls.clientCA` it answers only callers with a certificate ({why})");
             return Some(Line::warning("webhook", words));
         }
         Err(why) => {
@@ -107,7 +106,7 @@ pub(in super::super) fn answer(canned: &Canned, call: &Call, place: &Place, sett
             return Some(Line::wrong("webhook", words));
         }
     };
-    Some(match decoded(answer, &canned.uid()) {
+    Some(match decoded(answer, &Canned::uid()) {
         Ok(response) => judged(canned, &response, answer.took),
         Err(why) => Line::wrong("webhook", format!("what answers at {} is not Pratique: {why}", place.told())),
     })
