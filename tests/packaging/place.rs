@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use pratique_testkit::real::{Cluster, Kubelet, Workload, built, run_in};
 use pratique_testkit::{Directory, Outcome, PATIENCE};
 
+mod itself;
 pub(crate) mod load;
 pub(crate) mod remains;
 
