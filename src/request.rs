@@ -81,6 +81,8 @@ pub enum Operation {
 }
 
 impl Operation {
+    pub const ALL: [Self; 5] = [Self::Create, Self::Update, Self::Delete, Self::Connect, Self::Unknown];
+
     /// The metric label.
     #[must_use]
     pub fn label(self) -> &'static str {

@@ -55,6 +55,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: [Self; 3] = [Self::Admitted, Self::Undetermined, Self::Refused];
+
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -193,6 +195,8 @@ pub enum ScanState {
 }
 
 impl ScanState {
+    pub const ALL: [Self; 5] = [Self::Fresh, Self::Stale, Self::Failed, Self::Missing, Self::Pending];
+
     /// As in annotations, metrics and JSON.
     #[must_use]
     pub fn label(self) -> &'static str {

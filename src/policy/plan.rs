@@ -36,6 +36,8 @@ pub struct Plan<'r> {
     /// The namespace could not be looked up, so that nobody knows who judges in it; the mode in which that is held against
     /// the object.
     pub namespace_unknown: Option<(Mode, Trouble)>,
+    /// The namespace of the request, where it is known to exist: whoever asks may name any.
+    pub namespace: Option<&'r str>,
     /// A default or the floor enforces in every namespace that does not say otherwise.
     pub enforces_everywhere: bool,
     pub nodes: Nodes,
@@ -153,6 +155,7 @@ pub fn plan<'r>(policies: &Policies, scope: &Scope, request: &'r Request) -> Pla
         dry_run: bindings.dry_run,
         controllers: bindings.controllers,
         namespace_unknown: None,
+        namespace: matches!(scope.labels, Fact::Known(_)).then_some(request.namespace.as_str()),
         enforces_everywhere: bindings.enforce.is_some() || bindings.floor.is_some(),
         nodes: Nodes::of(scope, request),
         for_report: false,

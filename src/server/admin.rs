@@ -3,7 +3,6 @@
 //! `/readyz` says of every part what it is in, so that nobody has to guess which one keeps a Pod out of its Service. It
 //! shows states and reasons, never what is judged. GET alone, and no body is read.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::Router;
@@ -17,6 +16,10 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 use crate::server::Drain;
 use crate::server::guard::{guard, text};
+
+use readiness::Readiness;
+
+mod readiness;
 
 /// How one part is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,26 +46,33 @@ impl std::fmt::Debug for Part {
 /// Brings metrics up to date that are only worth computing when somebody looks.
 pub type Refresh = Box<dyn Fn() + Send + Sync>;
 
-/// The router of the admin listener. `drain` is that of the webhook's listener.
-pub fn router(parts: Vec<Part>, registry: Registry, refresh: Vec<Refresh>, drain: Drain) -> Router {
-    let parts: Arc<[Part]> = parts.into();
+/// The router of the admin listener, with metrics of how ready we are. `drain` is that of the webhook's listener.
+pub fn router(
+    parts: Vec<Part>,
+    registry: Registry,
+    mut refresh: Vec<Refresh>,
+    drain: Drain,
+) -> Result<Router, prometheus::Error> {
+    let readiness = Arc::new(Readiness::register(parts, drain.clone(), &registry)?);
+    let counted = Arc::clone(&readiness);
+    refresh.push(Box::new(move || counted.count()));
     let refresh: Arc<[Refresh]> = refresh.into();
-    let leaving = drain.clone();
     let readyz = move || {
-        let (parts, leaving) = (Arc::clone(&parts), leaving.clone());
-        async move { readiness(&parts, leaving.started()) }
+        let readiness = Arc::clone(&readiness);
+        async move { readiness.answer() }
     };
     let metrics = move || {
         let (registry, refresh) = (registry.clone(), Arc::clone(&refresh));
         async move { exposition(&registry, &refresh) }
     };
-    Router::new()
+    let router = Router::new()
         .route("/healthz", any(|| async { text(StatusCode::OK, "ok") }))
         .route("/readyz", any(readyz))
         .route("/metrics", any(metrics))
         .fallback(|| async { text(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics here") })
         .layer(from_fn(get_only))
-        .layer(from_fn_with_state(drain, guard))
+        .layer(from_fn_with_state(drain, guard));
+    Ok(router)
 }
 
 async fn get_only(request: Request, next: Next) -> Response {
@@ -72,29 +82,6 @@ async fn get_only(request: Request, next: Next) -> Response {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
     response
-}
-
-fn readiness(parts: &[Part], draining: bool) -> Response {
-    let mut ready = !draining;
-    let mut lines = String::new();
-    for part in parts {
-        let (sign, words) = match (part.status)() {
-            PartStatus::Ready => ('+', "ready".to_owned()),
-            PartStatus::Degraded(why) => ('!', format!("degraded: {why}")),
-            PartStatus::NotReady(why) => {
-                ready = false;
-                ('-', why)
-            }
-        };
-        // One line per part, whatever the reason looks like. Writing to a string cannot fail.
-        let _ = writeln!(lines, "[{sign}] {}: {}", part.name, words.replace(['\n', '\r'], " "));
-    }
-    if draining {
-        lines.push_str("[-] server: draining\n");
-    }
-    let (status, summary) =
-        if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-    text(status, lines + summary)
 }
 
 fn exposition(registry: &Registry, refresh: &[Refresh]) -> Response {

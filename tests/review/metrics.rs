@@ -87,14 +87,34 @@ async fn refusals_are_counted_by_mode_policy_and_reason() {
 
 #[tokio::test]
 async fn no_label_holds_what_a_request_brought() {
-    let webhook = Webhook::setup().enforce("pinned").namespace("leaky", &[("enforce", "leaky-policy")]).start().await;
-    let leaky = pod("leaky-pod").namespace("leaky").container("leaky-container", "leaky.example/leaky:leaky");
+    let webhook = Webhook::setup().enforce("pinned").namespace("shop", &[("enforce", "leaky-policy")]).start().await;
+    let leaky = pod("leaky-pod").namespace("shop").container("leaky-container", "leaky.example/leaky:leaky");
     webhook.review(&review(&leaky)).await;
     webhook.review(&review(&leaky.clone().namespace("leaky-too"))).await;
     webhook.review(&review(&leaky).operation("LEAKY")).await;
     let text = webhook.get("/metrics").await.text();
     let found: Vec<&str> = text.lines().filter(|line| line.to_lowercase().contains("leaky")).collect();
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[tokio::test]
+async fn refusals_are_counted_by_namespaces_that_exist_and_all_others_together() {
+    let setup = Webhook::setup().enforce("pinned").audit("baseline").namespace("shop", &[]);
+    let webhook = setup.exempt("kube-system").start().await;
+    let bad = pod("web").container("web", LATEST);
+    for namespace in ["shop", "invented", "invented-too", "kube-system"] {
+        webhook.review(&review(&bad.clone().namespace(namespace))).await;
+    }
+    webhook.review(&review(&pod("web").namespace("shop").container("web", PINNED))).await;
+    let text = webhook.get("/metrics").await.text();
+    let found = text.lines().filter_map(|line| line.strip_prefix("pratique_namespace_refusals_total"));
+    let expected = [
+        r#"{mode="audit",resource_namespace="other"} 2"#,
+        r#"{mode="audit",resource_namespace="shop"} 1"#,
+        r#"{mode="enforce",resource_namespace="other"} 2"#,
+        r#"{mode="enforce",resource_namespace="shop"} 1"#,
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ fn admitting() -> Verdict {
         dry_run: false,
         controllers: Controllers::Warn,
         namespace_unknown: None,
+        namespace: None,
         enforces_everywhere: false,
     };
     decide(&plan, &Facts::default(), Timestamp::UNIX_EPOCH)

@@ -18,7 +18,7 @@ use crate::controller::{Names, events, lease, status};
 use crate::evidence::cluster::connection::Connection;
 use crate::evidence::cluster::nodes::Nodes;
 use crate::evidence::cluster::pods::Pods;
-use crate::evidence::cluster::policies::{self, PolicySet, Surroundings};
+use crate::evidence::cluster::policies::{self, Generations, PolicySet, Surroundings};
 use crate::evidence::cluster::pull_secrets::PullSecrets;
 use crate::evidence::cluster::secrets::LiveSecrets;
 use crate::evidence::cluster::watching::{Health, WatchState, Watches};
@@ -54,7 +54,9 @@ pub(super) async fn start(settings: Settings, kubeconfig: Option<PathBuf>) -> Re
     let mut joined = Joined::new(&mut starting, connection, names)?;
     let (review, metrics) = joined.review(&mut starting, &config)?;
     let sets = joined.follow(&mut starting, &config);
-    let in_force = Joined::put_in_force(&mut starting, &config, sets.clone(), Arc::clone(&review), metrics);
+    let generations = Generations::new(starting.registry()).map_err(|error| vec![failed("metrics", &error)])?;
+    let told = (metrics, generations);
+    let in_force = Joined::put_in_force(&mut starting, &config, sets.clone(), Arc::clone(&review), told);
     let identity = joined.keep(&mut starting, &config, sets)?;
     let admin = starting.listen_to_operators().await?;
     let ready = async {
@@ -200,7 +202,7 @@ impl Joined {
         config: &Config,
         mut sets: watch::Receiver<Arc<PolicySet>>,
         review: Arc<Review>,
-        metrics: Metrics,
+        (metrics, generations): (Metrics, Generations),
     ) -> watch::Receiver<bool> {
         let (told, listed) = watch::channel(false);
         let unbound = Arc::new(ArcSwap::from_pointee(None::<String>));
@@ -219,6 +221,7 @@ impl Joined {
                 }
                 unbound.store(Arc::new(trouble));
                 metrics.policies(&policies);
+                generations.tell(&set.objects);
                 let cluster = Arc::clone(&review.in_force().cluster);
                 review.put_in_force(InForce { policies, cluster });
                 told.send_replace(set.listed);

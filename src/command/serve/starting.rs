@@ -191,6 +191,7 @@ impl Starting {
         }
         let (parts, refresh) = (std::mem::take(&mut self.parts), std::mem::take(&mut self.refresh));
         let router = admin::router(parts, self.registry.clone(), refresh, self.drain.clone());
+        let router = router.map_err(|error| vec![failed("metrics", &error)])?;
         let listener = server::listen(self.config.admin, router, None, &Bounds::admin(), Drain::default()).await;
         listener.map_err(|error| vec![failed("admin", &error)])
     }

@@ -20,7 +20,10 @@ use super::watching::{self, Health, Presence};
 use arriving::{Arriving, Inbox};
 use keeping::Keeper;
 
+pub use generations::Generations;
+
 mod arriving;
+mod generations;
 mod keeping;
 mod keys;
 mod ledger;

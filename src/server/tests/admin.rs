@@ -21,7 +21,7 @@ fn part(name: &'static str, status: impl Fn() -> PartStatus + Send + Sync + 'sta
 }
 
 async fn listening(parts: Vec<Part>, registry: Registry, refresh: Vec<Refresh>, drain: &Drain) -> Running {
-    let router = router(parts, registry, refresh, drain.clone());
+    let router = router(parts, registry, refresh, drain.clone()).unwrap();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     listen(address, router, None, &Bounds::admin(), Drain::default()).await.unwrap()
 }
@@ -57,6 +57,40 @@ async fn readiness_names_every_part_and_what_is_wrong_with_it() {
     let draining = format!("{policies}[+] certificate: ready\n[-] server: draining\nnot ready\n");
     assert_eq!((answer.status, answer.body), (503, draining));
     assert_eq!(ask(admin.address(), "GET", "/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn metrics_say_of_every_part_which_of_the_three_states_it_is_in() {
+    let expired = Arc::new(AtomicBool::new(true));
+    let seen = Arc::clone(&expired);
+    let parts = vec![
+        part("policies", || PartStatus::Degraded("the last good ones are kept".to_owned())),
+        part("certificate", move || {
+            let expired = seen.load(Ordering::SeqCst);
+            if expired { PartStatus::NotReady("expired at noon".to_owned()) } else { PartStatus::Ready }
+        }),
+    ];
+    let drain = Drain::default();
+    let admin = listening(parts, Registry::new(), Vec::new(), &drain).await;
+    let shown = async || {
+        let text = ask(admin.address(), "GET", "/metrics").await.body;
+        let lines = text.lines().filter(|line| line.starts_with("pratique_read"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let lines = |state_of_certificate: &str, ready: u8| {
+        let of = |part: &'static str, is: &str| {
+            let holds = |state: &str| u8::from(state == is);
+            let line = |state| format!("pratique_readiness_part{{part=\"{part}\",state=\"{state}\"}} {}", holds(state));
+            ["degraded", "not-ready", "ready"].map(line)
+        };
+        let parts = [of("certificate", state_of_certificate), of("policies", "degraded")].concat();
+        parts.into_iter().chain([format!("pratique_ready {ready}")]).collect::<Vec<_>>()
+    };
+    assert_eq!(shown().await, lines("not-ready", 0));
+    expired.store(false, Ordering::SeqCst);
+    assert_eq!(shown().await, lines("ready", 1));
+    drain.start();
+    assert_eq!(shown().await, lines("ready", 0));
 }
 
 #[tokio::test]
