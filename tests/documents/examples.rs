@@ -81,9 +81,8 @@ fn values_that_are_shown_are_those_of_the_chart() {
             let its = known.get(name).unwrap_or_else(|| panic!("{document}:{line}: the chart has no value {name}"));
             // One that is empty takes what its schema says.
             let (Some(its), Some(inner)) = (its.as_object(), value.as_object()) else { continue };
-            for name in inner.keys().filter(|name| !its.is_empty() && !its.contains_key(*name)) {
-                panic!("{document}:{line}: the chart has no such value: {name}");
-            }
+            let unknown: Vec<_> = inner.keys().filter(|name| !its.is_empty() && !its.contains_key(*name)).collect();
+            assert!(unknown.is_empty(), "{document}:{line}: the chart has no such values in {name}: {unknown:?}");
         }
     }
 }
