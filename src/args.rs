@@ -2,13 +2,25 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+/// `0.1.0 (1a72a1d)`: the revision is what whoever built the program said it is, in `PRATIQUE_REVISION`. Nothing asks git,
+/// because in an unpacked archive git answers for the folder around it, or not at all.
+static VERSION: LazyLock<String> = LazyLock::new(|| version_of(option_env!("PRATIQUE_REVISION").unwrap_or_default()));
+
+fn version_of(revision: &str) -> String {
+    match revision {
+        "" => env!("CARGO_PKG_VERSION").to_owned(),
+        revision => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
+    }
+}
+
 /// Decides which container images may run in a Kubernetes cluster.
 #[derive(Debug, Parser)]
-#[command(name = "pratique", version, arg_required_else_help = true, max_term_width = 110)]
+#[command(name = "pratique", version = VERSION.as_str(), arg_required_else_help = true, max_term_width = 110)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -151,18 +163,19 @@ pub struct Scans {
     pub output: Output,
 }
 
-/// Ask the API server and the webhook whether everything is as it should be, one line each; nothing is changed.
+/// Ask the API server and the webhook whether everything is as it should be; nothing is changed.
 ///
 /// Examples: pratique status
 ///           kubectl -n pratique-system port-forward service/pratique 8443:443
 ///           pratique status --connect-to 127.0.0.1:8443 -o json
 ///
-/// Looks at the webhook configuration, the certificate and the answers of the webhook, policies, the labels of
-/// namespaces, and the lease. Two reviews of Pods called pratique-status are sent to the webhook; they are dry runs, and
-/// counted and logged there like all others. Where the Service cannot be reached from here, this part is left out.
+/// Looks at the webhook configuration, the certificate and the answers of the webhook, policies, the
+/// labels of namespaces, and the lease. Two reviews of Pods called pratique-status are sent to the
+/// webhook: dry runs, which are counted and logged there like all others. Where the Service cannot be
+/// reached from here, that part is left out, and it is said how to reach it.
 ///
-/// Exit status: 0 nothing wrong (there may be warnings), 1 something is wrong, 2 cannot tell (no API server, no right to
-/// look, wrong usage).
+/// Exit status: 0 nothing wrong (there may be warnings), 1 something is wrong, 2 cannot tell (no API
+/// server, no right to look, wrong usage).
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct Status {
@@ -212,6 +225,12 @@ pub enum CheckOutput {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_tells_the_revision_where_it_is_known() {
+        assert_eq!(version_of("abcdef0"), concat!(env!("CARGO_PKG_VERSION"), " (abcdef0)"));
+        assert_eq!(version_of(""), env!("CARGO_PKG_VERSION"));
+    }
 
     #[test]
     fn one_flag_takes_several_files_and_images_stand_alone() {

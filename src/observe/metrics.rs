@@ -142,8 +142,11 @@ impl Metrics {
         registry.register(Box::new(trust_stale))?;
         registry.register(Box::new(reports))?;
         registry.register(Box::new(waivers))?;
-        let build = IntGaugeVec::new(Opts::new("pratique_build_info", "The running version"), &["version"])?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let build =
+            IntGaugeVec::new(Opts::new("pratique_build_info", "The running version"), &["version", "revision"])?;
+        build
+            .with_label_values(&[env!("CARGO_PKG_VERSION"), option_env!("PRATIQUE_REVISION").unwrap_or_default()])
+            .set(1);
         registry.register(Box::new(build))?;
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
     }

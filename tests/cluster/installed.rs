@@ -16,7 +16,7 @@ use pratique_testkit::{Outcome, PATIENCE, Process, eventually};
 use tokio::sync::OnceCell;
 
 /// The real program under test.
-const PRATIQUE: &str = env!("CARGO_BIN_EXE_pratique");
+pub(crate) const PRATIQUE: &str = env!("CARGO_BIN_EXE_pratique");
 const NAMESPACE: &str = "pratique-system";
 /// Everything but the webhooks: what can be applied, and be ready, before the API server asks.
 const WITHOUT_WEBHOOKS: &str = "app.kubernetes.io/component!=webhook";
@@ -24,6 +24,8 @@ const WITHOUT_WEBHOOKS: &str = "app.kubernetes.io/component!=webhook";
 /// What is to be installed.
 pub(crate) struct Setup<'cluster> {
     cluster: &'cluster Cluster,
+    /// The folder of `manifests` that is applied.
+    shipped: &'static str,
     replicas: usize,
     settings: Option<String>,
     manifests: Vec<String>,
@@ -55,6 +57,12 @@ impl<'cluster> Setup<'cluster> {
         Self { replicas, ..self }
     }
 
+    /// An overlay such as `overlays/audit-only` in place of the base. The settings stay those of the base, unless others are
+    /// given.
+    pub(crate) fn shipped(self, folder: &'static str) -> Self {
+        Self { shipped: folder, ..self }
+    }
+
     /// A settings file in place of the shipped one.
     pub(crate) fn settings(self, settings: &str) -> Self {
         Self { settings: Some(settings.to_owned()), ..self }
@@ -73,9 +81,9 @@ impl<'cluster> Setup<'cluster> {
 
     /// Returns when all replicas are ready and the API server asks them.
     pub(crate) async fn start(self) -> Installed<'cluster> {
-        let Self { cluster, replicas, settings, manifests, environment, probe } = self;
+        let Self { cluster, shipped, replicas, settings, manifests, environment, probe } = self;
         let forwarder = Forwarder::new().await;
-        let overlay = overlay(cluster, forwarder.port());
+        let overlay = overlay(cluster, shipped, forwarder.port());
         let apply = |flags: &[&str]| {
             let folder = overlay.display().to_string();
             let all: Vec<&str> = ["apply", "-k", &folder].into_iter().chain(flags.iter().copied()).collect();
@@ -112,7 +120,8 @@ impl<'cluster> Installed<'cluster> {
     /// Two replicas with the shipped settings, unless something else is said.
     pub(crate) fn on(cluster: &'cluster Cluster) -> Setup<'cluster> {
         let (manifests, environment) = (Vec::new(), Vec::new());
-        Setup { cluster, replicas: 2, settings: None, manifests, environment, probe: Probe::default() }
+        let (shipped, probe) = ("base", Probe::default());
+        Setup { cluster, shipped, replicas: 2, settings: None, manifests, environment, probe }
     }
 
     /// In the cluster that tests share, for those that stop nothing and change no settings.
@@ -285,15 +294,19 @@ impl<'cluster> Installed<'cluster> {
 }
 
 /// A folder that `kubectl apply -k` takes: what we ship, and the two differences.
-fn overlay(cluster: &Cluster, port: u16) -> PathBuf {
+fn overlay(cluster: &Cluster, shipped: &str, port: u16) -> PathBuf {
     let folder = cluster.folder().join(format!("installed-{port}"));
     let (ours, overlay) = (folder.join("manifests"), folder.join("overlay"));
-    copy(&base(), &ours.join("base"));
+    for part in ["base", "components", "overlays"] {
+        copy(&manifests().join(part), &ours.join(part));
+    }
     fs::create_dir_all(&overlay).expect("a folder in our own can be made");
-    let webhooks = read(&base().join("validatingwebhookconfiguration.yaml")).matches("\n  clientConfig:\n").count();
+    let rendered = cluster.kubectl(&["kustomize", &ours.join(shipped).display().to_string()]);
+    done(&rendered);
+    let webhooks = rendered.stdout.matches("\n  clientConfig:\n").count();
     assert!(webhooks > 0, "the webhook configuration is not written as this test reads it");
     let mut text =
-        String::from("resources: [../manifests/base]\npatches:\n- target: {kind: Service, name: pratique}\n");
+        format!("resources: [../manifests/{shipped}]\npatches:\n- target: {{kind: Service, name: pratique}}\n");
     text += "  patch: |-\n    - {op: replace, path: /spec, value: {type: ExternalName, externalName: localhost}}\n";
     text += "- target: {kind: ValidatingWebhookConfiguration, name: pratique}\n  patch: |-\n";
     for webhook in 0..webhooks {
@@ -305,7 +318,11 @@ fn overlay(cluster: &Cluster, port: u16) -> PathBuf {
 }
 
 fn base() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/base")
+    manifests().join("base")
+}
+
+fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests")
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -6,6 +6,7 @@
 
 #![expect(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+mod asked;
 mod away;
 mod basics;
 mod certificates;
@@ -14,6 +15,7 @@ mod events;
 mod guards;
 mod installed;
 mod lint;
+mod ourselves;
 mod policies;
 mod private;
 mod reached;
@@ -25,4 +27,5 @@ mod scenes;
 mod secrets;
 mod shipped;
 mod status;
+mod unenforced;
 mod watches;

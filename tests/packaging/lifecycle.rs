@@ -44,6 +44,15 @@ impl Way {
     }
 }
 
+/// An overlay, installed and at work.
+pub(crate) fn install(place: &Place, overlay: &str) {
+    place.run(&format!(
+        "kubectl apply -k manifests/overlays/{overlay}
+        {ROLLED_OUT}
+        kubectl wait --for=jsonpath='{{.webhooks[0].clientConfig.caBundle}}' validatingwebhookconfiguration/pratique"
+    ));
+}
+
 /// Installed, asked, and taken away again: what remains is what users have written themselves.
 async fn comes_and_goes(place: &Place, way: &Way) {
     assert_eq!(remains(place), BTreeSet::new(), "the cluster is not empty");

@@ -14,7 +14,6 @@ use crate::evidence::scope::policy_labels;
 use crate::fact::Labels;
 use crate::policy::file::API_VERSION;
 use crate::request::printable;
-use crate::server::tls::chain_of_causes;
 
 use super::verdict::objects::Policy;
 
@@ -177,7 +176,7 @@ fn unasked(what: &str, error: &kube::Error) -> Unasked {
             let words = "the credentials of the kubeconfig cannot be had: look at them with `kubectl version`";
             return Unasked::Away(words.to_owned());
         }
-        let why = printable(&chain_of_causes(error), TOLD);
+        let why = printable(&innermost(error), TOLD);
         return Unasked::Away(format!("the API server cannot be reached ({why}): look at it with `kubectl version`"));
     };
     let said = printable(&status.message, TOLD);
@@ -186,6 +185,12 @@ fn unasked(what: &str, error: &kube::Error) -> Unasked {
         403 => format!("the API server does not let you {what}: somebody who may has to look ({said})"),
         code => format!("the API server answers {code} to {what}: {said}"),
     })
+}
+
+/// The last cause: those around it say only that there is one.
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// What a plugin for credentials has printed is nobody's to see.

@@ -20,8 +20,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::controller::Names;
 use crate::controller::registration::{IMAGES, OURS};
 use crate::request::printable;
-use crate::server::tls::chain_of_causes;
 
+use super::asked::innermost;
 use super::canned::Canned;
 
 /// For the whole of a question, and for the name of the Service.
@@ -137,7 +137,7 @@ impl Webhook {
     }
 
     async fn send(&self, canned: &Canned) -> Result<(u16, Vec<u8>), String> {
-        let told = |error: reqwest::Error| printable(&chain_of_causes(&error.without_url()), TOLD);
+        let told = |error: reqwest::Error| printable(&innermost(&error.without_url()), TOLD);
         let request = self.client.post(&self.url).header("content-type", "application/json").body(canned.review());
         let mut response = request.send().await.map_err(told)?;
         let status = response.status().as_u16();

@@ -1,0 +1,84 @@
+//! `overlays/audit-only`: two webhooks share the namespaces. Nothing is refused without a label, whatever happens to us, and
+//! with it nothing passes unseen.
+
+use pratique_testkit::eventually;
+use pratique_testkit::real::Cluster;
+
+use crate::installed::Installed;
+
+fn pod(namespace: &str, name: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: {namespace}}}, \
+         spec: {{containers: [{{name: web, image: 'registry.invalid/web:latest'}}]}}}}"
+    )
+}
+
+/// What stands behind a part of `/readyz`.
+fn registration(installed: &Installed<'_>) -> String {
+    let (_, text) = installed.admin(0, "/readyz").expect("it answers");
+    text.lines().find(|line| line.contains("registration")).unwrap_or(&text).to_owned()
+}
+
+fn weakened(installed: &Installed<'_>) -> Vec<String> {
+    let (_, metrics) = installed.admin(0, "/metrics").expect("it answers");
+    let weak = |line: &&str| line.starts_with("pratique_webhook_configuration_weakened{") && line.ends_with(" 1");
+    metrics.lines().filter(weak).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a real API server: .ci/run cluster"]
+async fn without_a_label_nothing_is_refused_whatever_happens_and_with_one_nothing_passes_unseen() {
+    let cluster = Cluster::start().await;
+    let installed = Installed::on(&cluster).shipped("overlays/audit-only").replicas(1).start().await;
+    let bundles = "jsonpath={range .webhooks[*]}{.name} {.failurePolicy} {.clientConfig.caBundle}{'\\n'}{end}";
+    let webhooks = cluster.kubectl(&["get", "validatingwebhookconfiguration", "pratique", "-o", bundles]).stdout;
+    let webhooks: Vec<Vec<&str>> = webhooks.lines().map(|line| line.split(' ').collect()).collect();
+    let mut names: Vec<[&str; 2]> = webhooks.iter().map(|words| [words[0], words[1]]).collect();
+    names.sort_unstable();
+    let expected = [
+        ["images.pratique.dev", "Fail"],
+        ["policies.pratique.dev", "Ignore"],
+        ["unenforced.images.pratique.dev", "Ignore"],
+    ];
+    assert_eq!(names, expected);
+    assert!(webhooks.iter().all(|words| words[2].len() > 100 && words[2] == webhooks[0][2]), "{webhooks:?}");
+    eventually("nothing is weakened", async || weakened(&installed).is_empty()).await;
+    eventually("the look at it says so", async || !registration(&installed).contains("degraded")).await;
+
+    cluster.namespace("free", &[]).await;
+    cluster.namespace("shop", &[("pratique.dev/enforce", "baseline")]).await;
+    eventually("the label is known", async || {
+        installed.create(&pod("shop", "a"), &["--dry-run=server"]).stderr.contains("tag-latest")
+    })
+    .await;
+    installed.would_reject(&pod("shop", "a"), &["images.pratique.dev", "tag-latest"]);
+    let warned = installed.create(&pod("free", "a"), &["--dry-run=server"]);
+    assert_eq!(warned.code, Some(0), "{warned:?}");
+    assert!(warned.stderr.contains("Warning: ") && warned.stderr.contains("(policy baseline)"), "{warned:?}");
+
+    installed.kill(0);
+    let admitted = installed.create(&pod("free", "b"), &[]);
+    assert_eq!(admitted.code, Some(0), "{admitted:?}");
+    let refused = installed.create(&pod("shop", "b"), &[]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("failed calling webhook \"images.pratique.dev\""), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a real API server: .ci/run cluster"]
+async fn with_a_floor_the_program_says_what_is_weak_about_it() {
+    let cluster = Cluster::start().await;
+    let settings = "floor: baseline\nexemptNamespaces: [kube-system, pratique-system]\nlog: {level: info, format: json}\n\
+                    defaults: {enforce: null, warn: null, audit: null}\n";
+    let policy = "{apiVersion: pratique.dev/v1alpha1, kind: ImagePolicy, metadata: {name: open}, spec: {rules: [{name: a, \
+                  images: ['**'], admit: true}]}}";
+    let settings = settings.replace("floor: baseline", "floor: open");
+    let installed =
+        Installed::on(&cluster).shipped("overlays/audit-only").manifest(policy).settings(&settings).replicas(1);
+    let installed = installed.start().await;
+    let expected = ["pratique_webhook_configuration_weakened{what=\"failure-policy\"} 1"];
+    eventually("the weakness is counted", async || weakened(&installed) == expected).await;
+    let words = "unenforced.images.pratique.dev: failurePolicy is `Ignore`, and by `defaults.enforce` or `floor`";
+    assert!(registration(&installed).contains(words), "{}", registration(&installed));
+    assert!(installed.log(0).contains("apply overlays/enforce, or set it to Fail"));
+}
