@@ -8,6 +8,7 @@ use pratique_testkit::real::{built, run_in};
 use pratique_testkit::{Directory, Outcome, run};
 use serde_json::Value;
 
+mod alike;
 mod compared;
 mod installed;
 mod schema;

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
-use pratique_testkit::{DIGEST, PATIENCE, eventually};
+use pratique_testkit::{DIGEST, PATIENCE};
 
 use crate::place::Place;
 use crate::place::remains::remains;
 
 mod away;
+mod chart;
 mod overlays;
 
 /// What says that all replicas are there.
@@ -24,7 +26,7 @@ struct Way {
     /// Whether Pods in a namespace without labels are refused.
     enforces: bool,
     /// What is left of us afterwards, by design.
-    leaves: &'static [&'static str],
+    leaves: Vec<&'static str>,
 }
 
 impl Way {
@@ -39,7 +41,7 @@ impl Way {
             install: shown.join("\n"),
             uninstall: format!("kubectl delete -k manifests/overlays/{name}"),
             enforces: name == "enforce",
-            leaves: &[],
+            leaves: Vec::new(),
         }
     }
 }
@@ -59,14 +61,30 @@ async fn comes_and_goes(place: &Place, way: &Way) {
     place.run(&way.install);
     place.run(ROLLED_OUT);
     judges(place, way.enforces).await;
+    taken_away(place, way).await;
+}
+
+/// What remains is what this way leaves, and what users have written themselves; and Pods can be made.
+async fn taken_away(place: &Place, way: &Way) {
     place.run(&way.uninstall);
     // Their labels are the users' own.
-    let expected = way.leaves.iter().copied().chain(["Namespace strict"]).map(str::to_owned).collect::<BTreeSet<_>>();
-    // What belongs to an object that is gone is collected by and by.
-    eventually("all of us is gone", async || tokio::task::block_in_place(|| remains(place)) == expected).await;
+    let expected = way.leaves.iter().copied().chain(["Namespace strict"]).map(str::to_owned).collect();
+    settles(place, &expected).await;
     println!("{}: remains {expected:?}", way.name);
     for namespace in ["shop", "strict"] {
         place.run(&format!("kubectl -n {namespace} run after --image=registry.invalid/web:latest"));
+    }
+}
+
+/// What belongs to an object that is gone is collected by and by.
+async fn settles(place: &Place, expected: &BTreeSet<String>) {
+    let started = Instant::now();
+    loop {
+        let found = tokio::task::block_in_place(|| remains(place));
+        if found == *expected {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE * 2, "there are, and should be:\n{found:#?}\n{expected:#?}");
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) mod remains;
 /// The real program under test.
 const PRATIQUE: &str = env!("CARGO_BIN_EXE_pratique");
 /// Where manifests and chart say that it is to be had.
-pub(crate) const IMAGE: &str = "ghcr.io/pratique-dev/pratique";
+const IMAGE: &str = "ghcr.io/pratique-dev/pratique";
 /// What a reader has of our repository, where it is there.
 const COPIED: [&str; 7] = ["manifests", "certs", "examples", "docs", "README.md", "CHANGELOG.md", "Cargo.toml"];
 /// No command of ours takes so long, also beside everything else on a busy machine.
@@ -40,10 +40,9 @@ impl Place {
     /// An empty cluster, whose namespace `default` can have Pods.
     pub(crate) async fn new() -> Self {
         let cluster = Cluster::with_network().await;
-        let workload = Workload::new(IMAGE, PRATIQUE).appends(
-            "serve",
-            &["--kubeconfig", "{kubeconfig}", "--listen", "{port:webhook}", "--admin", "{port:admin}"],
-        );
+        let serving = ["--kubeconfig", "{kubeconfig}", "--listen", "{port:webhook}", "--admin", "{port:admin}"];
+        let asking = ["--kubeconfig", "{kubeconfig}", "--connect-to", "{service:pratique-system/pratique:443}"];
+        let workload = Workload::new(IMAGE, PRATIQUE).appends("serve", &serving).appends("status", &asking);
         let kubelet = Kubelet::start(&cluster, NODES, vec![workload]).await;
         let folder = Directory::new();
         let place = Self { kubelet, cluster, folder };
@@ -108,11 +107,6 @@ impl Place {
             assert!(outcome.stderr.contains(word), "{script}\nthere is no {word:?} in:\n{}", outcome.stderr);
         }
         outcome.stderr
-    }
-
-    /// Whether it succeeds.
-    pub(crate) fn succeeds(&self, script: &str) -> bool {
-        self.shell(script).code == Some(0)
     }
 
     /// Runs it again and again until what it leaves is as wanted, for what happens by itself.

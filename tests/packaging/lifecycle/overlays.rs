@@ -100,22 +100,25 @@ async fn an_older_version_is_upgraded_and_comes_back_without_a_lost_call() {
     load.untroubled(&place, &format!("from {older} and back")).await;
 }
 
-/// Writes `older/manifests`; returns what it is.
+/// Writes `older/manifests` with an image of its own, so that Pods are replaced whatever else is the same; returns what it is.
 fn older(place: &Place) -> String {
-    let found = earlier("manifests/overlays");
-    if let Some(commit) = &found {
-        let to = place.repository().join("older");
+    let older = unpack(place, earlier("manifests/overlays"));
+    place.run(
+        "sed -i 's|\\(image: ghcr.io/pratique-dev/pratique\\)[:@].*|\\1:0.0.9|' older/manifests/base/deployment.yaml
+        grep -q pratique:0.0.9 older/manifests/base/deployment.yaml",
+    );
+    older
+}
+
+/// Writes `older/manifests`, of a commit or as they are now; returns what it is.
+pub(super) fn unpack(place: &Place, commit: Option<String>) -> String {
+    if let Some(commit) = &commit {
         let ours = env!("CARGO_MANIFEST_DIR");
-        place.run(&format!("mkdir older; git -C '{ours}' archive {commit} manifests | tar -x -C '{}'", to.display()));
+        place.run(&format!("mkdir older; git -C '{ours}' archive {commit} manifests | tar -x -C older"));
     } else {
         place.run("mkdir older; cp -R manifests older/");
     }
-    // Its image is not this one's, so its Pods are replaced whatever else is the same.
-    place.run(
-        "sed -i 's|\\(image: ghcr.io/pratique-dev/pratique\\)[:@].*|\\1:0.0.9|' older/manifests/base/deployment.yaml",
-    );
-    place.run("grep -q pratique:0.0.9 older/manifests/base/deployment.yaml");
-    found.unwrap_or_else(|| "these manifests with another image".to_owned())
+    commit.unwrap_or_else(|| "these manifests with another image".to_owned())
 }
 
 /// The newest commit before this one that has a folder, and has something else in `manifests` than this one. None where
