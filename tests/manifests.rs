@@ -127,9 +127,9 @@ fn kustomizations_list_every_file_and_only_files_that_exist() {
             listed.extend(strings(resources).into_iter().filter(|resource| !resource.starts_with("..")));
         }
         for generator in kustomization["configMapGenerator"].as_array().into_iter().flatten() {
-            // `name in the ConfigMap=name of the file`, or the file alone.
-            let files = strings(&generator["files"]).into_iter();
-            listed.extend(files.map(|file| file.rsplit('=').next().unwrap().to_owned()));
+            // `key=file`, or a file under its own name.
+            let file = |listed: String| listed.rsplit('=').next().unwrap().to_owned();
+            listed.extend(strings(&generator["files"]).into_iter().map(file));
         }
         let patches = kustomization["patches"].as_array().into_iter().flatten();
         listed.extend(patches.filter_map(|patch| patch["path"].as_str().map(str::to_owned)));

@@ -6,6 +6,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
 use pratique::controller::events::Untold;
 use pratique::controller::registration::Registration;
 use pratique::decision::verdict::Reason;
+use pratique::evidence::cluster::policies::{Generations, InForce, PolicyObject};
 use pratique::evidence::cluster::watching::Watches;
 use pratique::image::{Pattern, Reference};
 use pratique_testkit::report::{OperatorReport, TrivyReport};
@@ -62,6 +63,16 @@ fn exposition_of_a_cluster() -> String {
     let (watches, _untold, _registration) =
         (Watches::new(&registry).unwrap(), Untold::new(&registry).unwrap(), Registration::new(&registry).unwrap());
     watches.enter("pods");
+    // A family with labels appears with its first series.
+    Generations::new(&registry).unwrap().tell(&[PolicyObject {
+        name: "acme".into(),
+        uid: "uid".into(),
+        generation: 1,
+        mistakes: Vec::new(),
+        warnings: Vec::new(),
+        in_force: InForce::None,
+        status: None,
+    }]);
     prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
 }
 

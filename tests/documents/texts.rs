@@ -10,7 +10,7 @@ pub(crate) static DOCUMENTS: LazyLock<BTreeMap<String, String>> = LazyLock::new(
     let mut names = vec!["README.md".to_owned(), "certs/README.md".to_owned()];
     let docs = fs::read_dir(root().join("docs")).expect("docs is a folder of this repository");
     names.extend(docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap())));
-    let texts = names.into_iter().filter(|name| name.ends_with(".md"));
+    let texts = names.into_iter().filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "md"));
     texts.map(|name| (name.clone(), fs::read_to_string(root().join(name)).unwrap())).collect()
 });
 
