@@ -90,7 +90,7 @@ starts() {
 
 certificates() {
     cp -R certs manifests "$scratch/"
-    "$scratch/certs/issue.sh" > /dev/null
+    "$scratch/certs/issue.sh" > "$scratch/said" 2>&1
 }
 
 # What a Dockerfile's COPY would see, in another folder, with another name for cargo's own: what differs then is a path that
@@ -114,7 +114,7 @@ again() {
 # Names of others' programs without their versions, and a home where they find no settings but ours.
 others() {
     local name file
-    mkdir "$scratch/bin" "$scratch/home"
+    mkdir "$scratch/bin" "$scratch/home" "$scratch/reports"
     for name in crane cosign trivy grype referrers-registry trivy-database grype-database; do
         file=$(compgen -G "$reals/$name-[0-9]*" | head -n 1) || fail "no $name in $reals"
         ln -s "$file" "$scratch/bin/$name"
@@ -146,7 +146,7 @@ publish() {
     (cd "$scratch" && theirs cosign generate-key-pair --output-key-prefix release && theirs cosign generate-key-pair --output-key-prefix other) 2> "$scratch/said"
     release_policy release.pub > "$scratch/release.yaml"
     release_policy other.pub > "$scratch/other.yaml"
-    crane push --index "$scratch/layout" "$repository:$version" > /dev/null
+    crane push --index "$scratch/layout" "$repository:$version" > "$scratch/said" 2>&1
     # Before it is signed, and by whom it is not signed: the policy is one that refuses.
     judged "$scratch/release.yaml" unsigned
     theirs release/publish.sh "$repository:$version" "$parts" "$scratch/layout" --key "$scratch/release.key" \
@@ -191,8 +191,10 @@ judged() {
 # Both scanners, of every platform, with a database that knows the advisories in the file $1.
 scan() {
     local architecture platform
-    theirs trivy-database "$1" "$scratch/trivy/db"
-    theirs grype-database "$1" "$scratch/grype/6"
+    {
+        theirs trivy-database "$1" "$scratch/trivy/db"
+        theirs grype-database "$1" "$scratch/grype/6"
+    } > "$scratch/said"
     for architecture in "${architectures[@]}"; do
         platform=$repository@$(crane digest --platform "linux/$architecture" "$repository@$digest")
         theirs trivy image --quiet --scanners vuln --list-all-pkgs --format json --output "$scratch/reports/trivy-$architecture.json" "$platform"
@@ -203,8 +205,6 @@ scan() {
 # Scanners read the crates out of the binary, by what cargo-auditable has put there: an advisory for one of them is found.
 scanned() {
     local file found
-    mkdir -p "$scratch/reports"
-    echo '{"vulns": [], "advisories": []}' > "$scratch/nothing.json"
     cat > "$scratch/one.json" << 'END'
 {"vulns": [{"id": "CVE-2026-0001", "vendor": {}, "nvd": "HIGH", "detail": true, "title": "invented", "description": "invented",
             "score": 7.5, "vector": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H",
@@ -213,13 +213,15 @@ scanned() {
                  "t": "HIGH", "g": "High", "ghsa": "GHSA-aaaa-bbbb-cccc", "via": "ghsa", "fixes": ["99.0.0"],
                  "date": "2026-01-01", "only": ""}]}
 END
+    # The same of versions that nobody has: a database of nothing cannot be made.
+    sed 's/99[.]0[.]0/0.0.1/g' "$scratch/one.json" > "$scratch/none.json"
     scan "$scratch/one.json"
     judged "$scratch/release.yaml" CVE-2026-0001
     for file in "$scratch"/reports/*.json; do
         found=$(grep --count CVE-2026-0001 "$file" || true)
         ((found > 0)) || fail "$(basename "$file") does not know that rustls is in the binary"
     done
-    scan "$scratch/nothing.json"
+    scan "$scratch/none.json"
     judged "$scratch/release.yaml" ""
     judged "$scratch/other.yaml" signature-untrusted
     say "our own program admits our own image: signed, attested and scanned by both; not with another key, nor with a finding"
