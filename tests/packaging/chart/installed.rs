@@ -82,7 +82,7 @@ async fn a_real_api_server_takes_every_object() {
         ("of-the-host", "hostNetwork: true"),
     ] {
         let kinds = &["pratique.dev/v1alpha1/ImagePolicy"];
-        let text = Rendering { kinds, namespace, values }.text().unwrap_or_else(|error| panic!("{error}"));
+        let text = Rendering { values, namespace, kinds }.text().unwrap_or_else(|error| panic!("{error}"));
         let apply = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
         let applied = cluster.kubectl_with_input(&apply, &text);
         assert_eq!((applied.code, applied.stderr.as_str()), (Some(0), ""), "{values}");
