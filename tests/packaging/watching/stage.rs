@@ -103,6 +103,7 @@ impl<'cluster> Stage<'cluster> {
         self.round += 1;
         let good = format!("{}/{REPOSITORY}", self.good.host());
         let pinned = format!("{good}@{}", self.digest);
+        let unscanned = format!("{good}@{}", self.unscanned);
         for (namespace, image) in [
             ("shop", &pinned),
             ("shop", &format!("{good}:latest")),
@@ -111,11 +112,13 @@ impl<'cluster> Stage<'cluster> {
             ("vault", &format!("{good}:v1")),
             ("play", &pinned),
             ("play", &format!("{good}:latest")),
+            // As everywhere where nobody scans: it is audited, and refused nowhere.
+            ("play", &unscanned),
         ] {
             self.ask(namespace, image).await;
         }
         if self.is_broken {
-            self.ask("lab", &format!("{good}@{}", self.unscanned)).await;
+            self.ask("lab", &unscanned).await;
         }
         // Of each of the others an image that nobody has asked for before; of the one that says nothing now and then, since
         // whoever asks waits.
