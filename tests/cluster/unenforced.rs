@@ -116,13 +116,6 @@ async fn with_another_overlay_the_second_webhook_goes_away_again() {
     // As the program does it.
     let ours = ["apply", "--server-side", "--field-manager=pratique-certificates", "-f", "-"];
     done(cluster.kubectl_with_input(&ours, &bundle));
-    eprintln!(
-        "SSA {:?}",
-        cluster.kubectl_with_input(
-            &["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"],
-            &shipped("overlays/enforce")
-        )
-    );
     done(cluster.kubectl_with_input(&["apply", "-f", "-"], &shipped("overlays/enforce")));
     assert_eq!(names(), both[..2]);
 }
