@@ -1,8 +1,8 @@
 //! `overlays/audit-only`: two webhooks share the namespaces. Nothing is refused without a label, whatever happens to us, and
 //! with it nothing passes unseen.
 
-use pratique_testkit::eventually;
 use pratique_testkit::real::Cluster;
+use pratique_testkit::{Outcome, eventually};
 
 use crate::installed::Installed;
 
@@ -81,4 +81,41 @@ async fn with_a_floor_the_program_says_what_is_weak_about_it() {
     let words = "unenforced.images.pratique.dev: failurePolicy is `Ignore`, and by `defaults.enforce` or `floor`";
     assert!(registration(&installed).contains(words), "{}", registration(&installed));
     assert!(installed.log(0).contains("apply overlays/enforce, or set it to Fail"));
+}
+
+/// Whoever applies another overlay later does not keep the second webhook, although its caBundle is ours.
+#[tokio::test]
+#[ignore = "needs a real API server: .ci/run cluster"]
+async fn with_another_overlay_the_second_webhook_goes_away_again() {
+    let cluster = Cluster::start().await;
+    let done = |outcome: Outcome| {
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        outcome.stdout
+    };
+    let shipped = |folder: &str| {
+        let folder = format!("{}/manifests/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let rendered = done(cluster.kubectl(&["kustomize", &folder]));
+        let kind = "kind: ValidatingWebhookConfiguration\n";
+        rendered.split("\n---\n").find(|document| document.contains(kind)).expect("it is there").to_owned()
+    };
+    let names = || {
+        let names = "jsonpath={.webhooks[*].name}";
+        let named = done(cluster.kubectl(&["get", "validatingwebhookconfiguration", "pratique", "-o", names]));
+        let mut names: Vec<String> = named.split(' ').map(str::to_owned).collect();
+        names.sort_unstable();
+        names
+    };
+    done(cluster.kubectl_with_input(&["apply", "-f", "-"], &shipped("overlays/audit-only")));
+    let both = ["images.pratique.dev", "policies.pratique.dev", "unenforced.images.pratique.dev"];
+    assert_eq!(names(), both);
+    let entries = both.map(|name| format!("{{name: {name}, clientConfig: {{caBundle: eA==}}}}")).join(", ");
+    let bundle = format!(
+        "{{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {{name: pratique}}, \
+         webhooks: [{entries}]}}"
+    );
+    // As the program does it.
+    let ours = ["apply", "--server-side", "--field-manager=pratique-certificates", "-f", "-"];
+    done(cluster.kubectl_with_input(&ours, &bundle));
+    done(cluster.kubectl_with_input(&["apply", "-f", "-"], &shipped("overlays/enforce")));
+    assert_eq!(names(), both[..2]);
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -118,7 +118,7 @@ impl Webhook {
             Err(_) => return Err(format!("{told} does not resolve within {PATIENCE:?}")),
         };
         let Some(first) = addresses.first() else { return Err(format!("{told} has no address")) };
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let witness = Arc::new(Witness { bundles: place.bundles.clone(), provider, seen: Mutex::default() });
         // The port of a URL has the last word, so it is that of the addresses.
         let url = format!("https://{}:{}{}", place.host, first.port(), place.path);

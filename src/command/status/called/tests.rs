@@ -16,7 +16,7 @@ fn der(pem: &str) -> CertificateDer<'static> {
 
 /// What an API server with this caBundle has against the certificate at that time.
 fn against(bundle: &str, leaf: &str, host: &str, now: Timestamp) -> Result<(), String> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let host = ServerName::try_from(host.to_owned()).expect("it is a name");
     let now = Duration::from_secs(u64::try_from(now.as_second()).expect("after 1970"));
     vouched(&provider, bundle.as_bytes(), &der(leaf), &[], &host, UnixTime::since_unix_epoch(now))
