@@ -14,36 +14,27 @@
 # Needs: rustup with the toolchain of rust-toolchain.toml, python3 with venv, PyPI and crates.io.
 #
 #   PRATIQUE_REVISION=TEXT       what `pratique --version` shows behind the version; nothing where it is not set
-#   PRATIQUE_RELEASE_TOOLS=DIR   where cargo-zigbuild, zig and cargo-auditable are kept (default: ~/.cache/pratique-release)
+#   PRATIQUE_RELEASE_TOOLS=DIR   where cargo-zigbuild, zig and certifi are kept (default: ~/.cache/pratique-release)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Writes into the binary which crates it is made of, as `cargo audit bin`, Trivy, Grype and Syft read them.
-readonly cargo_auditable=0.7.7
 readonly tools=${PRATIQUE_RELEASE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/pratique-release}
 readonly targets=(x86_64-unknown-linux-musl aarch64-unknown-linux-musl)
 
 fetch() {
     # A folder for each set of versions: another one is fetched beside the old one.
-    local venv auditable scratch
-    venv=$tools/venv-$(sha256sum release/requirements.txt | cut -c1-12) auditable=$tools/cargo-auditable-$cargo_auditable
+    local venv
+    venv=$tools/venv-$(sha256sum release/requirements.txt | cut -c1-12)
     if [[ ! -x $venv/bin/cargo-zigbuild ]]; then
         rm -rf "$venv"
         python3 -m venv "$venv"
         "$venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --no-deps --only-binary :all: --require-hashes \
             --requirement release/requirements.txt
     fi
-    if [[ ! -x $auditable/bin/cargo-auditable ]]; then
-        scratch=$(mktemp -d)
-        # In a folder of its own: rust-toolchain.toml is not its business.
-        (cd "$scratch" && cargo install --quiet --locked --version "$cargo_auditable" --root "$auditable" --target-dir "$scratch" \
-            cargo-auditable)
-        rm -rf "$scratch"
-    fi
     if command -v rustup > /dev/null; then
         rustup --quiet target add "${targets[@]}"
     fi
-    PATH=$venv/bin:$auditable/bin:$PATH
+    PATH=$venv/bin:$PATH
 }
 
 compile() {
@@ -54,11 +45,10 @@ compile() {
         --remap-path-prefix="$output"=/target
     mkdir -p "$output/$target"
     env -u RUSTFLAGS -u CFLAGS -u CXXFLAGS -u CPPFLAGS -u LDFLAGS -u CC -u AR CARGO_ENCODED_RUSTFLAGS="${flags%?}" CARGO_INCREMENTAL=0 \
-        cargo auditable zigbuild --release --locked --bin pratique --target "$target" \
+        cargo zigbuild --release --locked --bin pratique --target "$target" \
         --message-format json-render-diagnostics > "$output/$target/release.json"
-    install -D -m 0755 "$output/$target/release/pratique" "$folder/pratique"
-    python3 release/sbom.py "$folder/pratique" "$output/$target/release.json" "$target" "$folder/pratique.cdx.json" \
-        "$folder/THIRD-PARTY"
+    mkdir -p "$folder"
+    python3 release/sbom.py "$output/$target/release/pratique" "$output/$target/release.json" "$target" "$folder"
 }
 
 case ${1:-},${2:+folder} in

@@ -1,24 +1,31 @@
 #!/usr/bin/env python3
 """What a binary of a release is made of: a CycloneDX bill of materials, and the licences that its parts ask to be passed on.
 
-    release/sbom.py BINARY ARTIFACTS TARGET SBOM THIRD-PARTY
+    release/sbom.py BINARY ARTIFACTS TARGET FOLDER
 
-BINARY was built for TARGET by build.sh, ARTIFACTS is what cargo said while it built. Listed is what cargo resolved as normal
-dependencies for the target, without procedural macros, which run at build time and leave none of their own code; where that is
-not exactly what the compiler was given, nothing is written. (cargo-cyclonedx 0.5.9 takes the list from `cargo metadata`, which
-knows no features by target: it named ring, which is not in the tree, and 40 more.) Beside crates: the C code of AWS-LC,
-Rust's own library, and musl. No clock and no path of this machine gets in: the same binary gives the same bytes.
+BINARY was built for TARGET by build.sh, ARTIFACTS is what cargo said while it built. Into FOLDER come `pratique`, which is BINARY
+with the list in it, in the form of cargo-auditable, where `cargo audit bin`, Trivy, Grype and Syft look for it;
+`pratique.cdx.json`; and `THIRD-PARTY`.
+
+Listed is what cargo resolved as normal dependencies for the target, without procedural macros, which run at build time and
+leave none of their own code; where that is not exactly what the compiler was given, nothing is written. (cargo-cyclonedx 0.5.9
+and cargo-auditable 0.7.7 take the list from `cargo metadata`, which resolves no features by target: they name ring, which is
+not in the tree, and 40 and 21 more, and scanners would report what those have.) Beside crates: the C code of AWS-LC, Rust's
+own library, and musl. No clock and no path of this machine gets in: the same binary gives the same bytes.
 """
 
 import collections
 import hashlib
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 import uuid
+import zlib
 
 import ziglang
 
@@ -164,6 +171,32 @@ def bill(binary, target, crates, packages):
     return {"serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, content)}", **document}
 
 
+def auditable(crates):
+    """Packages by their place in the list, as https://github.com/rust-secure-code/cargo-auditable/blob/master/PARSING.md says."""
+    order = sorted(crates)
+    place = {crate: number for number, crate in enumerate(order)}
+    packages = []
+    for crate in order:
+        own = crate[0] == NAME
+        package = {"name": crate[0], "version": crate[1], "source": "local" if own else "crates.io"}
+        needs = sorted(place[needed] for needed in crates[crate]["needs"])
+        packages.append({**package, **({"dependencies": needs} if needs else {}), **({"root": True} if own else {})})
+    return zlib.compress(json.dumps({"packages": packages}, separators=(",", ":")).encode(), 9)
+
+
+def with_list(binary, crates, finished):
+    # rustc's own objcopy, because it knows the files of every processor; rustc tells it in this way where its library is.
+    toolchain = pathlib.Path(rustc("--print", "sysroot"))
+    tool = toolchain / "lib/rustlib" / rustc("--print", "host-tuple") / "bin/rust-objcopy"
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(toolchain / "lib")}
+    with tempfile.NamedTemporaryFile() as section:
+        section.write(auditable(crates))
+        section.flush()
+        subprocess.run([tool, f"--add-section=.dep-v0={section.name}", binary, finished], check=True, env=environment)
+    finished.chmod(0o755)
+    return finished
+
+
 def folder(package):
     return pathlib.Path(package["manifest_path"]).parent
 
@@ -202,20 +235,21 @@ def third_party(crates, packages, beside):
         yield f"\n{rule}\n" + "\n".join(names) + f"\n{rule}\n\n{text}"
 
 
-def main(binary, artifacts, target, sbom, licences):
+def main(binary, artifacts, target, where):
     crates, packages, given = resolved(target), described(), compiled(artifacts, target)
     if set(crates) != given:
         sys.exit(f"sbom.py: cargo tree and the compiler do not agree for {target}: {sorted(set(crates) ^ given)}")
-    document = bill(binary, target, crates, packages)
-    sbom.write_text(json.dumps(document, indent=1) + "\n")
+    finished = with_list(binary, crates, where / NAME)
+    document = bill(finished, target, crates, packages)
+    (where / "pratique.cdx.json").write_text(json.dumps(document, indent=1) + "\n")
     # Rust's own library is under the Apache licence too, whose text comes with many crates.
     mit = pathlib.Path(rustc("--print", "sysroot")) / "share/doc/rust/licenses/MIT.txt"
     beside = [(document["components"][-1], MUSL / "COPYRIGHT"), (document["components"][-2], mit)]
-    licences.write_text("\n".join(third_party(crates, packages, beside)) + "\n")
-    print(f"{sbom.name}: {len(crates) - 1} crates; {licences.name}: {licences.stat().st_size // 1024} KiB")
+    (where / "THIRD-PARTY").write_text("\n".join(third_party(crates, packages, beside)) + "\n")
+    print(f"{target}: {len(crates) - 1} crates, and no other was compiled for it")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 6:
+    if len(sys.argv) != 5:
         sys.exit(__doc__)
     main(*(pathlib.Path(word) if place != 2 else word for place, word in enumerate(sys.argv[1:])))
