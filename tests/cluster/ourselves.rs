@@ -1,5 +1,5 @@
 //! What we ask of others we keep ourselves: the Pods of our own Deployment are admitted under our own policy `restricted` and
-//! under Pod Security `restricted`, and none that differs in one thing is. And who may touch their PriorityClass.
+//! under Pod Security `restricted`, and none that differs in one thing is. And who may touch their priority class.
 
 use std::path::PathBuf;
 
@@ -115,7 +115,7 @@ fn differs(installed: &Installed<'_>, deployment: &Value, repository: &str, unsc
     rejected(&|spec| spec["securityContext"]["runAsUser"] = json!(0), &[by_kubernetes, "must not set runAsUser=0"]);
 }
 
-/// May write PriorityClasses, as far as RBAC goes; the second may administer us too.
+/// May write priority classes, as far as RBAC goes; the second may administer us too.
 const USERS: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

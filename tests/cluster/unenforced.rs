@@ -99,11 +99,11 @@ async fn with_another_overlay_the_second_webhook_goes_away_again() {
         rendered.split("\n---\n").find(|document| document.contains(kind)).expect("it is there").to_owned()
     };
     let names = || {
-        let names = "jsonpath={.webhooks[*].name}";
-        let named = done(cluster.kubectl(&["get", "validatingwebhookconfiguration", "pratique", "-o", names]));
-        let mut names: Vec<String> = named.split(' ').map(str::to_owned).collect();
-        names.sort_unstable();
-        names
+        let query = "jsonpath={.webhooks[*].name}";
+        let printed = done(cluster.kubectl(&["get", "validatingwebhookconfiguration", "pratique", "-o", query]));
+        let mut list: Vec<String> = printed.split(' ').map(str::to_owned).collect();
+        list.sort_unstable();
+        list
     };
     done(cluster.kubectl_with_input(&["apply", "-f", "-"], &shipped("overlays/audit-only")));
     let both = ["images.pratique.dev", "policies.pratique.dev", "unenforced.images.pratique.dev"];

@@ -154,38 +154,38 @@ fn what_cannot_be_reached_is_left_out_outside_unknown_inside_and_wrong_where_it_
     assert!(named.level == Level::Wrong && named.words.contains("it does not resolve"), "{named:?}");
 }
 
-fn shown(days: i64, believed: &[Result<(), &str>]) -> Option<Shown> {
+fn shown(days: i64, believed: &[Result<(), &str>]) -> Shown {
     let believed = believed.iter().map(|its| ("images.pratique.dev".to_owned(), its.map_err(str::to_owned)));
-    Some(Shown { until: Ok(NOW + SignedDuration::from_hours(24 * days)), believed: believed.collect() })
+    Shown { until: Ok(NOW + SignedDuration::from_hours(24 * days)), believed: believed.collect() }
 }
 
-fn call(shown: Option<Shown>, answer: Result<(u16, &str), &str>) -> Call {
+fn call(shown: impl Into<Option<Shown>>, answer: Result<(u16, &str), &str>) -> Call {
     let took = Duration::from_millis(7);
     let answer = answer.map(|(status, body)| Answer { status, body: body.as_bytes().to_vec(), took });
-    Call { shown, answer: answer.map_err(str::to_owned) }
+    Call { shown: shown.into(), answer: answer.map_err(str::to_owned) }
 }
 
 #[test]
 fn a_certificate_is_vouched_for_or_not_and_near_its_end_or_not() {
-    let of = |shown| verdict::webhook::certificate(&call(shown, Err("x")), &place(None), NOW);
-    let well = of(shown(90, &[Ok(()), Ok(())]));
+    let of = |shown: Option<Shown>| verdict::webhook::certificate(&call(shown, Err("x")), &place(None), NOW);
+    let well = of(Some(shown(90, &[Ok(()), Ok(())])));
     only(
         &well,
         Level::Ok,
         "what is shown as pratique.guards.svc is vouched for by the caBundle, and good until 1970-04-01T",
     );
     only(
-        &of(shown(6, &[Ok(())])),
+        &of(Some(shown(6, &[Ok(())]))),
         Level::Warning,
         "it is good until 1970-01-07T00:00:00Z only, and should have been renewed",
     );
-    only(&of(shown(7, &[Ok(())])), Level::Ok, "good until");
-    only(&of(shown(0, &[Ok(())])), Level::Wrong, "it has expired at 1970-01-01T00:00:00Z: renew it");
-    let stranger = of(shown(90, &[Ok(()), Err("none of the caBundle's CAs has signed it")]));
+    only(&of(Some(shown(7, &[Ok(())]))), Level::Ok, "good until");
+    only(&of(Some(shown(0, &[Ok(())]))), Level::Wrong, "it has expired at 1970-01-01T00:00:00Z: renew it");
+    let stranger = of(Some(shown(90, &[Ok(()), Err("none of the caBundle's CAs has signed it")])));
     let words = "the caBundle of images.pratique.dev does not vouch for what pratique.guards.svc:443 shows as \
                  pratique.guards.svc: none of the caBundle's CAs has signed it; API servers cannot ask it";
     only(&stranger, Level::Wrong, words);
-    only(&of(shown(90, &[])), Level::Wrong, "there is no caBundle, so API servers trust nobody");
+    only(&of(Some(shown(90, &[]))), Level::Wrong, "there is no caBundle, so API servers trust nobody");
     let unreadable =
         Some(Shown { until: Err("it cannot be read".to_owned()), believed: vec![("a".to_owned(), Ok(()))] });
     only(&of(unreadable), Level::Wrong, "is no certificate that can be used: it cannot be read");
@@ -261,7 +261,7 @@ fn who_does_not_answer_or_is_somebody_else_is_wrong_and_what_was_said_of_the_cer
     }
 }
 
-fn policy(status: serde_json::Value) -> Policy {
+fn policy(status: &serde_json::Value) -> Policy {
     let object = json!({"apiVersion": "pratique.dev/v1alpha1", "kind": "ImagePolicy",
         "metadata": {"name": "acme", "generation": 3}, "spec": {}, "status": status});
     Policy::of(&serde_json::from_value::<DynamicObject>(object).expect("an object"))
@@ -275,7 +275,7 @@ fn status(observed: i64, accepted: &str, ready: &str) -> serde_json::Value {
 
 #[test]
 fn a_policy_is_well_only_where_its_status_says_so_of_the_generation_that_is_there() {
-    let of = |status| verdict::objects::policies(&Listed { items: vec![policy(status)], cut: false });
+    let of = |status| verdict::objects::policies(&Listed { items: vec![policy(&status)], cut: false });
     only(&of(status(3, "True", "True")), Level::Ok, "1 of 1 in force as written, beside those that are built in");
     let second = |status, level, words: &str| {
         let lines = of(status);
@@ -296,7 +296,7 @@ fn a_policy_is_well_only_where_its_status_says_so_of_the_generation_that_is_ther
         Level::Ok,
         "no ImagePolicy is there; baseline and restricted are built in",
     );
-    let many = Listed { items: vec![policy(status(3, "False", "True")); 30], cut: true };
+    let many = Listed { items: vec![policy(&status(3, "False", "True")); 30], cut: true };
     let lines = verdict::objects::policies(&many);
     assert_eq!(lines.len(), 13, "{lines:#?}");
     assert!(
