@@ -39,9 +39,10 @@ say() {
 
 # Until the file $1 has a line that the expression $2 finds something in, which is printed: a minute, because an emulator is slow.
 wait_for() {
-    local found
+    local found=
     for _ in {1..600}; do
-        found=$(sed -n "$2" "$1")
+        # Who writes it was only just started.
+        [[ ! -e $1 ]] || found=$(sed -n "$2" "$1")
         [[ -z $found ]] || { printf '%s\n' "$found"; return; }
         sleep 0.1
     done
