@@ -103,16 +103,11 @@ run x509 -req -sha256 -days "$days" -in "$work/tls.csr" -CA "$work/ca.crt" -CAke
 run verify -CAfile "$work/ca.crt" -purpose sslserver -verify_hostname "$host" "$work/tls.crt" > "$work/verified"
 
 bundle=$(openssl base64 -A -in "$work/ca.crt")
-# One bundle for each webhook: images and policies, and with this component one more.
-overlay=${overlay:-audit-only} webhooks=(0 1)
-if grep -q 'components/fail-closed-where-enforced$' "$here/../manifests/overlays/$overlay/kustomization.yaml"; then
-    webhooks+=(2)
-fi
 cat > "$work/kustomization.yaml" << KUSTOMIZATION
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
-- ../../manifests/overlays/$overlay
+- ../../manifests/overlays/${overlay:-audit-only}
 components:
 # Pratique takes the certificate of the Secret in place of making one.
 - ../../manifests/components/tls-files
@@ -130,7 +125,9 @@ patches:
 - target:
     kind: ValidatingWebhookConfiguration
   patch: |-
-$(printf "    - {op: add, path: /webhooks/%s/clientConfig/caBundle, value: $bundle}\n" "${webhooks[@]}")
+    - {op: add, path: /webhooks/0/clientConfig/caBundle, value: $bundle}
+    - {op: add, path: /webhooks/1/clientConfig/caBundle, value: $bundle}
+    - {op: add, path: /webhooks/2/clientConfig/caBundle, value: $bundle}
 KUSTOMIZATION
 
 next="put tls.crt and tls.key into the Secret, and the caBundle into the webhook configuration"

@@ -21,7 +21,7 @@ use super::Names;
 use super::failure::described;
 
 pub use compare::{Weakness, weaknesses};
-pub use pair::{IMAGES, UNENFORCED};
+pub use pair::{IMAGES, UNLABELLED, opens};
 
 mod compare;
 mod expected;
@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// And so often while something is weak: who mends it, or has just installed us, wants to see that it is well.
 const MENDED_EVERY: Duration = Duration::from_secs(5);
 /// The entries that call us.
-pub const OURS: [&str; 3] = [IMAGES, UNENFORCED, "policies.pratique.dev"];
+pub const OURS: [&str; 3] = [IMAGES, UNLABELLED, "policies.pratique.dev"];
 /// Less than until the next look.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The metric label of a configuration that could not be read.

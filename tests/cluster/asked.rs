@@ -106,7 +106,7 @@ async fn status_finds_nothing_wrong_in_what_we_ship_and_then_each_thing_that_is(
     let floor = cluster.folder().join("floor.yaml");
     std::fs::write(&floor, "floor: baseline\n").expect("a file in a folder of ours");
     let floor = ask(cluster.kubeconfig(), &[&forwarded[..], &["--config", &floor.display().to_string()]].concat());
-    says(&floor, 1, "wrong", "configuration", "unenforced.images.pratique.dev: failurePolicy is `Ignore`, and by");
+    says(&floor, 1, "wrong", "configuration", "unlabelled.images.pratique.dev: failurePolicy is `Ignore`, and by");
 
     cluster.namespace("bank", &[("pratique.dev/enforce", "strict")]).await;
     says(

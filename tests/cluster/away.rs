@@ -110,7 +110,7 @@ async fn applying_the_manifests_again_leaves_the_bundle_that_the_program_wrote()
         webhooks.iter().filter(|webhook| webhook.client_config.ca_bundle.is_some()).count()
     };
     let bundle = base64::engine::general_purpose::STANDARD.encode(Authority::new().pem());
-    let webhooks = ["images.pratique.dev", "policies.pratique.dev"]
+    let webhooks = ["images.pratique.dev", "policies.pratique.dev", "unlabelled.images.pratique.dev"]
         .map(|webhook| json!({"name": webhook, "clientConfig": {"caBundle": bundle}}));
     let patch = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": name},
@@ -121,7 +121,7 @@ async fn applying_the_manifests_again_leaves_the_bundle_that_the_program_wrote()
         assert_eq!(bundles().await, 0);
         let parameters = PatchParams::apply("pratique-certificates").force();
         api.patch(name, &parameters, &Patch::Apply(&patch)).await.expect("the program may do this");
-        assert_eq!(bundles().await, 2);
+        assert_eq!(bundles().await, 3);
         for again in [&["apply", "-f", file][..], &["apply", "--server-side", "--force-conflicts", "-f", file]] {
             let applied = cluster.kubectl(again);
             assert_eq!((applied.code, bundles().await), (Some(0), 2), "{how:?}, {again:?}: {applied:?}");

@@ -27,5 +27,5 @@ mod scenes;
 mod secrets;
 mod shipped;
 mod status;
-mod unenforced;
+mod unlabelled;
 mod watches;

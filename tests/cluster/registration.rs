@@ -57,12 +57,13 @@ async fn what_we_ship_is_in_order_once_it_is_trusted_and_what_is_taken_from_it_i
 
     shipped::apply(&cluster, "validatingwebhookconfiguration.yaml");
     let untrusted = words(looked(&account).await);
-    assert_eq!(untrusted.matches("caBundle is empty").count(), 2, "{untrusted}");
-    assert_eq!(untrusted.matches("; ").count(), 1, "{untrusted}");
+    assert_eq!(untrusted.matches("caBundle is empty").count(), 3, "{untrusted}");
+    assert_eq!(untrusted.matches("; ").count(), 2, "{untrusted}");
     let bundle =
         |index: u8| format!(r#"[{{"op":"add","path":"/webhooks/{index}/clientConfig/caBundle","value":"eA=="}}]"#);
     patch(&cluster, &bundle(0));
     patch(&cluster, &bundle(1));
+    patch(&cluster, &bundle(2));
     assert_eq!(looked(&account).await, PartStatus::Ready);
 
     patch(&cluster, r#"[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"}]"#);

@@ -41,17 +41,17 @@ fn live() -> ValidatingWebhookConfiguration {
 fn split() -> ValidatingWebhookConfiguration {
     let mut split = live();
     let webhooks = split.webhooks.as_mut().expect("there are some");
-    let mut unenforced = webhooks[0].clone();
+    let mut unlabelled = webhooks[0].clone();
     let narrow = |webhook: &mut k8s_openapi::api::admissionregistration::v1::ValidatingWebhook, operator: &str| {
         let requirement = json!({"key": "pratique.dev/enforce", "operator": operator});
         let expressions = webhook.namespace_selector.as_mut().and_then(|selector| selector.match_expressions.as_mut());
         expressions.expect("there are some").push(serde_json::from_value(requirement).expect("a requirement"));
     };
     narrow(&mut webhooks[0], "Exists");
-    narrow(&mut unenforced, "DoesNotExist");
-    unenforced.name = "unenforced.images.pratique.dev".to_owned();
-    unenforced.failure_policy = Some("Ignore".to_owned());
-    webhooks.push(unenforced);
+    narrow(&mut unlabelled, "DoesNotExist");
+    unlabelled.name = "unlabelled.images.pratique.dev".to_owned();
+    unlabelled.failure_policy = Some("Ignore".to_owned());
+    webhooks.push(unlabelled);
     split
 }
 
@@ -109,7 +109,7 @@ fn a_configuration_is_well_weak_or_missing_and_depends_on_the_settings_only_wher
     assert_eq!(told(&of(&live(), &settings("floor: baseline\n"))), [(Level::Ok, everywhere)]);
     assert_eq!(told(&of(&live(), &unknown())), [(Level::Ok, everywhere)]);
     only(&of(&split(), &settings("")), Level::Ok, "refused in namespaces with the label pratique.dev/enforce");
-    only(&of(&split(), &settings("floor: baseline\n")), Level::Wrong, "unenforced.images.pratique.dev: failurePolicy");
+    only(&of(&split(), &settings("floor: baseline\n")), Level::Wrong, "unlabelled.images.pratique.dev: failurePolicy");
     let lines = of(&split(), &unknown());
     assert_eq!(lines.iter().map(|line| line.level).collect::<Vec<_>>(), [Level::Ok, Level::Warning]);
     assert!(lines[1].words.contains("name them with --config"), "{lines:?}");

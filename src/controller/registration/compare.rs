@@ -87,7 +87,7 @@ pub fn weaknesses(
     for expected in expected.webhooks.iter().flatten() {
         let live_of = |name: &str| live.webhooks.iter().flatten().find(|webhook| webhook.name == name);
         let of_this = live_of(&expected.name);
-        let unenforced = (expected.name == pair::IMAGES).then(|| live_of(pair::UNENFORCED)).flatten();
+        let of_others = (expected.name == pair::IMAGES).then(|| live_of(pair::UNLABELLED)).flatten();
         let split = expected.name == pair::IMAGES && of_this.is_some_and(pair::is_for_labelled);
         match of_this {
             Some(live) if split => of_webhook(&pair::labelled(expected), live, names, &mut found),
@@ -100,7 +100,7 @@ pub fn weaknesses(
                 found.push(Weakness::new(WEBHOOK, words));
             }
         }
-        match unenforced {
+        match of_others {
             Some(live) => {
                 of_webhook(&pair::unlabelled(expected, live), live, names, &mut found);
                 let opens = split && unlabelled == Unlabelled::Enforced;

@@ -1,10 +1,14 @@
 //! The configuration that we ship, under the names of this installation.
+//!
+//! It has two webhooks for images, with and without the label of a namespace. What is expected of them is said here once, for
+//! all namespaces; [`super::pair`] says how the two share them.
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 
 use crate::policy::document::parse_documents;
 
 use super::super::Names;
+use super::pair;
 
 const SHIPPED: &str = include_str!("../../../manifests/base/validatingwebhookconfiguration.yaml");
 /// The namespace that the shipped file speaks of.
@@ -31,5 +35,6 @@ pub(super) fn for_names(names: &Names) -> ValidatingWebhookConfiguration {
 fn shipped() -> ValidatingWebhookConfiguration {
     let documents = parse_documents(SHIPPED).expect("a test reads the shipped file");
     let document = documents.first().expect("a test reads the shipped file");
-    serde_json::from_value(document.to_json()).expect("a test reads the shipped file")
+    let shipped = serde_json::from_value(document.to_json()).expect("a test reads the shipped file");
+    pair::together(shipped)
 }

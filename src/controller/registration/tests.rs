@@ -229,32 +229,31 @@ fn what_makes_calls_fail_or_go_elsewhere_is_found() {
     weak(|live| images(live).admission_review_versions = vec!["v2".to_owned()], "review-versions", "without v1");
 }
 
-/// As the component `fail-closed-where-enforced` makes it of what we ship: its own webhook, and the selector of `images`.
+/// As we ship it, with what the component `fail-closed-where-enforced` changes.
 fn split() -> ValidatingWebhookConfiguration {
-    let text =
-        include_str!("../../../manifests/components/fail-closed-where-enforced/validatingwebhookconfiguration.yaml");
+    let text = include_str!("../../../manifests/base/validatingwebhookconfiguration.yaml");
     let documents = crate::policy::document::parse_documents(text).unwrap();
-    let patch = documents.first().unwrap().to_json();
-    let ours = patch["webhooks"]
+    let shipped = documents.first().unwrap().to_json()["webhooks"].clone();
+    let shipped = shipped
         .to_string()
         .replace("pratique-system", "guards")
         .replace(r#"{"name":"pratique","namespace":"guards""#, r#"{"name":"images","namespace":"guards""#);
-    let ours: serde_json::Value = serde_json::from_str(&ours).unwrap();
-    let mut split = live();
-    let selector = ours[0]["namespaceSelector"].clone();
-    images(&mut split).namespace_selector = Some(serde_json::from_value(selector).unwrap());
-    let mut unenforced: ValidatingWebhook = serde_json::from_value(ours[1].clone()).unwrap();
-    unenforced.client_config.ca_bundle = Some(ByteString(b"-----BEGIN".to_vec()));
-    split.webhooks.as_mut().unwrap().push(unenforced);
+    let mut webhooks: Vec<ValidatingWebhook> = serde_json::from_str(&shipped).unwrap();
+    for webhook in &mut webhooks {
+        webhook.client_config.ca_bundle = Some(ByteString(b"-----BEGIN".to_vec()));
+    }
+    let mut split = ValidatingWebhookConfiguration { webhooks: Some(webhooks), ..live() };
+    assert_eq!(found_with(&split, Unlabelled::Enforced), [], "as it is shipped it fails closed everywhere");
+    unlabelled(&mut split).failure_policy = Some("Ignore".to_owned());
     split
 }
 
-fn unenforced(live: &mut ValidatingWebhookConfiguration) -> &mut ValidatingWebhook {
-    live.webhooks.as_mut().unwrap().iter_mut().find(|webhook| webhook.name.starts_with("unenforced.")).unwrap()
+fn unlabelled(live: &mut ValidatingWebhookConfiguration) -> &mut ValidatingWebhook {
+    live.webhooks.as_mut().unwrap().iter_mut().find(|webhook| webhook.name.starts_with("unlabelled.")).unwrap()
 }
 
-fn unenforced_expressions(live: &mut ValidatingWebhookConfiguration) -> &mut Vec<LabelSelectorRequirement> {
-    unenforced(live).namespace_selector.as_mut().unwrap().match_expressions.as_mut().unwrap()
+fn unlabelled_expressions(live: &mut ValidatingWebhookConfiguration) -> &mut Vec<LabelSelectorRequirement> {
+    unlabelled(live).namespace_selector.as_mut().unwrap().match_expressions.as_mut().unwrap()
 }
 
 fn found_with(live: &ValidatingWebhookConfiguration, unlabelled: Unlabelled) -> Vec<Weakness> {
@@ -282,16 +281,16 @@ fn pair_is_well(change: impl FnOnce(&mut ValidatingWebhookConfiguration)) {
 #[test]
 fn two_webhooks_that_share_the_namespaces_are_as_good_as_one_for_all() {
     pair_is_well(|_| {});
-    pair_is_well(|live| unenforced(live).failure_policy = Some("Fail".to_owned()));
-    pair_is_well(|live| unenforced(live).failure_policy = None);
+    pair_is_well(|live| unlabelled(live).failure_policy = Some("Fail".to_owned()));
+    pair_is_well(|live| unlabelled(live).failure_policy = None);
     // Asked twice is no less.
-    pair_is_well(|live| unenforced_expressions(live).retain(|its| its.operator != "DoesNotExist"));
+    pair_is_well(|live| unlabelled_expressions(live).retain(|its| its.operator != "DoesNotExist"));
     pair_is_well(|live| expressions(live).retain(|its| its.operator != "Exists"));
     let gone = |live: &mut ValidatingWebhookConfiguration| {
-        live.webhooks.as_mut().unwrap().retain(|webhook| !webhook.name.starts_with("unenforced."));
+        live.webhooks.as_mut().unwrap().retain(|webhook| !webhook.name.starts_with("unlabelled."));
     };
     let words = "images.pratique.dev: namespaceSelector leaves out namespaces without the label pratique.dev/enforce, and the \
-                 webhook unenforced.images.pratique.dev, which asks about those, is missing";
+                 webhook unlabelled.images.pratique.dev, which asks about those, is missing";
     pair_is_weak(gone, "namespace-selector", words);
     let images_gone = |live: &mut ValidatingWebhookConfiguration| {
         live.webhooks.as_mut().unwrap().retain(|webhook| webhook.name != "images.pratique.dev");
@@ -309,16 +308,16 @@ fn letting_in_what_cannot_be_asked_is_weak_where_namespaces_without_a_label_are_
     let mut live = split();
     let found = found_with(&live, default);
     let [Weakness { what: "failure-policy", words }] = found.as_slice() else { panic!("{found:#?}") };
-    let said = "unenforced.images.pratique.dev: failurePolicy is `Ignore`, and by `defaults.enforce` or `floor` of the settings \
+    let said = "unlabelled.images.pratique.dev: failurePolicy is `Ignore`, and by `defaults.enforce` or `floor` of the settings \
                 namespaces without the label pratique.dev/enforce are enforced too: whatever runs there is let in unseen \
                 while no replica answers: apply overlays/enforce, or set it to Fail";
     assert_eq!(words, said);
     for policy in [Some("Fail".to_owned()), None] {
-        unenforced(&mut live).failure_policy = policy;
+        unlabelled(&mut live).failure_policy = policy;
         assert_eq!(found_with(&live, default), []);
     }
     // Where the first of them asks everywhere, it is the one that refuses.
-    unenforced(&mut live).failure_policy = Some("Ignore".to_owned());
+    unlabelled(&mut live).failure_policy = Some("Ignore".to_owned());
     expressions(&mut live).retain(|its| its.operator != "Exists");
     assert_eq!(found_with(&live, default), []);
     assert_eq!(found_with(&self::live(), default), []);
@@ -343,56 +342,56 @@ fn no_other_label_shares_the_namespaces_and_each_of_the_two_is_compared_in_full(
     };
     pair_is_weak(values, "namespace-selector", "by `pratique.dev/enforce` `In` `baseline`");
     let also = |live: &mut ValidatingWebhookConfiguration| {
-        unenforced_expressions(live).push(requirement("skip", "DoesNotExist", &[]));
+        unlabelled_expressions(live).push(requirement("skip", "DoesNotExist", &[]));
     };
-    let words = "unenforced.images.pratique.dev: namespaceSelector leaves out namespaces by `skip` `DoesNotExist`";
+    let words = "unlabelled.images.pratique.dev: namespaceSelector leaves out namespaces by `skip` `DoesNotExist`";
     pair_is_weak(also, "namespace-selector", words);
     let both = |live: &mut ValidatingWebhookConfiguration| {
-        for its in unenforced_expressions(live).iter_mut().filter(|its| its.operator == "DoesNotExist") {
+        for its in unlabelled_expressions(live).iter_mut().filter(|its| its.operator == "DoesNotExist") {
             its.operator = "Exists".to_owned();
         }
     };
     pair_is_weak(
         both,
         "namespace-selector",
-        "unenforced.images.pratique.dev: namespaceSelector leaves out namespaces by `prati",
+        "unlabelled.images.pratique.dev: namespaceSelector leaves out namespaces by `prati",
     );
     let ours = |live: &mut ValidatingWebhookConfiguration| {
-        unenforced_expressions(live).retain(|its| its.operator != "NotIn");
+        unlabelled_expressions(live).retain(|its| its.operator != "NotIn");
     };
     pair_is_weak(
         ours,
         "lock-out",
-        "unenforced.images.pratique.dev: namespaceSelector does not leave out our own namespace",
+        "unlabelled.images.pratique.dev: namespaceSelector does not leave out our own namespace",
     );
-    let rules = |live: &mut ValidatingWebhookConfiguration| drop(unenforced(live).rules.as_mut().unwrap().remove(1));
+    let rules = |live: &mut ValidatingWebhookConfiguration| drop(unlabelled(live).rules.as_mut().unwrap().remove(1));
     pair_is_weak(
         rules,
         "resources",
-        "unenforced.images.pratique.dev: rules are without UPDATE pods/ephemeralcontainers",
+        "unlabelled.images.pratique.dev: rules are without UPDATE pods/ephemeralcontainers",
     );
     let scope = |live: &mut ValidatingWebhookConfiguration| {
-        unenforced(live).rules.as_mut().unwrap()[0].scope = Some("Cluster".to_owned());
+        unlabelled(live).rules.as_mut().unwrap()[0].scope = Some("Cluster".to_owned());
     };
-    pair_is_weak(scope, "scope", "unenforced.images.pratique.dev");
-    pair_is_weak(|live| unenforced(live).match_policy = Some("Exact".to_owned()), "match-policy", "unenforced.");
-    pair_is_weak(|live| unenforced(live).timeout_seconds = Some(1), "timeout", "unenforced.");
-    pair_is_weak(|live| unenforced(live).client_config.ca_bundle = None, "ca-bundle", "unenforced.");
-    pair_is_weak(|live| unenforced(live).side_effects = "Some".to_owned(), "side-effects", "unenforced.");
+    pair_is_weak(scope, "scope", "unlabelled.images.pratique.dev");
+    pair_is_weak(|live| unlabelled(live).match_policy = Some("Exact".to_owned()), "match-policy", "unlabelled.");
+    pair_is_weak(|live| unlabelled(live).timeout_seconds = Some(1), "timeout", "unlabelled.");
+    pair_is_weak(|live| unlabelled(live).client_config.ca_bundle = None, "ca-bundle", "unlabelled.");
+    pair_is_weak(|live| unlabelled(live).side_effects = "Some".to_owned(), "side-effects", "unlabelled.");
     let elsewhere = |live: &mut ValidatingWebhookConfiguration| {
-        unenforced(live).client_config.service.as_mut().unwrap().name = "shop".to_owned();
+        unlabelled(live).client_config.service.as_mut().unwrap().name = "shop".to_owned();
     };
-    pair_is_weak(elsewhere, "service", "unenforced.");
+    pair_is_weak(elsewhere, "service", "unlabelled.");
     let condition = |live: &mut ValidatingWebhookConfiguration| {
         let condition = MatchCondition { name: "x".to_owned(), expression: "false".to_owned() };
-        unenforced(live).match_conditions.as_mut().unwrap().push(condition);
+        unlabelled(live).match_conditions.as_mut().unwrap().push(condition);
     };
-    pair_is_weak(condition, "match-conditions", "unenforced.");
+    pair_is_weak(condition, "match-conditions", "unlabelled.");
     let objects = |live: &mut ValidatingWebhookConfiguration| {
         let skip = Some(vec![requirement("skip", "DoesNotExist", &[])]);
-        unenforced(live).object_selector = Some(LabelSelector { match_expressions: skip, ..LabelSelector::default() });
+        unlabelled(live).object_selector = Some(LabelSelector { match_expressions: skip, ..LabelSelector::default() });
     };
-    pair_is_weak(objects, "object-selector", "unenforced.");
+    pair_is_weak(objects, "object-selector", "unlabelled.");
     pair_is_weak(
         |live| images(live).failure_policy = Some("Ignore".to_owned()),
         "failure-policy",

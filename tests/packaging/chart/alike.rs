@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Rendering, objects};
 
-const IMAGES: [&str; 2] = ["images.pratique.dev", "unenforced.images.pratique.dev"];
+const IMAGES: [&str; 2] = ["images.pratique.dev", "unlabelled.images.pratique.dev"];
 
 #[test]
 #[ignore = "needs real programs: .ci/run packaging"]

@@ -85,6 +85,27 @@ async fn one_overlay_takes_the_place_of_another_without_a_lost_call() {
     load.untroubled(&place, "from one overlay to another").await;
 }
 
+/// As Flux does it always, and Argo CD where it is told to: what somebody else owns a field of, such as our caBundle, does
+/// not go away with the manifest that had it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs real programs: .ci/run packaging"]
+async fn server_side_apply_brings_one_overlay_and_puts_another_in_its_place() {
+    let place = Place::new().await;
+    let apply = |name: &str| format!("kubectl apply --server-side -k manifests/overlays/{name}\n{ROLLED_OUT}");
+    place.run(&apply("audit-only"));
+    let bundles =
+        "kubectl get validatingwebhookconfiguration pratique -o jsonpath='{.webhooks[*].clientConfig.caBundle}'";
+    place.eventually(bundles, |outcome| outcome.stdout.split(' ').count() == 3).await;
+    let load = Load::start(&place).await;
+    let asked = "kubectl run web --image=registry.invalid/web:latest --dry-run=server";
+    for name in ["enforce", "high-availability", "audit-only"] {
+        place.run(&apply(name));
+        place.eventually(asked, |outcome| (outcome.code != Some(0)) == (name == "enforce")).await;
+        assert_eq!(place.run(bundles).split(' ').count(), 3, "{name}");
+    }
+    load.untroubled(&place, "by server-side apply").await;
+}
+
 /// From the manifests of an older commit, where there is one that has overlays; else from these with another image.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs real programs: .ci/run packaging"]

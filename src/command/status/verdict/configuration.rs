@@ -3,7 +3,7 @@
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 
 use crate::controller::Names;
-use crate::controller::registration::{UNENFORCED, Unlabelled, expected, weaknesses};
+use crate::controller::registration::{Unlabelled, expected, opens, weaknesses};
 use crate::policy::document::wording::quoted;
 
 use super::super::Settings;
@@ -41,7 +41,7 @@ pub(in super::super) fn lines(
     let mut lines: Vec<Line> =
         weaknesses.into_iter().map(|weakness| Line::wrong("configuration", weakness.words)).collect();
     let Some(live) = live else { return lines };
-    let split = live.webhooks.iter().flatten().any(|webhook| webhook.name == UNENFORCED);
+    let split = live.webhooks.iter().flatten().any(opens);
     if lines.is_empty() {
         let refused = if split { "in namespaces with the label pratique.dev/enforce" } else { "everywhere" };
         let name = quoted(&names.webhook_configuration);
