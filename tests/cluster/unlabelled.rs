@@ -86,7 +86,7 @@ async fn with_a_floor_the_program_says_what_is_weak_about_it() {
 /// Whoever applies another overlay later does not keep the second webhook, although its caBundle is ours.
 #[tokio::test]
 #[ignore = "needs a real API server: .ci/run cluster"]
-async fn with_another_overlay_the_second_webhook_goes_away_again() {
+async fn another_overlay_leaves_every_webhook_that_the_program_has_written_into() {
     let cluster = Cluster::start().await;
     let done = |outcome: Outcome| {
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
