@@ -39,11 +39,11 @@ fetch() {
 
 compile() {
     local target=$1 folder=$2 home=${CARGO_HOME:-$HOME/.cargo} output=${CARGO_TARGET_DIR:-$PWD/target} flags
+    mkdir -p "$output/$target" "$home/registry"
     # Neither this machine's paths in the binary (they are in the places that panics name), nor what somebody has set for
     # other builds. Separated by 0x1f, as cargo wants it: a path may have a space.
     printf -v flags '%s\x1f' --remap-path-prefix="$PWD"=/pratique --remap-path-prefix="$home"=/cargo \
-        --remap-path-prefix="$output"=/target
-    mkdir -p "$output/$target"
+        --remap-path-prefix="$(realpath "$home/registry")"=/cargo/registry --remap-path-prefix="$output"=/target
     env -u RUSTFLAGS -u CFLAGS -u CXXFLAGS -u CPPFLAGS -u LDFLAGS -u CC -u AR CARGO_ENCODED_RUSTFLAGS="${flags%?}" CARGO_INCREMENTAL=0 \
         cargo zigbuild --release --locked --bin pratique --target "$target" \
         --message-format json-render-diagnostics > "$output/$target/release.json"
