@@ -191,6 +191,9 @@ fn without_a_ready_replica_something_is_wrong_also_where_the_service_cannot_be_r
     unseen["metadata"]["generation"] = json!(3);
     only(&[of(&found(unseen, 2))], Level::Warning, "a roll-out has not ended");
 
+    let answered = verdict::replicas::line(&found(counts(0, 2, 2), 2), true, true, "guards").expect("a line");
+    only(&[answered], Level::Warning, "none of 2 is ready, so API servers reach nobody, unless another");
+
     let missing = Ok(None);
     only(&[of(&missing)], Level::Wrong, "there is no Deployment pratique in guards, so nobody answers from there");
     assert_eq!(verdict::replicas::line(&missing, true, true, "guards"), None, "somebody answers");

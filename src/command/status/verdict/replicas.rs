@@ -10,7 +10,7 @@ use super::super::line::Line;
 /// looked at was said of them.
 pub(in super::super) fn line(found: &Found, answered: bool, known: bool, own: &str) -> Option<Line> {
     match found {
-        Ok(Some(deployment)) => Some(of(deployment, own)),
+        Ok(Some(deployment)) => Some(of(deployment, answered, own)),
         // Somebody answers, whoever has started it.
         Ok(None) | Err(_) if answered => None,
         Ok(None) => {
@@ -25,25 +25,33 @@ pub(in super::super) fn line(found: &Found, answered: bool, known: bool, own: &s
     }
 }
 
-fn of(deployment: &Deployment, own: &str) -> Line {
+fn of(deployment: &Deployment, answered: bool, own: &str) -> Line {
     let wanted = deployment.spec.replicas.unwrap_or(1);
     let count = |of: fn(&DeploymentStatus) -> Option<i32>| deployment.status.as_ref().and_then(of).unwrap_or(0);
     let ready = count(|status| status.ready_replicas);
     let (all, updated) = (count(|status| status.replicas), count(|status| status.updated_replicas));
     let seen = deployment.status.as_ref().and_then(|status| status.observed_generation);
-    let refused = "nobody answers, and what must be asked about is refused";
+    // Whoever has answered may be no replica that the Service leads to, as over a port-forward.
+    let refused = if answered {
+        "API servers reach nobody, unless another than its Pods answers"
+    } else {
+        "nobody answers, and what must be asked about is refused"
+    };
+    let none = |words: String| {
+        if answered { Line::warning("replicas", words) } else { Line::wrong("replicas", words) }
+    };
     if wanted == 0 {
         let words = format!(
             "the Deployment wants none, so {refused}: run `kubectl -n {own} scale deployment/{DEPLOYMENT} --replicas=2`"
         );
-        return Line::wrong("replicas", words);
+        return none(words);
     }
     if ready == 0 {
         let words = format!(
             "none of {wanted} is ready, so {refused}: look at `kubectl -n {own} get pods,events`, and at docs/runbook.md, All \
              replicas are gone"
         );
-        return Line::wrong("replicas", words);
+        return none(words);
     }
     if seen != deployment.metadata.generation || updated < wanted || all > updated {
         let words = format!(
