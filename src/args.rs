@@ -169,10 +169,10 @@ pub struct Scans {
 ///           kubectl -n pratique-system port-forward service/pratique 8443:443
 ///           pratique status --connect-to 127.0.0.1:8443 -o json
 ///
-/// Looks at the webhook configuration, the certificate and the answers of the webhook, policies, the
-/// labels of namespaces, and the lease. Two reviews of Pods called pratique-status are sent to the
-/// webhook: dry runs, which are counted and logged there like all others. Where the Service cannot be
-/// reached from here, that part is left out, and it is said how to reach it.
+/// Looks at the webhook configuration, the replicas, the certificate and the answers of the webhook,
+/// policies, the labels of namespaces, and the lease. Two reviews of Pods called pratique-status are
+/// sent to the webhook: dry runs, which are counted and logged there like all others. Where the Service
+/// cannot be reached from here, that part is left out, and it is said how to reach it.
 ///
 /// Exit status: 0 nothing wrong (there may be warnings), 1 something is wrong, 2 cannot tell (no API
 /// server, no right to look, wrong usage).

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::apps::v1::Deployment;
 
 use crate::args::{Output, Status};
 use crate::config::Config;
@@ -83,21 +84,28 @@ async fn look(status: &Status) -> Result<Vec<Line>, Vec<Mistake>> {
     let client = connect::open(status.kubeconfig.as_deref()).await.map_err(|mistake| vec![mistake])?;
     let namespace = status.namespace.clone().unwrap_or_else(own_namespace);
     let api = Api::new(client, namespace.clone());
-    let settings = match given {
-        Some(config) => Settings::Known(Box::new(config)),
-        None => match api.settings().await {
-            // Whoever does not answer once is not asked again and again.
-            Err(Unasked::Away(words)) => return Ok(vec![Line::unknown("API server", words)]),
-            Err(Unasked::Not(words)) => Settings::Unknown(words),
-            Ok(config) => Settings::Known(config),
-        },
+    // Whoever does not answer once is not asked again and again.
+    let away = |words: String| Ok(vec![Line::unknown("API server", words)]);
+    let deployment = match api.deployment().await {
+        Err(Unasked::Away(words)) => return away(words),
+        Err(Unasked::Not(words)) => Err(words),
+        Ok(deployment) => Ok(deployment),
+    };
+    let settings = match settings(given, &api, &deployment).await {
+        Ok(settings) => settings,
+        Err(words) => return away(words),
     };
     let names = names(status, namespace, settings.known());
     let live = match api.configuration(&names.webhook_configuration).await {
-        Err(Unasked::Away(words)) => return Ok(vec![Line::unknown("API server", words)]),
+        Err(Unasked::Away(words)) => return away(words),
         Err(Unasked::Not(words)) => Err(words),
         Ok(live) => Ok(live),
     };
+    if let (Ok(Some(live)), Ok(None)) = (&live, &deployment)
+        && let Some(line) = verdict::configuration::of_another_namespace(live, &names)
+    {
+        return Ok(vec![line]);
+    }
     let mut lines = verdict::configuration::settings(&settings);
     match &live {
         Ok(live) => lines.extend(verdict::configuration::lines(live.as_ref(), &names, &settings)),
@@ -105,13 +113,30 @@ async fn look(status: &Status) -> Result<Vec<Line>, Vec<Mistake>> {
     }
     let policies = api.policies().await;
     let namespaces = api.namespaces().await;
-    lines.extend(webhook(status, &names, &settings, live.ok().flatten().as_ref(), &policies, &namespaces).await);
+    let asked = webhook(status, &names, &settings, live.ok().flatten().as_ref(), &policies, &namespaces).await;
+    let answered = asked.iter().any(|line| line.about == "webhook" && line.level == Level::Ok);
+    lines.extend(verdict::replicas::line(&deployment, answered, settings.known().is_some(), &names.namespace));
+    lines.extend(asked);
     lines.extend(objects(&settings, &names, policies, namespaces));
     lines.push(match api.lease(&names.lease()).await {
         Ok(record) => verdict::objects::lease(record.as_ref(), Timestamp::now()),
         Err(unasked) => Line::warning("lease", format!("not looked at: {}", unasked.words())),
     });
     Ok(lines)
+}
+
+/// Those that were given, or else those of the cluster. The error: there is no API server that answers.
+async fn settings(given: Option<Config>, api: &Api, deployment: &Found) -> Result<Settings, String> {
+    let deployment = match (given, deployment) {
+        (Some(config), _) => return Ok(Settings::Known(Box::new(config))),
+        (None, Err(words)) => return Ok(Settings::Unknown(words.clone())),
+        (None, Ok(deployment)) => deployment,
+    };
+    match api.settings(deployment.as_ref()).await {
+        Err(Unasked::Away(words)) => Err(words),
+        Err(Unasked::Not(words)) => Ok(Settings::Unknown(words)),
+        Ok(config) => Ok(Settings::Known(config)),
+    }
 }
 
 fn names(status: &Status, namespace: String, settings: Option<&Config>) -> Names {
@@ -125,6 +150,8 @@ fn names(status: &Status, namespace: String, settings: Option<&Config>) -> Names
     }
 }
 
+/// Our Deployment. The error: why it could not be looked at.
+type Found = Result<Option<Deployment>, String>;
 type Policies = Result<Option<Listed<verdict::objects::Policy>>, Unasked>;
 type Namespaces = Result<Listed<(String, Labels)>, Unasked>;
 

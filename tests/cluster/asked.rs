@@ -57,7 +57,15 @@ async fn status_finds_nothing_wrong_in_what_we_ship_and_then_each_thing_that_is(
     .await;
 
     let well = asked();
-    assert_eq!(well.stdout.lines().last(), Some("nothing is wrong"), "{well:?}");
+    // There are no nodes here: what answers is no Pod of the Deployment.
+    assert_eq!(well.stdout.lines().last(), Some("nothing is wrong, 1 warning"), "{well:?}");
+    says(
+        &well,
+        0,
+        "warning",
+        "replicas",
+        "none of 2 is ready, so API servers reach nobody, unless another than its Pods",
+    );
     for (about, words) in [
         ("version", env!("CARGO_PKG_VERSION")),
         ("configuration", "what cannot be asked is refused in namespaces with the label pratique.dev/enforce"),
@@ -75,7 +83,7 @@ async fn status_finds_nothing_wrong_in_what_we_ship_and_then_each_thing_that_is(
         says(&well, 0, "ok", about, words);
     }
     let json = ask(cluster.kubeconfig(), &[&forwarded[..], &["-o", "json"]].concat()).json();
-    assert_eq!(json["verdict"], "ok", "{json}");
+    assert_eq!(json["verdict"], "warning", "{json}");
 
     // As a Pod under our own account, with the settings mounted; and without them, as far as it goes.
     let account = cluster.kubeconfig_for("pratique-system", "pratique").await;
@@ -87,7 +95,14 @@ async fn status_finds_nothing_wrong_in_what_we_ship_and_then_each_thing_that_is(
 
     let away = ask(cluster.kubeconfig(), &[]);
     let how = "port-forward service/pratique 8443:";
-    says(&away, 0, "warning", "webhook", how);
+    says(&away, 1, "warning", "webhook", how);
+    says(
+        &away,
+        1,
+        "wrong",
+        "replicas",
+        "none of 2 is ready, so nobody answers, and what must be asked about is refused",
+    );
     says(
         &ask(cluster.kubeconfig(), &["--connect-to", NOBODY]),
         1,
@@ -147,7 +162,8 @@ async fn status_finds_nothing_wrong_in_what_we_ship_and_then_each_thing_that_is(
         patch(&cluster, &of(2, &other));
         patch(&cluster, &of(0, &other));
         let stranger = asked();
-        stranger.code == Some(1) && count(&stranger, "wrong") == 3
+        // Three bundles, and no Pod of the Deployment.
+        stranger.code == Some(1) && count(&stranger, "wrong") == 4
     })
     .await;
     let words = "does not vouch for what 127.0.0.1:";

@@ -26,7 +26,8 @@ const ROLLOUTS: &str = "
 ";
 
 /// What an administrator adds to the webhook configuration for it.
-const RULE: &str = r#"[{"op": "add", "path": "/webhooks/0/rules/-", "value": {"apiGroups": ["argoproj.io"], "apiVersions": ["v1alpha1"], "resources": ["rollouts"], "operations": ["CREATE", "UPDATE"], "scope": "Namespaced"}}]"#;
+const RULE: &str = r#"[{"op": "add", "path": "/webhooks/0/rules/-", "value": {"apiGroups": ["argoproj.io"], "apiVersions": ["v1alpha1"], "resources": ["rollouts"], "operations": ["CREATE", "UPDATE"], "scope": "Namespaced"}},
+    {"op": "add", "path": "/webhooks/2/rules/-", "value": {"apiGroups": ["argoproj.io"], "apiVersions": ["v1alpha1"], "resources": ["rollouts"], "operations": ["CREATE", "UPDATE"], "scope": "Namespaced"}}]"#;
 
 /// Nothing by default, so that each namespace is what its labels say.
 const SETTINGS: &str = "

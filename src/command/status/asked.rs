@@ -28,7 +28,7 @@ const MOST: usize = 40_000;
 /// Of what an API server says, in a message.
 const TOLD: usize = 300;
 /// What our Deployment is called, and in it the volume with the settings.
-const DEPLOYMENT: &str = "pratique";
+pub(super) const DEPLOYMENT: &str = "pratique";
 const VOLUME: &str = "settings";
 const FILE: &str = "pratique.yaml";
 
@@ -67,16 +67,21 @@ impl Api {
         Self { client, namespace }
     }
 
-    /// The settings that our Deployment mounts.
-    pub(super) async fn settings(&self) -> Result<Box<Config>, Unasked> {
-        let not = |words: &str| Unasked::Not(format!("{words}: name the settings file with --config"));
+    /// Our Deployment.
+    pub(super) async fn deployment(&self) -> Result<Option<Deployment>, Unasked> {
         let what = format!("get deployments.apps/{DEPLOYMENT} in {}", self.namespace);
         let api = kube::Api::<Deployment>::namespaced(self.client.clone(), &self.namespace);
-        let deployment = ask(&what, api.get_opt(DEPLOYMENT)).await?;
+        ask(&what, api.get_opt(DEPLOYMENT)).await
+    }
+
+    /// The settings that it mounts.
+    pub(super) async fn settings(&self, deployment: Option<&Deployment>) -> Result<Box<Config>, Unasked> {
+        let not = |words: &str| Unasked::Not(format!("{words}: name the settings file with --config"));
         let deployment = deployment.ok_or_else(|| not(&format!("there is no Deployment {DEPLOYMENT} there")))?;
-        let volumes = deployment.spec.template.spec.and_then(|pod| pod.volumes).unwrap_or_default();
-        let volume = volumes.into_iter().find(|volume| volume.name == VOLUME).and_then(|volume| volume.config_map);
-        let name = volume.map(|volume| volume.name);
+        let pod = deployment.spec.template.spec.as_ref();
+        let mut volumes = pod.and_then(|pod| pod.volumes.as_ref()).into_iter().flatten();
+        let volume = volumes.find(|volume| volume.name == VOLUME).and_then(|volume| volume.config_map.as_ref());
+        let name = volume.map(|volume| volume.name.clone());
         let name = name.ok_or_else(|| not("the Deployment names no ConfigMap with the settings"))?;
         let what = format!("get configmaps/{name} in {}", self.namespace);
         let api = kube::Api::<ConfigMap>::namespaced(self.client.clone(), &self.namespace);
@@ -87,7 +92,11 @@ impl Api {
             Ok((config, _warnings)) => Ok(Box::new(config)),
             Err(mistakes) => {
                 let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
-                Err(not(&format!("they cannot be read by this version of the program ({})", printable(&first, TOLD))))
+                let first = printable(&first, TOLD);
+                Err(Unasked::Not(format!(
+                    "this version of the program does not take them, and no replica of it starts with them ({first}): mend \
+                     them, or use the version that runs there"
+                )))
             }
         }
     }

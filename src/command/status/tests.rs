@@ -154,6 +154,68 @@ fn what_cannot_be_reached_is_left_out_outside_unknown_inside_and_wrong_where_it_
     assert!(named.level == Level::Wrong && named.words.contains("it does not resolve"), "{named:?}");
 }
 
+fn deployment(mut metadata_and_status: serde_json::Value, wanted: i32) -> Deployment {
+    metadata_and_status["spec"] = json!({"replicas": wanted, "selector": {}, "template": {}});
+    serde_json::from_value(metadata_and_status).expect("a Deployment")
+}
+
+#[test]
+fn without_a_ready_replica_something_is_wrong_also_where_the_service_cannot_be_reached() {
+    let counts = |ready: i32, updated: i32, all: i32| {
+        let status =
+            json!({"observedGeneration": 2, "readyReplicas": ready, "updatedReplicas": updated, "replicas": all});
+        json!({"metadata": {"generation": 2}, "status": status})
+    };
+    let of = |found: &Found| verdict::replicas::line(found, false, true, "guards").expect("a line");
+    let found = |object, wanted| Ok(Some(deployment(object, wanted)));
+    let line = of(&found(counts(2, 2, 2), 2));
+    assert_eq!((line.level, line.words.as_str()), (Level::Ok, "2 of 2 ready"));
+    let scaled = "the Deployment wants none, so nobody answers, and what must be asked about is refused: run `kubectl -n guards \
+                  scale deployment/pratique --replicas=2`";
+    only(&[of(&found(counts(0, 0, 0), 0))], Level::Wrong, scaled);
+    only(&[of(&found(counts(0, 2, 2), 2))], Level::Wrong, "none of 2 is ready, so nobody answers");
+    only(&[of(&found(json!({"metadata": {}}), 2))], Level::Wrong, "none of 2 is ready");
+    only(
+        &[of(&found(counts(1, 2, 2), 2))],
+        Level::Warning,
+        "1 of 2 ready: look at `kubectl -n guards get pods,events`",
+    );
+
+    // An old replica is at work, and a new one does not start.
+    let mut rolling = counts(2, 1, 3);
+    only(&[of(&found(rolling.clone(), 2))], Level::Warning, "2 of 2 ready, and a roll-out has not ended");
+    rolling["status"]["conditions"] = json!([{"type": "Progressing", "status": "False"}]);
+    only(&[of(&found(rolling, 2))], Level::Wrong, "a roll-out has not ended");
+    only(&[of(&found(counts(2, 2, 3), 2))], Level::Warning, "a roll-out has not ended");
+    let mut unseen = counts(2, 2, 2);
+    unseen["metadata"]["generation"] = json!(3);
+    only(&[of(&found(unseen, 2))], Level::Warning, "a roll-out has not ended");
+
+    let answered = verdict::replicas::line(&found(counts(0, 2, 2), 2), true, true, "guards").expect("a line");
+    only(&[answered], Level::Warning, "none of 2 is ready, so API servers reach nobody, unless another");
+
+    let missing = Ok(None);
+    only(&[of(&missing)], Level::Wrong, "there is no Deployment pratique in guards, so nobody answers from there");
+    assert_eq!(verdict::replicas::line(&missing, true, true, "guards"), None, "somebody answers");
+    let unasked = || Err("you may not".to_owned());
+    only(&[of(&unasked())], Level::Warning, "not looked at: you may not");
+    assert_eq!(verdict::replicas::line(&unasked(), true, true, "guards"), None, "the webhook itself was asked");
+    assert_eq!(verdict::replicas::line(&unasked(), false, false, "guards"), None, "it was said of the settings");
+}
+
+#[test]
+fn a_configuration_of_another_namespace_is_not_called_wrong_but_the_namespace_asked_for() {
+    let of = |live: &ValidatingWebhookConfiguration| verdict::configuration::of_another_namespace(live, &ours());
+    assert_eq!(of(&live()), None);
+    let mut other = live();
+    for webhook in other.webhooks.iter_mut().flatten() {
+        webhook.client_config.service.as_mut().expect("a Service").namespace = "admission".to_owned();
+    }
+    let words = "`pratique` asks a Service in `admission`, and there is no Deployment pratique in guards, so nothing was \
+                 looked at: add --namespace";
+    only(&[of(&other).expect("a line")], Level::Unknown, words);
+}
+
 fn shown(days: i64, believed: &[Result<(), &str>]) -> Shown {
     let believed = believed.iter().map(|its| ("images.pratique.dev".to_owned(), its.map_err(str::to_owned)));
     Shown { until: Ok(NOW + SignedDuration::from_hours(24 * days)), believed: believed.collect() }

@@ -3,4 +3,5 @@
 pub(super) mod configuration;
 pub(super) mod namespaces;
 pub(super) mod objects;
+pub(super) mod replicas;
 pub(super) mod webhook;

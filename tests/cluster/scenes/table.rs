@@ -70,7 +70,7 @@ fn seen(outcome: &Outcome) -> Option<Seen> {
     match (outcome.code, warned, refused) {
         (Some(0), false, false) => Some(Accepted),
         (Some(0), true, false) => Some(Warned),
-        (Some(1), _, true) if outcome.stderr.contains("\"images.pratique.dev\"") => Some(Refused),
+        (Some(1), _, true) if outcome.stderr.contains("images.pratique.dev\" denied") => Some(Refused),
         _ => None,
     }
 }

@@ -164,7 +164,7 @@ async fn there_is_one_release_in_a_namespace_of_its_own_and_its_notes_say_what_i
         "WARNING: The namespace does not say what its Pods may do",
         label,
         "WARNING: The 1 ImagePolicies of the value `policies` are not there yet",
-        "helm -n admission test pratique --logs",
+        "helm -n admission test pratique\n",
         "kubectl label namespace NAMESPACE pratique.dev/enforce=baseline",
         "helm -n admission uninstall pratique",
     ] {

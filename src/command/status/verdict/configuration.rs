@@ -3,10 +3,11 @@
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 
 use crate::controller::Names;
-use crate::controller::registration::{Unlabelled, expected, opens, weaknesses};
+use crate::controller::registration::{IMAGES, Unlabelled, expected, opens, weaknesses};
 use crate::policy::document::wording::quoted;
 
 use super::super::Settings;
+use super::super::asked::DEPLOYMENT;
 use super::super::line::Line;
 
 /// What says in each of our objects from which version it is.
@@ -27,6 +28,23 @@ pub(in super::super) fn settings(settings: &Settings) -> Vec<Line> {
             vec![Line::warning("settings", words)]
         }
     }
+}
+
+/// Where it asks a Service of another namespace than the one looked at, which has no Deployment of ours: what would be said of
+/// it, and to do, would be wrong.
+pub(in super::super) fn of_another_namespace(live: &ValidatingWebhookConfiguration, names: &Names) -> Option<Line> {
+    let entry = live.webhooks.iter().flatten().find(|webhook| webhook.name == IMAGES)?;
+    let other = &entry.client_config.service.as_ref()?.namespace;
+    if *other == names.namespace {
+        return None;
+    }
+    let (name, other) = (quoted(&names.webhook_configuration), quoted(other));
+    let words = format!(
+        "{name} asks a Service in {other}, and there is no Deployment {DEPLOYMENT} in {}, so nothing was looked at: add \
+         --namespace with the one where Pratique is installed",
+        names.namespace
+    );
+    Some(Line::unknown("namespace", words))
 }
 
 /// Whether it is there and asks everything.
