@@ -146,6 +146,18 @@ fn the_settings_that_enforce_differ_in_that_alone() {
     assert_eq!(enforcing, shipped);
 }
 
+/// Else a namespace without the label is open in an outage, though its default enforces.
+#[test]
+fn where_the_default_enforces_both_webhooks_for_images_refuse() {
+    let component = documents("manifests/components/enforce-baseline/kustomization.yaml").remove(0);
+    assert_eq!(component["components"], serde_json::json!(["../fail-closed-where-enforced"]));
+    let patch = documents("manifests/components/enforce-baseline/validatingwebhookconfiguration.yaml").remove(0);
+    let policies =
+        patch["webhooks"].as_array().unwrap().iter().map(|webhook| (&webhook["name"], &webhook["failurePolicy"]));
+    let policies: Vec<_> = policies.map(|(name, policy)| (name.as_str().unwrap(), policy.as_str().unwrap())).collect();
+    assert_eq!(policies, [("images.pratique.dev", "Fail"), ("unenforced.images.pratique.dev", "Fail")]);
+}
+
 /// What is asked where nothing is enforced is what is asked where it is.
 #[test]
 fn the_two_webhooks_for_images_differ_in_namespaces_and_failure_alone() {

@@ -83,10 +83,10 @@ async fn with_a_floor_the_program_says_what_is_weak_about_it() {
     assert!(installed.log(0).contains("apply overlays/enforce, or set it to Fail"));
 }
 
-/// Whoever applies another overlay later does not keep the second webhook, although its caBundle is ours.
+/// Whoever applies the base alone later does not keep the second webhook, although its caBundle is ours.
 #[tokio::test]
 #[ignore = "needs a real API server: .ci/run cluster"]
-async fn with_another_overlay_the_second_webhook_goes_away_again() {
+async fn with_the_base_alone_the_second_webhook_goes_away_again() {
     let cluster = Cluster::start().await;
     let done = |outcome: Outcome| {
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
@@ -116,6 +116,6 @@ async fn with_another_overlay_the_second_webhook_goes_away_again() {
     // As the program does it.
     let ours = ["apply", "--server-side", "--field-manager=pratique-certificates", "-f", "-"];
     done(cluster.kubectl_with_input(&ours, &bundle));
-    done(cluster.kubectl_with_input(&["apply", "-f", "-"], &shipped("overlays/enforce")));
+    done(cluster.kubectl_with_input(&["apply", "-f", "-"], &shipped("base")));
     assert_eq!(names(), both[..2]);
 }

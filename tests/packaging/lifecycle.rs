@@ -14,6 +14,7 @@ mod away;
 mod cert_manager;
 mod chart;
 mod overlays;
+mod server_side;
 
 /// What says that all replicas are there.
 const ROLLED_OUT: &str = "kubectl -n pratique-system rollout status deployment/pratique --timeout=120s";

@@ -110,6 +110,12 @@ fn a_configuration_is_well_weak_or_missing_and_depends_on_the_settings_only_wher
     assert_eq!(told(&of(&live(), &unknown())), [(Level::Ok, everywhere)]);
     only(&of(&split(), &settings("")), Level::Ok, "refused in namespaces with the label pratique.dev/enforce");
     only(&of(&split(), &settings("floor: baseline\n")), Level::Wrong, "unenforced.images.pratique.dev: failurePolicy");
+    let mut both = split();
+    let unenforced = both.webhooks.as_mut().and_then(|webhooks| webhooks.last_mut()).expect("there are some");
+    unenforced.failure_policy = Some("Fail".to_owned());
+    for settings in [settings(""), settings("floor: baseline\n"), unknown()] {
+        assert_eq!(told(&of(&both, &settings)), [(Level::Ok, everywhere)], "both of them refuse");
+    }
     let lines = of(&split(), &unknown());
     assert_eq!(lines.iter().map(|line| line.level).collect::<Vec<_>>(), [Level::Ok, Level::Warning]);
     assert!(lines[1].words.contains("name them with --config"), "{lines:?}");
