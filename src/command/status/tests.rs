@@ -110,6 +110,12 @@ fn a_configuration_is_well_weak_or_missing_and_depends_on_the_settings_only_wher
     assert_eq!(told(&of(&live(), &unknown())), [(Level::Ok, everywhere)]);
     only(&of(&split(), &settings("")), Level::Ok, "refused in namespaces with the label pratique.dev/enforce");
     only(&of(&split(), &settings("floor: baseline\n")), Level::Wrong, "unlabelled.images.pratique.dev: failurePolicy");
+    let mut both = split();
+    let unlabelled = both.webhooks.as_mut().and_then(|webhooks| webhooks.last_mut()).expect("there are some");
+    unlabelled.failure_policy = Some("Fail".to_owned());
+    for settings in [settings(""), settings("floor: baseline\n"), unknown()] {
+        assert_eq!(told(&of(&both, &settings)), [(Level::Ok, everywhere)], "both of them refuse");
+    }
     let lines = of(&split(), &unknown());
     assert_eq!(lines.iter().map(|line| line.level).collect::<Vec<_>>(), [Level::Ok, Level::Warning]);
     assert!(lines[1].words.contains("name them with --config"), "{lines:?}");
@@ -276,6 +282,12 @@ fn an_answer_is_right_by_the_policy_that_is_in_force_where_it_was_asked() {
     let words = "it answers, and would refuse a Pod in our own namespace `shop`: image: tag-mutable: add it to";
     assert!(line.level == Level::Warning && line.words.starts_with(words), "{line:?}");
     assert_eq!(of(Expected::Refusal(baseline()), false, &[]).level, Level::Ok);
+    let body = answered(false, &[]).replace("tag-mutable", "policy-unknown");
+    let broken = call(shown(90, &[Ok(())]), Ok((200, &body)));
+    let line = verdict::webhook::answer(&canned(Expected::Refusal(baseline())), &broken, &place(None), &settings(""));
+    let line = line.expect("a line");
+    let words = "is refused, and for another reason than its name: image: policy-unknown: see the logs";
+    assert!(line.level == Level::Wrong && line.words.contains(words), "{line:?}");
     let line = of(Expected::Refusal(baseline()), true, &["warned"]);
     assert!(
         line.level == Level::Wrong && line.words.contains("which enforces baseline, an image tagged latest is let in")
@@ -306,6 +318,11 @@ fn who_does_not_answer_or_is_somebody_else_is_wrong_and_what_was_said_of_the_cer
     let client_ca = settings("tls: {certificate: a, key: b, clientCA: c, clientNames: [kube-apiserver]}\n");
     let demanding = of(&call(shown(90, &[Ok(())]), Err("certificate required")), &client_ca).expect("a line");
     assert!(demanding.level == Level::Warning && demanding.words.contains("tls.clientCA"), "{demanding:?}");
+    let nobody = of(&call(None, Err("connection refused")), &client_ca).expect("a line");
+    assert!(
+        nobody.level == Level::Wrong && nobody.words.starts_with(words),
+        "who is not there demands nothing: {nobody:?}"
+    );
     assert_eq!(of(&call(shown(90, &[Err("x")]), Err("untrusted")), &settings("")), None);
     assert_eq!(of(&call(shown(90, &[]), Err("untrusted")), &settings("")), None);
     let other = answered(true, &[]).replace(&Canned::uid(), "another");

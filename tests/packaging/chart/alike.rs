@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Rendering, objects};
+use super::{Rendering, kustomized, objects};
 
 const IMAGES: [&str; 2] = ["images.pratique.dev", "unlabelled.images.pratique.dev"];
 
@@ -98,6 +98,39 @@ fn a_change_of_the_settings_is_a_rollout_and_one_of_labels_is_none() {
     assert_ne!(template("enforcement: enforce"), before);
     assert_ne!(template("webhook: {extraExemptNamespaces: [calico-system]}"), before);
     assert_eq!(template("{webhook: {timeoutSeconds: 9}, guard: {enabled: false}, replicas: 4}"), before);
+}
+
+/// A node with a taint takes none of ours; were it to count, another replica could wait for it.
+#[test]
+#[ignore = "needs real programs: .ci/run packaging"]
+fn nodes_that_take_no_replica_do_not_count_where_replicas_must_be_spread() {
+    let spread = |objects: &[Value]| {
+        of(objects, "Deployment", "pratique")["spec"]["template"]["spec"]["topologySpreadConstraints"].clone()
+    };
+    for objects in [rendered("topologySpread: hard"), kustomized(&["overlays/high-availability"])] {
+        let spread = spread(&objects);
+        let hard: Vec<&Value> = spread.as_array().expect("a list").iter().collect();
+        let hard = hard.into_iter().filter(|its| its["whenUnsatisfiable"] == "DoNotSchedule").collect::<Vec<_>>();
+        let [hard] = hard.as_slice() else { panic!("one: {spread}") };
+        assert_eq!(
+            (&hard["topologyKey"], &hard["nodeTaintsPolicy"]),
+            (&"kubernetes.io/hostname".into(), &"Honor".into())
+        );
+    }
+}
+
+/// It asks as API servers do; where only these are let in, it would else say that nobody answers.
+#[test]
+#[ignore = "needs real programs: .ci/run packaging"]
+fn the_pod_of_helm_test_is_let_in_where_api_servers_are() {
+    let objects = rendered("networkPolicy: {enabled: true, apiServerCIDRs: [10.0.0.0/28]}");
+    let callers = &of(&objects, "NetworkPolicy", "pratique")["spec"]["ingress"][0]["from"];
+    let pod = &of(&objects, "Pod", "pratique-status")["metadata"]["labels"]["app.kubernetes.io/name"];
+    let expected = serde_json::json!([
+        {"ipBlock": {"cidr": "10.0.0.0/28"}},
+        {"podSelector": {"matchLabels": {"app.kubernetes.io/name": pod}}},
+    ]);
+    assert_eq!(callers, &expected);
 }
 
 fn rendered(values: &str) -> Vec<Value> {

@@ -59,14 +59,14 @@ pub(in super::super) fn lines(
     let mut lines: Vec<Line> =
         weaknesses.into_iter().map(|weakness| Line::wrong("configuration", weakness.words)).collect();
     let Some(live) = live else { return lines };
-    let split = live.webhooks.iter().flatten().any(opens);
+    let opens = live.webhooks.iter().flatten().any(opens);
     if lines.is_empty() {
-        let refused = if split { "in namespaces with the label pratique.dev/enforce" } else { "everywhere" };
+        let refused = if opens { "in namespaces with the label pratique.dev/enforce" } else { "everywhere" };
         let name = quoted(&names.webhook_configuration);
         let words = format!("{name} asks about all that it must, and what cannot be asked is refused {refused}");
         lines.push(Line::ok("configuration", words));
     }
-    if split && settings.known().is_none() {
+    if opens && settings.known().is_none() {
         let words = "it lets in what cannot be asked where there is no label, which is well only where the settings have \
                      neither `defaults.enforce` nor `floor`: name them with --config";
         lines.push(Line::warning("configuration", words.to_owned()));

@@ -19,6 +19,8 @@ use super::super::line::Line;
 const NEAR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Nothing is looked up for it: whoever needs longer is short of processor time, or far away.
 const SLOW: Duration = Duration::from_secs(1);
+/// Why the built-in policies refuse the image of [`Canned`]: who refuses it for another reason may refuse everything.
+const BY_NAME: [&str; 2] = ["tag-mutable", "digest-missing"];
 /// Of what the webhook says, in a message.
 const TOLD: usize = 300;
 
@@ -93,7 +95,8 @@ pub(in super::super) fn answer(canned: &Canned, call: &Call, place: &Place, sett
             return None;
         }
         Err(_) if call.shown.as_ref().is_some_and(|shown| shown.believed.is_empty()) => return None,
-        Err(why) if settings.known().is_some_and(|config| config.tls.client_ca.is_some()) => {
+        // Whoever has shown no certificate was not even there to ask for ours.
+        Err(why) if call.shown.is_some() && settings.known().is_some_and(|config| config.tls.client_ca.is_some()) => {
             let words = format!("not asked: by `tls.clientCA` it answers only callers with a certificate ({why})");
             return Some(Line::warning("webhook", words));
         }
@@ -154,6 +157,7 @@ fn decoded(answer: &Answer, uid: &str) -> Result<Response, String> {
 fn judged(canned: &Canned, response: &Response, took: Duration) -> Line {
     let namespace = quoted(&canned.namespace);
     let said = response.status.as_ref().and_then(|status| status.message.as_deref());
+    let by_name = said.is_some_and(|said| BY_NAME.iter().any(|reason| said.contains(reason)));
     let said = printable(said.unwrap_or_default().lines().next().unwrap_or_default(), TOLD);
     let milliseconds = took.as_millis();
     match (&canned.expected, response.allowed) {
@@ -169,6 +173,13 @@ fn judged(canned: &Canned, response: &Response, took: Duration) -> Line {
                  replica may have to wait for another to let it start"
             );
             Line::warning("webhook", words)
+        }
+        (Expected::Refusal(policy), false) if !by_name => {
+            let words = format!(
+                "in {namespace}, which enforces {policy}, an image tagged latest is refused, and for another reason than its \
+                 name: {said}: see the logs of the replicas"
+            );
+            Line::wrong("refusal", words)
         }
         (Expected::Refusal(policy), false) => {
             Line::ok("refusal", format!("in {namespace}, which enforces {policy}, an image tagged latest is refused"))
