@@ -185,10 +185,10 @@ async fn status_finds_nothing_wrong_in_what_we_ship_and_then_each_thing_that_is(
     let wrong = asked();
     says(&wrong, 1, "wrong", "policies", "`broken` is not accepted: ");
     says(&wrong, 1, "ok", "policies", "0 of 1 in force as written");
-    assert_eq!(count(&wrong, "wrong"), 1, "{wrong:?}");
+    // The forwarder may still be finding out that API servers have been sent away.
+    eventually("nothing else is wrong", async || count(&asked(), "wrong") == 1).await;
     does(&cluster, &["delete", "imgpol", "broken"]);
-    let mended = asked();
-    assert_eq!(mended.code, Some(0), "{mended:?}");
+    eventually("nothing is wrong", async || asked().code == Some(0)).await;
 
     does(&cluster, &["delete", "validatingwebhookconfiguration", "pratique"]);
     let words = "there is no ValidatingWebhookConfiguration pratique, so nothing is judged";
