@@ -127,13 +127,16 @@ async fn upgrades_leave_alone_what_the_program_wrote_and_uninstalling_leaves_the
     ]);
     assert_eq!(listed(&cluster, "imgpol"), ["acme", "own"], "with the second release the kind is there");
 
+    release.done(&["rollback", "pratique", "1", "--namespace", "pratique-system"]);
+    assert_eq!(listed(&cluster, "imgpol"), ["acme", "own"], "a namespace may name one that was not there before");
+
     let configuration = ["validatingwebhookconfiguration", "pratique"];
     assert_eq!(cluster.kubectl(&[&["delete"], &configuration[..]].concat()).code, Some(0));
     release.upgrade(&["--reset-then-reuse-values"]);
     assert_eq!(names(&bundles(&cluster)), names(&before), "what was deleted at night is back, with nothing changed");
 
     release.done(&["uninstall", "pratique", "--namespace", "pratique-system"]);
-    assert_eq!(listed(&cluster, "imgpol"), ["own"], "what helm made goes, what you made stays");
+    assert_eq!(listed(&cluster, "imgpol"), ["acme", "own"], "no namespace is left without the policy that it names");
     assert!(listed(&cluster, "secrets").contains(&"pratique-certificates".to_owned()));
     let left = ["clusterroles", "clusterrolebindings", "priorityclasses", "validatingwebhookconfigurations"];
     let left = [&left[..], &["validatingadmissionpolicies", "validatingadmissionpolicybindings"]].concat();
