@@ -21,7 +21,9 @@ use super::Names;
 use super::failure::described;
 
 pub use compare::{Weakness, weaknesses};
-pub use pair::{IMAGES, UNLABELLED, opens};
+pub use pair::{IMAGES, opens};
+
+use pair::UNLABELLED;
 
 mod compare;
 mod expected;

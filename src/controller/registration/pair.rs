@@ -11,7 +11,7 @@ use crate::policy::document::wording::quoted;
 /// Who asks about images: everywhere, or in namespaces with the label.
 pub const IMAGES: &str = "images.pratique.dev";
 /// Who asks in all other namespaces.
-pub const UNLABELLED: &str = "unlabelled.images.pratique.dev";
+pub(super) const UNLABELLED: &str = "unlabelled.images.pratique.dev";
 /// Which policy a namespace enforces. A namespace where it is empty has it too, and is refused everything.
 const LABEL: &str = "pratique.dev/enforce";
 
